@@ -1,0 +1,100 @@
+package auditbridge
+
+import "bytes"
+
+// EventID names an event: all records of one EventID form one event. It is
+// comparable. The serial is the kernel's, one per event since boot, wrapping
+// at 2³²; together with the time it is unique on one node only.
+type EventID struct {
+	Node    string // node=NAME in front of the line, usually empty
+	Seconds int64  // Unix time
+	Millis  uint16
+	Serial  uint32
+}
+
+// Header is what stands in front of every record.
+type Header struct {
+	Type RecordType
+	Node []byte // aliases the line; nil when there is no node=
+	ID   EventID // ID.Node stays empty: the caller interns Node where it keeps it
+	Body int     // offset in the line of what follows "audit(…): "
+}
+
+// ParseHeader reads `[node=NAME ]type=NAME msg=audit(SEC.MMM:SERIAL): ` at the
+// start of line without allocating. ok is false when line does not begin so.
+func ParseHeader(line []byte) (h Header, ok bool) {
+	rest := line
+	if after, found := bytes.CutPrefix(rest, []byte("node=")); found {
+		node, tail, found := bytes.Cut(after, []byte{' '})
+		if !found || len(node) == 0 {
+			return h, false
+		}
+		h.Node, rest = node, tail
+	}
+	rest, ok = bytes.CutPrefix(rest, []byte("type="))
+	if !ok {
+		return h, false
+	}
+	name, rest, ok := bytes.Cut(rest, []byte{' '})
+	if !ok {
+		return h, false
+	}
+	if h.Type, ok = ParseType(name); !ok {
+		return h, false
+	}
+	rest, ok = bytes.CutPrefix(rest, []byte("msg=audit("))
+	if !ok {
+		return h, false
+	}
+	seconds, rest, ok := cutUint(rest, '.', 1<<62)
+	if !ok {
+		return h, false
+	}
+	millis, rest, ok := cutUint(rest, ':', 999)
+	if !ok {
+		return h, false
+	}
+	serial, rest, ok := cutUint(rest, ')', 1<<32-1)
+	if !ok {
+		return h, false
+	}
+	rest, ok = bytes.CutPrefix(rest, []byte{':'})
+	if !ok {
+		return h, false
+	}
+	rest = bytes.TrimPrefix(rest, []byte{' '})
+	h.ID.Seconds, h.ID.Millis, h.ID.Serial = int64(seconds), uint16(millis), uint32(serial)
+	h.Body = len(line) - len(rest)
+	return h, true
+}
+
+// ParseType is the inverse of RecordType.String.
+func ParseType(name []byte) (RecordType, bool) {
+	if t, ok := typeByName(name); ok {
+		return t, true
+	}
+	rest, ok := bytes.CutPrefix(name, []byte("UNKNOWN["))
+	if !ok {
+		return 0, false
+	}
+	n, rest, ok := cutUint(rest, ']', 1<<16-1)
+	return RecordType(n), ok && len(rest) == 0
+}
+
+// cutUint reads decimal digits up to stop, at most max.
+func cutUint(b []byte, stop byte, max uint64) (n uint64, rest []byte, ok bool) {
+	for i, c := range b {
+		if c == stop {
+			return n, b[i+1:], i > 0
+		}
+		if c < '0' || c > '9' {
+			return 0, nil, false
+		}
+		d := uint64(c - '0')
+		if n > (max-d)/10 {
+			return 0, nil, false
+		}
+		n = n*10 + d
+	}
+	return 0, nil, false
+}

@@ -1,0 +1,123 @@
+package auditbridge
+
+import (
+	"bytes"
+	"strconv"
+)
+
+// Sequence is the dense number of a line in one journal, from 1. It is ours;
+// the kernel's own number of an event is its serial. Zero means "none".
+type Sequence uint64
+
+// RecordType is the kernel's number for a kind of record
+// (include/uapi/linux/audit.h; libaudit's audit-records.h for user space's).
+type RecordType uint16
+
+// MaxText is the longest record text in bytes that the kernel hands out:
+// MAX_AUDIT_MESSAGE_LENGTH in libaudit.
+const MaxText = 8970
+
+// MaxLine bounds a line in bytes, its LF included: every byte of the longest
+// text escaped, plus what is put around it.
+const MaxLine = 4*MaxText + 128
+
+// escMark ends a line in which bytes were written as \xHH.
+const escMark = " ab-esc=1"
+
+// String returns the type's name as auditd writes it, UNKNOWN[n] for a type
+// that has none.
+func (t RecordType) String() string {
+	if name := typeName(t); name != "" {
+		return name
+	}
+	return "UNKNOWN[" + strconv.Itoa(int(t)) + "]"
+}
+
+func appendType(dst []byte, t RecordType) []byte {
+	if name := typeName(t); name != "" {
+		return append(dst, name...)
+	}
+	dst = append(dst, "UNKNOWN["...)
+	dst = strconv.AppendUint(dst, uint64(t), 10)
+	return append(dst, ']')
+}
+
+// AppendLine appends the line of a record the kernel sent: its type, and text
+// as received ("audit(…): …"). One record is always one line: a control byte,
+// auditd's separator 0x1d included, is escaped (see AppendEscaped). It
+// allocates nothing when dst has room for MaxLine bytes.
+func AppendLine(dst []byte, t RecordType, text []byte) []byte {
+	dst = append(dst, "type="...)
+	dst = appendType(dst, t)
+	dst = append(dst, " msg="...)
+	dst = AppendEscaped(dst, text, false)
+	return append(dst, '\n')
+}
+
+// AppendEscaped appends text so that it stays one line. Text that holds a
+// control byte (0x00–0x1f, 0x7f) or ends like an escaped one gets each such
+// byte and each backslash written as \xHH and " ab-esc=1" appended; all other
+// text stands as it is, bytes ≥ 0x80 included. With enriched, the first 0x1d
+// is auditd's own separator and stands. AppendUnescaped is the inverse.
+func AppendEscaped(dst, text []byte, enriched bool) []byte {
+	separator := -1
+	if enriched {
+		separator = bytes.IndexByte(text, 0x1d)
+	}
+	if !needsEscape(text, separator) {
+		return append(dst, text...)
+	}
+	const hex = "0123456789ABCDEF"
+	for i, c := range text {
+		if (isControl(c) || c == '\\') && i != separator {
+			dst = append(dst, '\\', 'x', hex[c>>4], hex[c&15])
+			continue
+		}
+		dst = append(dst, c)
+	}
+	return append(dst, escMark...)
+}
+
+// AppendUnescaped appends the bytes that were received as line: it undoes
+// AppendEscaped. A line that was never escaped is appended as it is.
+func AppendUnescaped(dst, line []byte) []byte {
+	if !bytes.HasSuffix(line, []byte(escMark)) {
+		return append(dst, line...)
+	}
+	line = line[:len(line)-len(escMark)]
+	for i := 0; i < len(line); i++ {
+		if line[i] == '\\' && i+3 < len(line) && line[i+1] == 'x' {
+			hi, lo := unhex(line[i+2]), unhex(line[i+3])
+			if hi >= 0 && lo >= 0 {
+				dst = append(dst, byte(hi<<4|lo))
+				i += 3
+				continue
+			}
+		}
+		dst = append(dst, line[i])
+	}
+	return dst
+}
+
+func needsEscape(text []byte, separator int) bool {
+	for i, c := range text {
+		if isControl(c) && i != separator {
+			return true
+		}
+	}
+	return bytes.HasSuffix(text, []byte(escMark))
+}
+
+func isControl(c byte) bool { return c < 0x20 || c == 0x7f }
+
+func unhex(c byte) int {
+	switch {
+	case '0' <= c && c <= '9':
+		return int(c - '0')
+	case 'A' <= c && c <= 'F':
+		return int(c-'A') + 10
+	case 'a' <= c && c <= 'f':
+		return int(c-'a') + 10
+	}
+	return -1
+}
