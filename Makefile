@@ -1,0 +1,46 @@
+# auditbridge: everything a person or CI runs. `make demo` and `make test` need only Go, git and make.
+GO      ?= go
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+BIN     := bin/auditbridge
+PKGS    := ./...
+export CGO_ENABLED = 0
+
+.PHONY: build demo test corpora check bench fuzz peers clean
+
+build:
+	@mkdir -p bin
+	$(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $(BIN) ./cmd/auditbridge
+
+# The main job on one machine, nothing to configure: exit 0 only if every record arrived.
+demo: build
+	$(BIN) demo
+
+# Real peers (auditd, rsyslog, sshd …) take part: what is missing is installed, nothing is started as a service.
+test: build peers
+	$(GO) test -timeout 25m $(PKGS)
+
+# The same code over logs collected elsewhere; CORPORA names the folder.
+CORPORA ?= ../shared/corpora
+corpora:
+	AUDITBRIDGE_CORPORA=$(abspath $(CORPORA)) $(GO) test -tags corpora -count 1 -run Corpora -v $(PKGS) | scripts/only-results
+
+check:
+	@bad=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$bad" ]; then echo "not gofmt'ed:"; echo "$$bad"; exit 1; fi
+	$(GO) vet $(PKGS)
+	$(GO) vet -tags corpora ./auditbridge/
+	$(GO) tool staticcheck $(PKGS)
+
+# Comparisons with peers in one run; see bench/README.md. As root, nothing else owning kernel audit.
+bench: build peers
+	bench/run
+
+# A short turn of every fuzz target.
+FUZZTIME ?= 10s
+fuzz:
+	scripts/fuzz $(FUZZTIME)
+
+peers:
+	scripts/peers
+
+clean:
+	rm -rf bin .peers

@@ -1,0 +1,54 @@
+// Command auditbridge hears the kernel's audit records, keeps them in a sealed
+// log and ships them to remote-logging servers. Each subcommand has a file of
+// its own; this one decides what is printed when it fails and how we exit.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"auditbridge/internal/terminal"
+)
+
+func main() { os.Exit(run()) }
+
+// run is main with an exit status, so that tests can call it as a command.
+func run() int {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	err := newRootCommand().ExecuteContext(ctx)
+	report(os.Stderr, err)
+	return exitCode(err)
+}
+
+// report is the one place that prints an error: a line that says what failed
+// and, where the error knows one, a line that says what to do.
+func report(w io.Writer, err error) {
+	if err == nil {
+		return
+	}
+	if text := err.Error(); text != "" {
+		fmt.Fprintf(w, "auditbridge: error: %s\n", terminal.SafeLines(text))
+	}
+	var hinted interface{ Hint() string }
+	if errors.As(err, &hinted) && hinted.Hint() != "" {
+		fmt.Fprintf(w, "auditbridge: hint: %s\n", terminal.SafeLines(hinted.Hint()))
+	}
+}
+
+// exitCode is 0 for success, what the error asks for, else 1.
+func exitCode(err error) int {
+	if err == nil {
+		return 0
+	}
+	var coded interface{ ExitCode() int }
+	if errors.As(err, &coded) {
+		return coded.ExitCode()
+	}
+	return 1
+}
