@@ -1,0 +1,147 @@
+// Package docs holds the documents to the code and the code to the documents.
+package docs
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "auditbridge/"
+
+// TestImports holds every package to its row of the table "Who may import
+// whom" in ARCHITECTURE.md.
+func TestImports(t *testing.T) {
+	allowed := importTable(t)
+	for _, p := range packages(t) {
+		name := strings.TrimPrefix(p.ImportPath, module)
+		if name == "cmd/auditbridge" || testSupport(name) {
+			continue
+		}
+		row, ok := allowed[name]
+		if !ok {
+			t.Errorf("%s has no row in ARCHITECTURE.md", name)
+			continue
+		}
+		for _, path := range p.Imports {
+			other, ours := strings.CutPrefix(path, module)
+			if ours && !slices.Contains(row, other) {
+				t.Errorf("%s imports %s, which its row does not allow", name, other)
+			}
+		}
+	}
+}
+
+// testSupport are packages that only tests, documents and measurements use.
+func testSupport(name string) bool {
+	return name == "docs" || name == "internal/audittest" || name == "internal/peertest" || strings.HasPrefix(name, "bench")
+}
+
+// importTable reads the first table that follows the heading.
+func importTable(t *testing.T) map[string][]string {
+	t.Helper()
+	text, err := os.ReadFile("ARCHITECTURE.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, ok := strings.Cut(string(text), "## Who may import whom")
+	if !ok {
+		t.Fatal("ARCHITECTURE.md has no section “Who may import whom”")
+	}
+	section, _, _ = strings.Cut(section, "\n## ")
+	quoted := regexp.MustCompile("`([^`]+)`")
+	table := map[string][]string{}
+	for line := range strings.Lines(section) {
+		cells := strings.Split(line, "|")
+		if len(cells) != 4 {
+			continue
+		}
+		name := quoted.FindStringSubmatch(cells[1])
+		if name == nil {
+			continue
+		}
+		table[name[1]] = []string{}
+		for _, m := range quoted.FindAllStringSubmatch(cells[2], -1) {
+			table[name[1]] = append(table[name[1]], m[1])
+		}
+	}
+	return table
+}
+
+type goPackage struct {
+	ImportPath string
+	Imports    []string
+}
+
+func packages(t *testing.T) []goPackage {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-json=ImportPath,Imports", "./...")
+	cmd.Dir = ".."
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal("go list:", err)
+	}
+	var all []goPackage
+	for d := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p goPackage
+		if err := d.Decode(&p); errors.Is(err, io.EOF) {
+			return all
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, p)
+	}
+}
+
+// TestLinks: a relative link in a document leads to a file that exists.
+func TestLinks(t *testing.T) {
+	link := regexp.MustCompile(`\]\(([^)#:]+)(#[^)]*)?\)`)
+	for _, file := range documents(t) {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range link.FindAllStringSubmatch(string(text), -1) {
+			if _, err := os.Stat(filepath.Join(filepath.Dir(file), m[1])); err != nil {
+				t.Errorf("%s links to %s: %v", file, m[1], err)
+			}
+		}
+	}
+}
+
+// TestNamedPlaces: every folder or file that ARCHITECTURE.md and the README
+// name in backquotes with a slash exists.
+func TestNamedPlaces(t *testing.T) {
+	place := regexp.MustCompile("`([a-z]+/[a-zA-Z0-9_./-]*)`")
+	for _, file := range []string{"ARCHITECTURE.md", "../README.md", "../CONTRIBUTING.md"} {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range place.FindAllStringSubmatch(string(text), -1) {
+			if _, err := os.Stat(filepath.Join("..", m[1])); err != nil {
+				t.Errorf("%s names %s: %v", file, m[1], err)
+			}
+		}
+	}
+}
+
+func documents(t *testing.T) []string {
+	t.Helper()
+	files := []string{"../README.md", "../CONTRIBUTING.md"}
+	for _, pattern := range []string{"*.md", "format/*.md", "../bench/*.md"} {
+		more, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, more...)
+	}
+	return files
+}
