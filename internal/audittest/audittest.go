@@ -1,0 +1,165 @@
+// Package audittest lets a test use the kernel's audit system, of which a
+// machine has one: it is reserved by a machine-wide lock, its status and rules
+// are saved, and whatever a test did to them is undone afterwards.
+//
+// Tests here never skip: without root, without auditctl or with another audit
+// daemon at work they fail and say so.
+package audittest
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// LockFile is what `flock` takes by hand for an experiment. While a test holds
+// it, it contains the auditctl script that puts things back, so that the next
+// holder can do so for one that was killed.
+const LockFile = "/run/lock/auditbridge-audit.lock"
+
+// Audit is the kernel's audit system, reserved for one test.
+type Audit struct{ t testing.TB }
+
+// Kernel waits until kernel audit is free, reserves it for the rest of t and
+// leaves it disabled, without rules, and with a short backlog_wait_time: a test
+// that stalls its reader must not freeze the machine for a minute.
+func Kernel(t testing.TB) *Audit {
+	t.Helper()
+	lock := reserve(t)
+	t.Cleanup(func() { lock.Close() })
+	return take(t, lock)
+}
+
+// take is Kernel for who holds the lock already.
+func take(t testing.TB, lock *os.File) *Audit {
+	t.Helper()
+	restoreAbandoned(t, lock)
+	a := &Audit{t}
+	before := a.Status()
+	if before.PID != 0 && alive(before.PID) {
+		t.Fatalf("kernel audit is owned by %s: stop it to run this test", processName(before.PID))
+	}
+	if before.Enabled == 2 {
+		t.Fatal("kernel audit is locked (enabled 2) until reboot: this test cannot run here")
+	}
+	script := before.script(auditctl(t, "-l"))
+	if err := os.WriteFile(LockFile, []byte(script), 0o600); err != nil {
+		t.Fatalf("save kernel audit state: %v", err)
+	}
+	t.Cleanup(func() {
+		restore(t)
+		if err := lock.Truncate(0); err != nil {
+			t.Errorf("empty %s: %v", LockFile, err)
+		}
+	})
+	// 100 jiffies; zero would mean "drop at once" and make every test lossy.
+	auditctl(t, "-D")
+	auditctl(t, "-e", "0")
+	auditctl(t, "-b", "8192")
+	auditctl(t, "--backlog_wait_time", "100")
+	return a
+}
+
+// AddRule adds an audit rule in auditctl's words: "-a", "always,exit", ….
+func (a *Audit) AddRule(args ...string) {
+	a.t.Helper()
+	auditctl(a.t, args...)
+}
+
+// Enable turns auditing on without owning it: records go to the kernel log.
+func (a *Audit) Enable() {
+	a.t.Helper()
+	auditctl(a.t, "-e", "1")
+}
+
+// Generate makes count events of one getpgid(999999) each under the rule it
+// adds with that key, from another process, since the owner of kernel audit is
+// itself never audited. perSecond 0 means as fast as possible.
+func (a *Audit) Generate(count, perSecond int, key string) {
+	a.t.Helper()
+	rule := []string{"always,exit", "-F", "arch=b64", "-S", "getpgid", "-F", "a0=999999", "-k", key}
+	auditctl(a.t, append([]string{"-a"}, rule...)...)
+	defer auditctl(a.t, append([]string{"-d"}, rule...)...)
+	command := exec.Command(a.generator(), strconv.Itoa(count), strconv.Itoa(perSecond))
+	if out, err := command.CombinedOutput(); err != nil {
+		a.t.Fatalf("generate events: %v: %s", err, out)
+	}
+}
+
+func (a *Audit) generator() string {
+	a.t.Helper()
+	path := a.t.TempDir() + "/gen"
+	if out, err := exec.Command("go", "build", "-o", path, "auditbridge/internal/audittest/gen").CombinedOutput(); err != nil {
+		a.t.Fatalf("build the event generator: %v: %s", err, out)
+	}
+	return path
+}
+
+// reserve takes the machine-wide lock. The descriptor is close-on-exec: a child
+// that outlives the test must not keep it.
+func reserve(t testing.TB) *os.File {
+	t.Helper()
+	lock, err := os.OpenFile(LockFile, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
+	if err != nil {
+		t.Fatalf("reserve kernel audit: %v (these tests run as root)", err)
+	}
+	for err = unix.EINTR; err == unix.EINTR; {
+		err = unix.Flock(int(lock.Fd()), unix.LOCK_EX)
+	}
+	if err != nil {
+		t.Fatalf("reserve kernel audit: lock %s: %v", LockFile, err)
+	}
+	return lock
+}
+
+// restoreAbandoned puts back what a holder that was killed left changed.
+func restoreAbandoned(t testing.TB, lock *os.File) {
+	t.Helper()
+	if info, err := lock.Stat(); err == nil && info.Size() > 0 {
+		restore(t)
+	}
+}
+
+// restore runs the saved script.
+func restore(t testing.TB) {
+	t.Helper()
+	out, err := exec.Command("auditctl", "-R", LockFile).CombinedOutput()
+	if err != nil {
+		t.Errorf("put kernel audit back with %s: %v: %s", LockFile, err, out)
+	}
+}
+
+func auditctl(t testing.TB, args ...string) string {
+	t.Helper()
+	out, err := exec.Command("auditctl", args...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("auditctl %s: %v: %s", strings.Join(args, " "), err, out)
+	}
+	return string(out)
+}
+
+// alive tells whether a process still exists: the kernel names a dead owner
+// until it next tries to deliver to it.
+func alive(pid int) bool { return unix.Kill(pid, 0) != unix.ESRCH }
+
+func processName(pid int) string {
+	comm, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
+	return fmt.Sprintf("%s (pid %d)", strings.TrimSpace(string(comm)), pid)
+}
+
+// Poll waits until holds returns true and fails t when it has not within a
+// minute.
+func Poll(t testing.TB, what string, holds func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); !holds(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited a minute in vain: %s", what)
+		}
+	}
+}

@@ -1,0 +1,44 @@
+// Command gen makes audited events as fast as a process can: getpgid(999999)
+// fails at once and costs next to nothing itself. The rule that audits it is
+//
+//	auditctl -a always,exit -F arch=b64 -S getpgid -F a0=999999 -k KEY
+//
+// usage: gen COUNT [PER-SECOND]
+package main
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+func main() {
+	count, perSecond, err := arguments(os.Args[1:])
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "gen: %v\nusage: gen COUNT [PER-SECOND]\n", err)
+		os.Exit(2)
+	}
+	start := time.Now()
+	for i := range count {
+		unix.RawSyscall(unix.SYS_GETPGID, 999999, 0, 0)
+		// Paced in bursts of a millisecond: a sleep per event would pace nothing.
+		if perSecond > 0 && i%max(perSecond/1000, 1) == 0 {
+			due := start.Add(time.Duration(i) * time.Second / time.Duration(perSecond))
+			time.Sleep(time.Until(due))
+		}
+	}
+}
+
+func arguments(args []string) (count, perSecond int, err error) {
+	if len(args) < 1 || len(args) > 2 {
+		return 0, 0, fmt.Errorf("%d arguments", len(args))
+	}
+	if count, err = strconv.Atoi(args[0]); err != nil || len(args) == 1 {
+		return count, 0, err
+	}
+	perSecond, err = strconv.Atoi(args[1])
+	return count, perSecond, err
+}
