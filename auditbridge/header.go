@@ -15,7 +15,7 @@ type EventID struct {
 // Header is what stands in front of every record.
 type Header struct {
 	Type RecordType
-	Node []byte // aliases the line; nil when there is no node=
+	Node []byte  // aliases the line; nil when there is no node=
 	ID   EventID // ID.Node stays empty: the caller interns Node where it keeps it
 	Body int     // offset in the line of what follows "audit(…): "
 }
