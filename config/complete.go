@@ -1,0 +1,198 @@
+package config
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"auditbridge/auditbridge"
+)
+
+// completion derives what the files leave open and checks what only makes sense
+// together. It sees decoded values only, never the file system.
+type completion struct {
+	*Config
+	problems Problems
+}
+
+// complete finishes c and returns everything that is wrong with it.
+func (c *Config) complete() Problems {
+	k := completion{Config: c}
+	k.host()
+	k.paths()
+	k.audit()
+	k.syslog()
+	k.forwardings()
+	k.servers()
+	return k.problems
+}
+
+// wrong notes a problem with a key, unless its value was refused already.
+func (k *completion) wrong(path, hint, format string, args ...any) {
+	from := k.origins[path]
+	if from.bad {
+		return
+	}
+	k.problems = append(k.problems, Problem{At: from.at, Key: bare(path), What: fmt.Sprintf(format, args...), Hint: hint})
+}
+
+func (k *completion) warn(path, hint, format string, args ...any) {
+	k.Warnings = append(k.Warnings, Problem{At: k.origins[path].at, Key: bare(path), What: fmt.Sprintf(format, args...), Hint: hint})
+}
+
+// derived says in words where a value that no file sets comes from.
+func (k *completion) derived(path, why string) { k.origins[path] = origin{why: why} }
+
+func (k *completion) host() {
+	if k.Node == "" && !k.origins["node"].bad {
+		name, err := os.Hostname()
+		if err != nil || name == "" {
+			name = "localhost"
+		}
+		k.Node = name
+		k.derived("node", "the host's name")
+	}
+	for _, name := range []struct{ key, value string }{{"node", k.Node}, {"router", k.Router}} {
+		for _, r := range name.value {
+			if r <= ' ' || r > '~' {
+				k.wrong(name.key, "RFC 5424 section 6.2.4: printable ASCII without blanks", "%q cannot stand in a syslog header", name.value)
+				break
+			}
+		}
+	}
+	if len(k.Host()) > 255 {
+		k.wrong("node", "", "the name on the wire, node.router, has %d characters; a syslog header takes 255", len(k.Host()))
+	}
+}
+
+// Host is HOSTNAME on the wire: node.router, or node alone.
+func (s *Settings) Host() string {
+	if s.Router == "" {
+		return s.Node
+	}
+	return s.Node + "." + s.Router
+}
+
+func (k *completion) paths() {
+	dirs := []struct{ key, value string }{{"journal-dir", k.JournalDir}, {"state-dir", k.StateDir}, {"run-dir", k.RunDir}}
+	for i, dir := range dirs {
+		if !k.absolute(dir.key, dir.value) {
+			continue
+		}
+		for _, other := range dirs[:i] {
+			if filepath.Clean(other.value) == filepath.Clean(dir.value) {
+				k.wrong(dir.key, "give each its own directory", "%q is %s already", dir.value, other.key)
+			}
+		}
+	}
+}
+
+func (k *completion) absolute(path, value string) bool {
+	if filepath.IsAbs(value) && !strings.ContainsRune(value, 0) {
+		return true
+	}
+	k.wrong(path, "", "%q is not an absolute path", value)
+	return false
+}
+
+// minRetention and minSize are what a journal needs to close segments at all.
+const (
+	minRetention = Duration(time.Hour)
+	minSize      = Size(16 << 20)
+)
+
+func (k *completion) audit() {
+	a := &k.Audit
+	k.source()
+	if a.Retention < minRetention {
+		k.wrong("audit.retention", "", "%s is less than %s", a.Retention, minRetention)
+	}
+	if a.MaxSize < minSize {
+		k.wrong("audit.max-size", "", "%s is less than %s", a.MaxSize, minSize)
+	}
+	left, admin := a.SpaceLeft.Of(a.MaxSize), a.AdminSpaceLeft.Of(a.MaxSize)
+	if left >= int64(a.MaxSize) {
+		k.wrong("audit.space-left", "", "%s is not below max-size, %s", a.SpaceLeft, a.MaxSize)
+	}
+	if admin >= left {
+		k.wrong("audit.admin-space-left", "", "%s is not below space-left, %s", a.AdminSpaceLeft, a.SpaceLeft)
+	}
+	if !a.Administration.Enabled {
+		k.warn("audit.administration.enabled", "use include to choose what a server gets", "login events are recorded all the same")
+	}
+	if a.Traffic.Enabled {
+		k.wrong("audit.traffic.enabled", "set it to false", "traffic events are not in this version yet")
+	}
+	for _, action := range []struct{ key, value, when string }{
+		{"audit.disk-full-action", a.DiskFullAction, "the journal's disk is full"},
+		{"audit.disk-error-action", a.DiskErrorAction, "the journal's disk fails"},
+	} {
+		if action.value == "halt" {
+			k.warn(action.key, "", "this host is powered off when %s", action.when)
+		}
+	}
+}
+
+func (k *completion) source() {
+	source := k.Audit.Source
+	kind, file, named := strings.Cut(source, ":")
+	switch {
+	case source == "kernel" || source == "plugin":
+	case source == "multicast" || kind == "file" && named && filepath.IsAbs(file):
+		k.wrong("audit.source", "this version has: kernel plugin", "%s", notYet(source))
+	default:
+		k.wrong("audit.source", "", "%q is none of: kernel multicast plugin file:/path", source)
+	}
+}
+
+func (k *completion) syslog() {
+	k.classes("syslog.auth.include", k.Syslog.Auth.Include)
+	k.facility("syslog.facility", k.Syslog.Facility)
+	k.severity("syslog.severity", k.Syslog.Severity)
+	k.sdID("syslog.sd-id", k.Syslog.SDID)
+}
+
+func (k *completion) classes(path string, names []string) {
+	for _, name := range names {
+		if _, known := auditbridge.ParseClass(name); known || name == "all" {
+			continue
+		}
+		hint := ""
+		if near := closest(name, strings.Fields("all login session config-change system alarm")); near != "" {
+			hint = fmt.Sprintf("nearest value: %q", near)
+		}
+		k.wrong(path, hint, "%q is none of: all login session config-change system alarm", name)
+	}
+	if len(names) == 0 {
+		k.wrong(path, `write ["all"], or leave the key out`, "the list is empty: only alarms would be sent")
+	}
+}
+
+func (k *completion) facility(path, name string) {
+	if _, known := auditbridge.ParseFacility(name); name != "" && !known {
+		k.wrong(path, "RFC 5424 section 6.2.1: kern, auth, daemon, local0 …", "%q is no syslog facility", name)
+	}
+}
+
+func (k *completion) severity(path, name string) {
+	if _, known := auditbridge.ParseSeverity(name); name != "" && !known {
+		k.wrong(path, "RFC 5424 section 6.2.1: error, warning, notice, info …", "%q is no syslog severity", name)
+	}
+}
+
+// sdID checks name@enterprise-number as RFC 5424 section 7 has it.
+func (k *completion) sdID(path, id string) {
+	name, number, found := strings.Cut(id, "@")
+	good := found && name != "" && number != "" && len(id) <= 32
+	for _, r := range id {
+		good = good && r > ' ' && r <= '~' && !strings.ContainsRune(`="]`, r)
+	}
+	for _, part := range strings.Split(number, ".") {
+		good = good && part != "" && strings.Trim(part, "0123456789") == ""
+	}
+	if !good {
+		k.wrong(path, `such as "auditbridge@32473.1.0.0", at most 32 characters`, "%q is no NAME@ENTERPRISE-NUMBER", id)
+	}
+}

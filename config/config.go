@@ -1,0 +1,125 @@
+// Package config turns auditbridge.toml and conf.d/*.toml into each package's
+// Config. It is strict: a key it does not know, a key set twice, a value out of
+// range or a file that others could have written is an error that names file,
+// line and column, and all of them are reported at once.
+//
+// Data flows one way: files → Settings (decode.go) → complete Settings, every
+// default and derived value filled in (complete.go) → the packages' Configs
+// (compile.go).
+package config
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sort"
+)
+
+// DefaultFile is read when no --config is given; conf.d beside it is read too.
+const DefaultFile = "/etc/auditbridge/auditbridge.toml"
+
+// Config is a complete, consistent configuration: no value is missing.
+type Config struct {
+	Settings
+
+	// Files are the files read, in order.
+	Files []string
+	// Warnings are what works and is still unwise, in the order of the files.
+	Warnings []Problem
+
+	origins map[string]origin
+}
+
+// source is one file's name and bytes.
+type source struct {
+	name string
+	data []byte
+}
+
+// Load reads file and the *.toml files of conf.d beside it. Its error is a
+// Problems with everything that is wrong. The Config is never nil: with an
+// error it holds what could be understood, for listing only.
+func Load(file string) (*Config, error) {
+	sources, problems := read(file)
+	c, more := parse(sources)
+	problems = append(problems, more...)
+	more, warnings := c.probe()
+	problems = append(problems, more...)
+	c.Warnings = append(c.Warnings, warnings...)
+	if len(problems) > 0 {
+		return c, problems
+	}
+	return c, nil
+}
+
+// parse is Load without the file system: the same bytes give the same answer.
+func parse(sources []source) (*Config, Problems) {
+	c := &Config{origins: map[string]origin{}}
+	d := decoder{settings: &c.Settings, origins: c.origins}
+	for _, s := range sources {
+		c.Files = append(c.Files, s.name)
+		d.file(s)
+	}
+	d.defaults()
+	problems := append(d.problems, c.complete()...)
+	problems.sort(c.Files)
+	return c, problems
+}
+
+// read returns the files in the order in which they are joined.
+func read(file string) ([]source, Problems) {
+	file, err := filepath.Abs(file)
+	if err != nil {
+		return nil, Problems{{At: Position{File: file}, What: err.Error()}}
+	}
+	names := []string{file}
+	dropIns, err := filepath.Glob(filepath.Join(filepath.Dir(file), "conf.d", "*.toml"))
+	if err == nil {
+		sort.Strings(dropIns)
+		names = append(names, dropIns...)
+	}
+	var sources []source
+	var problems Problems
+	for _, name := range names {
+		data, err := readTrusted(name)
+		if err != nil {
+			problems = append(problems, asProblem(name, err))
+			continue
+		}
+		sources = append(sources, source{name, data})
+	}
+	return sources, problems
+}
+
+// maxFile bounds what is read into memory; a real configuration is a few kB.
+const maxFile = 1 << 20
+
+// readTrusted reads a regular file that nobody but root and the running user
+// could have put there or written to.
+func readTrusted(name string) ([]byte, error) {
+	if err := CheckPath(name); err != nil {
+		return nil, err
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, &PathError{Path: name, Why: "is not a regular file"}
+	}
+	if info.Size() > maxFile {
+		return nil, &PathError{Path: name, Why: fmt.Sprintf("has %d bytes, more than any configuration (at most %d)", info.Size(), maxFile)}
+	}
+	data := make([]byte, info.Size())
+	n, err := f.ReadAt(data, 0)
+	if int64(n) < info.Size() {
+		return nil, &fs.PathError{Op: "read", Path: name, Err: err}
+	}
+	return data, nil
+}

@@ -1,0 +1,181 @@
+package config
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rogpeppe/go-internal/txtar"
+)
+
+var update = flag.Bool("update", false, "write what was found as what is wanted")
+
+// TestMessages holds every file in testdata to the problems, hints and
+// warnings written down in it. "want" stands alone: nothing else is said.
+func TestMessages(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.txtar")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no golden files", err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
+			archive, err := txtar.ParseFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var sources []source
+			var values []string
+			want := &txtar.File{}
+			for i := range archive.Files {
+				switch f := &archive.Files[i]; f.Name {
+				case "want":
+					want = f
+				case "values":
+					values = strings.Fields(string(f.Data))
+				default:
+					sources = append(sources, source{f.Name, f.Data})
+				}
+			}
+			got := tell(sources, values)
+			if *update {
+				want.Data = []byte(got)
+				if err := os.WriteFile(file, txtar.Format(archive), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if diff := cmp.Diff(string(want.Data), got); diff != "" {
+				t.Errorf("-want +got\n%s", diff)
+			}
+		})
+	}
+}
+
+// tell is what check says of the files, then the values of some keys.
+func tell(sources []source, keys []string) string {
+	c, problems := parse(sources)
+	var b strings.Builder
+	say := func(kind string, all []Problem) {
+		for _, p := range all {
+			b.WriteString(kind + ": " + p.Error() + "\n")
+			if p.Hint != "" {
+				b.WriteString("  hint: " + p.Hint + "\n")
+			}
+		}
+	}
+	say("error", problems)
+	say("warning", c.Warnings)
+	for _, key := range keys {
+		found := false
+		for _, v := range c.Effective() {
+			if v.Key == key {
+				found = true
+				b.WriteString(v.Key + " = " + v.Value + "  # " + v.Origin + "\n")
+			}
+		}
+		if !found {
+			b.WriteString(key + ": no such key\n")
+		}
+	}
+	return b.String()
+}
+
+func TestEveryDefaultDecodes(t *testing.T) {
+	c, problems := parse([]source{{"a.toml", []byte("node = \"n\"\n[[remote-logging-server]]\naddress = \"10.0.0.1\"\nprotocol = \"tcp\"\n[[remote-logging-server.filter]]\n[[port-forwarding]]\nserver-address = \"10.0.0.2\"\n")}})
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	if got := c.Audit.Retention.String() + " " + c.Audit.MaxSize.String(); got != "180d 10GiB" {
+		t.Error("retention and max-size are", got)
+	}
+	if p := c.Servers[0].Port; p != 514 {
+		t.Error("port of tcp is", p)
+	}
+}
+
+func TestNobodyElseMayHaveWrittenTheFile(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name string, mode os.FileMode) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte("node = \"n\"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	link := filepath.Join(dir, "link.toml")
+	if err := os.Symlink(write("target.toml", 0o600), link); err != nil {
+		t.Fatal(err)
+	}
+	foreign := write("foreign.toml", 0o600)
+	if err := os.Chown(foreign, 65534, 65534); err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range []struct{ name, path, want string }{
+		{"readable by all", write("ok.toml", 0o644), ""},
+		{"writable by group", write("group.toml", 0o620), "is writable by group or others (mode 0620)"},
+		{"writable by others", write("others.toml", 0o602), "is writable by group or others (mode 0602)"},
+		{"a link", link, "is a symbolic link"},
+		{"another's", foreign, "belongs to uid 65534"},
+		{"a directory", dir, "is not a regular file"},
+		{"absent", filepath.Join(dir, "absent.toml"), "no such configuration file"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			_, problems := read(row.path)
+			switch {
+			case row.want == "" && len(problems) > 0:
+				t.Error(problems)
+			case row.want != "" && !strings.Contains(problems.Error(), row.want):
+				t.Errorf("got %q, want %q in it", problems.Error(), row.want)
+			}
+		})
+	}
+}
+
+func TestADirectoryThatOthersMayWriteIsRefused(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "open")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(dir, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	err := CheckPath(filepath.Join(dir, "a.toml"))
+	if err == nil || !strings.Contains(err.Error(), "writable by group or others (mode 0777)") {
+		t.Error("got", err)
+	}
+}
+
+// FuzzParse: whatever the bytes, there is an answer, it is the same each time,
+// and it speaks of a line that exists.
+func FuzzParse(f *testing.F) {
+	files, _ := filepath.Glob("testdata/*.txtar")
+	for _, file := range files {
+		archive, err := txtar.ParseFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		for _, part := range archive.Files {
+			if strings.HasSuffix(part.Name, ".toml") {
+				f.Add(part.Data)
+			}
+		}
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		first, problems := parse([]source{{"a.toml", data}})
+		second, again := parse([]source{{"a.toml", data}})
+		if diff := cmp.Diff(first.Effective(), second.Effective()); diff != "" || problems.Error() != again.Error() {
+			t.Error("two readings differ", diff)
+		}
+		lines := strings.Count(string(data), "\n") + 1
+		for _, p := range problems {
+			if p.At.Line > lines {
+				t.Errorf("%s: the file has %d lines", p.Error(), lines)
+			}
+		}
+	})
+}

@@ -1,0 +1,247 @@
+package config
+
+import (
+	"fmt"
+	"net/netip"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// portOf is the protocols' default port.
+var portOf = map[string]Port{"udp": 514, "tcp": 514, "tls": 6514, "relp": 2514, "auditd": 60, "https": 443}
+
+func (k *completion) forwardings() {
+	names, locals := map[string]string{}, map[string]string{}
+	for i := range k.Forwardings {
+		f, path := &k.Forwardings[i], fmt.Sprintf("port-forwarding[%d]", i)
+		local := endpoint(f.LocalAddress, f.LocalPort)
+		if f.Name == "" {
+			f.Name = local
+			if f.LocalPort == 0 {
+				f.Name = endpoint(f.ServerAddress, f.ServerPort)
+			}
+			k.derived(path+".name", "from its addresses")
+		}
+		k.once(names, f.Name, path, ".name", "two forwardings are called %q")
+		if f.LocalPort != 0 {
+			k.once(locals, local, path, ".local-port", "two forwardings have the local end %s")
+		}
+		k.address(path, ".server-address", f.ServerAddress)
+		k.address(path, ".remote-host", f.RemoteHost)
+		k.address(path, ".local-address", f.LocalAddress)
+		if f.Listen {
+			k.wrong(path+".listen", "leave it out: a server with the local address and port goes through in process", "a listening socket is not in this version yet")
+		}
+		if f.User == "" || strings.ContainsAny(f.User, " \t\n\x00") {
+			k.wrong(path+".user", "", "%q is no user name", f.User)
+		}
+		k.absolute(path+".identity-file", f.IdentityFile)
+		k.absolute(path+".known-hosts", f.KnownHosts)
+	}
+}
+
+// once refuses a second use of a name, naming both places.
+func (k *completion) once(seen map[string]string, name, path, key, format string) {
+	if first, twice := seen[name]; twice {
+		k.wrongAt(path, path+key, "", format+": the other is at %s", name, k.origins[first].at)
+		return
+	}
+	seen[name] = path
+}
+
+// wrongAt is wrong for a key that may stand in no file: its table does.
+func (k *completion) wrongAt(table, path, hint, format string, args ...any) {
+	from := k.origins[path]
+	if from.bad {
+		return
+	}
+	if from.at.File == "" {
+		from = k.origins[table]
+	}
+	k.problems = append(k.problems, Problem{At: from.at, Key: bare(path), What: fmt.Sprintf(format, args...), Hint: hint})
+}
+
+func (k *completion) address(path, key, address string) {
+	switch {
+	case address == "":
+		k.wrongAt(path, path+key, "", "missing")
+	case len(address) > 255 || strings.ContainsFunc(address, func(r rune) bool { return r <= ' ' || r == 0x7f }):
+		k.wrongAt(path, path+key, "", "%q is neither a host name nor an IP address", address)
+	case strings.Contains(address, ":"):
+		if _, err := netip.ParseAddr(address); err != nil {
+			k.wrongAt(path, path+key, "a port has a key of its own", "%q is neither a host name nor an IP address", address)
+		}
+	}
+}
+
+func (k *completion) servers() {
+	names := map[string]string{}
+	for i := range k.Servers {
+		s, path := &k.Servers[i], fmt.Sprintf("remote-logging-server[%d]", i)
+		k.inherit(s, path)
+		k.address(path, ".address", s.Address)
+		k.through(s, path)
+		k.wire(s, path)
+		if s.Name == "" {
+			s.Name = endpoint(s.Address, s.Port)
+			k.derived(path+".name", "from address and port")
+		}
+		k.once(names, s.Name, path, ".name", "two servers are called %q")
+		k.own(path, s)
+		k.filters(s, path)
+	}
+}
+
+// inherit gives a server what [syslog] says where it says nothing itself.
+func (k *completion) inherit(s *Server, path string) {
+	take := func(own *string, key string, common string) {
+		if *own == "" && !k.origins[path+"."+key].bad {
+			*own = common
+			k.inherited(path+"."+key, "syslog."+key)
+		}
+	}
+	take(&s.Format, "format", k.Syslog.Format)
+	take(&s.Start, "start", k.Syslog.Start)
+	take(&s.SDID, "sd-id", k.Syslog.SDID)
+	take(&s.Facility, "facility", k.Syslog.Facility)
+	take(&s.Severity, "severity", k.Syslog.Severity)
+	if from := k.origins[path+".include"]; from.at.File == "" || from.bad {
+		s.Include = k.Syslog.Auth.Include
+		k.inherited(path+".include", "syslog.auth.include")
+	}
+}
+
+// own checks what the server sets itself; [syslog] has been checked already.
+func (k *completion) own(path string, s *Server) {
+	if k.origins[path+".include"].why == "" {
+		k.classes(path+".include", s.Include)
+	}
+	if k.origins[path+".sd-id"].why == "" {
+		k.sdID(path+".sd-id", s.SDID)
+	}
+	if k.origins[path+".facility"].why == "" {
+		k.facility(path+".facility", s.Facility)
+	}
+	if k.origins[path+".severity"].why == "" {
+		k.severity(path+".severity", s.Severity)
+	}
+}
+
+// inherited carries the origin over; a refused value stays refused.
+func (k *completion) inherited(path, from string) {
+	o := k.origins[from]
+	o.why = "from " + from
+	o.bad = o.bad || k.origins[path].bad
+	k.origins[path] = o
+}
+
+// through finds the forwarding that carries s, by name or by its local end.
+func (k *completion) through(s *Server, path string) {
+	if s.Via == "" {
+		if f := k.localEnd(s); f != nil {
+			s.Via = f.Name
+			k.derived(path+".via", "address and port are the local end of "+f.Name)
+		}
+	}
+	if s.Via == "" {
+		return
+	}
+	f := k.Forwarding(s.Via)
+	if f == nil {
+		hint := ""
+		if near := closest(s.Via, k.forwardingNames()); near != "" {
+			hint = fmt.Sprintf("nearest name: %q", near)
+		}
+		k.wrong(path+".via", hint, "there is no [[port-forwarding]] called %q", s.Via)
+		return
+	}
+	if k.localEnd(s) == f && f.RemotePort == 0 {
+		k.wrongAt(path, path+".via", "set remote-port in [[port-forwarding]] "+f.Name, "the forwarding %q has no remote-port", f.Name)
+	}
+}
+
+// wire settles protocol and port.
+func (k *completion) wire(s *Server, path string) {
+	from := k.origins[path+".protocol"]
+	if s.Protocol == "" && !from.bad {
+		switch common := k.origins["syslog.protocol"]; {
+		case common.at.File != "":
+			s.Protocol = k.Syslog.Protocol
+			k.inherited(path+".protocol", "syslog.protocol")
+		case s.Via != "":
+			s.Protocol = "tcp"
+			k.derived(path+".protocol", "default through a tunnel")
+		default:
+			s.Protocol = k.Syslog.Protocol
+			k.derived(path+".protocol", "default")
+			k.wrongAt(path, path+".protocol", `reach the server through a [[port-forwarding]], or write protocol = "tcp": clear text`,
+				"none is written, and the default, tls, is not in this version yet")
+		}
+	}
+	if s.Port == 0 {
+		s.Port = portOf[s.Protocol]
+		k.derived(path+".port", "default of "+s.Protocol)
+	}
+	if s.Protocol == "tcp" && s.Via == "" && !k.origins[path+".protocol"].bad {
+		k.warn(path+".protocol", "use a [[port-forwarding]]", "the records for %s cross the network in clear text, and nobody checks who receives them", endpoint(s.Address, s.Port))
+	}
+}
+
+func (k *completion) filters(s *Server, path string) {
+	for i, f := range s.Filters {
+		at := fmt.Sprintf("%s.filter[%d]", path, i)
+		k.facility(at+".facility", f.Facility)
+		k.severity(at+".severity", f.Severity)
+		if _, err := regexp.Compile(f.Match); err != nil {
+			k.wrong(at+".match", "the syntax is RE2's: https://golang.org/s/re2syntax", "%q is no regular expression: %v", f.Match, err)
+		}
+	}
+}
+
+// Forwarding returns the forwarding of that name, or nil.
+func (s *Settings) Forwarding(name string) *Forwarding {
+	for i := range s.Forwardings {
+		if s.Forwardings[i].Name == name {
+			return &s.Forwardings[i]
+		}
+	}
+	return nil
+}
+
+func (k *completion) forwardingNames() []string {
+	var names []string
+	for _, f := range k.Forwardings {
+		names = append(names, f.Name)
+	}
+	return names
+}
+
+// localEnd is the forwarding whose local address and port are the server's, or
+// nil.
+func (s *Settings) localEnd(server *Server) *Forwarding {
+	for i := range s.Forwardings {
+		f := &s.Forwardings[i]
+		if f.LocalPort != 0 && endpoint(f.LocalAddress, f.LocalPort) == endpoint(server.Address, server.Port) {
+			return f
+		}
+	}
+	return nil
+}
+
+// FarEnd is where the bytes for a server go in the end: what the tunnel's far
+// end connects to, or the server itself when there is no tunnel.
+func (s *Settings) FarEnd(server *Server) (address string, port Port) {
+	if f := s.localEnd(server); f != nil && f.Name == server.Via {
+		return f.RemoteHost, f.RemotePort
+	}
+	return server.Address, server.Port
+}
+
+// endpoint is address:port, an IP address in its one canonical form.
+func endpoint(address string, port Port) string {
+	if ip, err := netip.ParseAddr(address); err == nil {
+		return netip.AddrPortFrom(ip.Unmap(), uint16(port)).String()
+	}
+	return strings.ToLower(address) + ":" + strconv.Itoa(int(port))
+}

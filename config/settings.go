@@ -1,0 +1,116 @@
+package config
+
+// Settings is the table of all keys. The tags are the table's columns:
+//
+//	toml     the key
+//	default  the value where no file sets one; "" where it is derived
+//	oneof    the values there are
+//	later    values that are recognised and not in this version yet
+//
+// Nothing else knows which keys exist: decoding, nearest keys and `check -v`
+// all walk these types.
+type Settings struct {
+	Node   string `toml:"node"`   // default: the host's name
+	Router string `toml:"router"` // HOSTNAME on the wire is node.router
+
+	JournalDir string `toml:"journal-dir" default:"/var/log/audit/auditbridge"`
+	StateDir   string `toml:"state-dir" default:"/var/lib/auditbridge"`
+	RunDir     string `toml:"run-dir" default:"/run/auditbridge"`
+	ShipUser   string `toml:"ship-user" default:"auditbridge"`
+	LogGroup   string `toml:"log-group"` // may read the journal; none by default
+	Flush      string `toml:"flush" default:"group" oneof:"group data"`
+	Overload   string `toml:"overload" default:"protect-audit" oneof:"protect-audit protect-host"`
+
+	Audit       Audit        `toml:"audit"`
+	Syslog      Syslog       `toml:"syslog"`
+	Servers     []Server     `toml:"remote-logging-server"`
+	Forwardings []Forwarding `toml:"port-forwarding"`
+}
+
+// Audit is the [audit] table: where records come from, how long they are kept,
+// and what happens when there is no room for them.
+type Audit struct {
+	Source               string         `toml:"source" default:"kernel"`
+	Retention            Duration       `toml:"retention" default:"180d"`
+	MaxSize              Size           `toml:"max-size" default:"10GiB"`
+	Overrun              string         `toml:"overrun" default:"drop-oldest" oneof:"drop-oldest keep"`
+	SpaceLeft            Level          `toml:"space-left" default:"25%"`
+	SpaceLeftAction      string         `toml:"space-left-action" default:"syslog" oneof:"ignore syslog" later:"banner email exec rotate suspend single halt"`
+	AdminSpaceLeft       Level          `toml:"admin-space-left" default:"5%"`
+	AdminSpaceLeftAction string         `toml:"admin-space-left-action" default:"syslog" oneof:"ignore syslog" later:"banner email exec rotate suspend single halt"`
+	DiskFullAction       string         `toml:"disk-full-action" default:"suspend" oneof:"ignore syslog suspend halt" later:"banner email exec rotate single"`
+	DiskErrorAction      string         `toml:"disk-error-action" default:"syslog" oneof:"ignore syslog suspend halt" later:"banner email exec single"`
+	Administration       Administration `toml:"administration"`
+	Traffic              Traffic        `toml:"traffic"`
+}
+
+// Administration is accepted as in the user's documents. Login events are
+// always recorded; what is sent is up to include.
+type Administration struct {
+	Enabled bool `toml:"enabled" default:"true"`
+}
+
+// Traffic events are off and not kept unless asked for.
+type Traffic struct {
+	Enabled bool `toml:"enabled" default:"false"`
+	Persist bool `toml:"persist" default:"false"`
+}
+
+// Syslog holds the defaults of every server; a server's own value wins.
+type Syslog struct {
+	Auth     Auth   `toml:"auth"`
+	Protocol string `toml:"protocol" default:"tls" oneof:"tcp" later:"udp tls relp auditd https"`
+	Format   string `toml:"format" default:"rfc5424" oneof:"rfc5424 audit" later:"rfc3164 cef json"`
+	Start    string `toml:"start" default:"now" oneof:"now oldest"`
+	SDID     string `toml:"sd-id" default:"auditbridge@32473.1.0.0"`
+	Facility string `toml:"facility"` // stamped instead of the class's own
+	Severity string `toml:"severity"` // stamped instead of the class's own
+}
+
+// Auth is [syslog] auth.include: the classes sent to the servers.
+type Auth struct {
+	Include []string `toml:"include" default:"all"`
+}
+
+// Server is a [[remote-logging-server]]. Address and port alone are enough.
+type Server struct {
+	Name     string   `toml:"name"` // default: address:port
+	Address  string   `toml:"address"`
+	Port     Port     `toml:"port"` // default: the protocol's
+	Via      string   `toml:"via"`
+	Protocol string   `toml:"protocol" oneof:"tcp" later:"udp tls relp auditd https"`
+	Format   string   `toml:"format" oneof:"rfc5424 audit" later:"rfc3164 cef json"`
+	Start    string   `toml:"start" oneof:"now oldest"`
+	SDID     string   `toml:"sd-id"`
+	Facility string   `toml:"facility"`
+	Severity string   `toml:"severity"`
+	Include  []string `toml:"include"`
+	Filters  []Filter `toml:"filter"`
+}
+
+// Filter lets an event pass when all it sets holds. Several are OR; a server
+// without any gets everything.
+type Filter struct {
+	Facility string `toml:"facility"` // default: any
+	Severity string `toml:"severity"` // this level or more urgent; default: any
+	Match    string `toml:"match"`    // on the whole formatted message
+}
+
+// Forwarding is a [[port-forwarding]]: an SSH connection to server-address
+// that carries servers to remote-host:remote-port. Nothing listens on the
+// local address: a server with that address and port goes through in process.
+type Forwarding struct {
+	Name           string   `toml:"name"` // default: local-address:local-port, else server-address:server-port
+	ServerAddress  string   `toml:"server-address"`
+	ServerPort     Port     `toml:"server-port" default:"22"`
+	RemoteHost     string   `toml:"remote-host" default:"127.0.0.1"`
+	RemotePort     Port     `toml:"remote-port"`
+	LocalAddress   string   `toml:"local-address" default:"127.0.0.1"`
+	LocalPort      Port     `toml:"local-port"`
+	LocalInterface string   `toml:"local-interface" default:"lo"`
+	Listen         bool     `toml:"listen" default:"false"`
+	User           string   `toml:"user" default:"audit"`
+	IdentityFile   string   `toml:"identity-file" default:"/etc/auditbridge/ssh/id"`
+	KnownHosts     string   `toml:"known-hosts" default:"/etc/auditbridge/ssh/known_hosts"`
+	Keepalive      Duration `toml:"keepalive" default:"15s"`
+}
