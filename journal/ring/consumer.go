@@ -1,0 +1,83 @@
+package ring
+
+// Pending returns published lines that were not written yet, whole ones, at
+// most 1 MiB of them. They stay as they are until Written.
+func (r *Ring) Pending() []byte {
+	return r.wholeLines(r.done.tail, r.head.Load())
+}
+
+// Drained reports that the producer has closed the ring and all is written.
+func (r *Ring) Drained() bool {
+	return r.closed.Load() && r.head.Load() == r.done.tail
+}
+
+// Wake returns a channel that delivers when there is something for the consumer
+// to do: lines are pending, or the ring was closed. A spurious delivery is
+// possible.
+func (r *Ring) Wake() <-chan struct{} {
+	return r.wake.wait(func() bool { return r.closed.Load() || r.head.Load() != r.done.tail })
+}
+
+// Intent announces that the first n bytes of Pending are about to be written at
+// offset of the segment whose first sequence is segmentFirst.
+func (r *Ring) Intent(segmentFirst, offset uint64, n int) {
+	r.done.intent = intent{segmentFirst, offset, uint64(n)}
+	r.commitConsumption()
+}
+
+// Written says that n bytes of Pending, so many records, are in the file and
+// ends the intent.
+func (r *Ring) Written(n, records int) {
+	r.done.intent = intent{}
+	r.done.tail += uint64(n)
+	r.done.written += uint64(records)
+	r.commitConsumption()
+	r.written.Store(r.done.written)
+	r.tail.Store(r.done.tail)
+	r.space.ring()
+}
+
+// Left returns, after Open, the write that was under way when the process
+// before died: none, some or all of the first n bytes of Pending may stand at
+// offset of that segment. n is 0 when there was none.
+func (r *Ring) Left() (segmentFirst, offset uint64, n int) {
+	i := r.done.intent
+	return i.segment, i.offset, int(i.n)
+}
+
+// Refused returns how many records the producer refused that RefusalNoted has
+// not been told of, and the serials of the first and the last of them.
+func (r *Ring) Refused() (n int, firstSerial, lastSerial uint32) {
+	n = int(r.refused.Load() - r.done.noted)
+	serials := r.refusedSerials.Load()
+	return n, uint32(serials >> 32), uint32(serials)
+}
+
+// RefusalNoted says that a note in the journal tells of n more refused records.
+func (r *Ring) RefusalNoted(n int) {
+	r.done.noted += uint64(n)
+	r.commitConsumption()
+	r.noted.Store(r.done.noted)
+}
+
+// Replay appends to dst the last n bytes that were written, if the producer has
+// not overwritten them since: what a failed fsync may have taken from the file.
+func (r *Ring) Replay(dst []byte, n int) (replayed []byte, ok bool) {
+	if uint64(n) > min(r.size, r.done.tail) {
+		return dst, false
+	}
+	for at, end := r.done.tail-uint64(n), r.done.tail; at < end; {
+		i := at % r.size
+		part := r.data[i:min(r.size, i+end-at)]
+		dst = append(dst, part...)
+		at += uint64(len(part))
+	}
+	// The producer announces how far it may write before it does.
+	return dst, r.reach.Load() <= r.done.tail-uint64(n)+r.size
+}
+
+func (r *Ring) commitConsumption() {
+	turn := r.control.consumedTurn.Load() + 1
+	r.control.consumed[turn&1] = r.done
+	r.control.consumedTurn.Store(turn)
+}
