@@ -1,0 +1,153 @@
+package tunnel
+
+import (
+	"fmt"
+	"time"
+)
+
+// Every error a person can do something about has a type of its own, whose
+// Hint says what. Text that came from the peer stands quoted in all of them.
+
+// HostKeyError: the server's key is not the one the known-hosts file has.
+// Nothing but the key exchange went over the wire.
+type HostKeyError struct {
+	Server      string
+	Problem     HostKeyProblem
+	KnownHosts  string
+	Fingerprint string // SHA256:… of what the server showed; empty when nothing was asked
+}
+
+// HostKeyProblem is what is wrong with a host key.
+type HostKeyProblem string
+
+// What can be wrong with a host key.
+const (
+	HostKeyUnknown HostKeyProblem = "the known-hosts file has no key for this server"
+	HostKeyChanged HostKeyProblem = "the server's key is not the one in the known-hosts file"
+	HostKeyRevoked HostKeyProblem = "the server's key is revoked in the known-hosts file"
+	HostKeyWeak    HostKeyProblem = "the server's RSA key is shorter than 2048 bits"
+)
+
+func (e *HostKeyError) Error() string {
+	text := fmt.Sprintf("check the host key of %s against %s: %s", e.Server, e.KnownHosts, e.Problem)
+	if e.Fingerprint != "" {
+		text += " (it showed " + e.Fingerprint + ")"
+	}
+	return text
+}
+
+// Hint says what to do.
+func (e *HostKeyError) Hint() string {
+	switch e.Problem {
+	case HostKeyUnknown:
+		return "compare the fingerprint with the server's own (ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub there), then add the key to " + e.KnownHosts
+	case HostKeyWeak:
+		return "give the server a stronger host key (ssh-keygen -A) and put it into " + e.KnownHosts
+	}
+	return "somebody may stand between; find out why the key changed before touching " + e.KnownHosts
+}
+
+// AuthError: the server does not let this key in as this user.
+type AuthError struct {
+	Server, User string
+	IdentityFile string
+	PublicKey    string // as it stands in an authorized_keys file
+}
+
+func (e *AuthError) Error() string {
+	return fmt.Sprintf("log in to %s as %q with %s: the server knows no such user or does not accept the key", e.Server, e.User, e.IdentityFile)
+}
+
+// Hint says what to do.
+func (e *AuthError) Hint() string {
+	return fmt.Sprintf(`on the server, put this line into %s's authorized_keys: restrict,port-forwarding %s`, e.User, e.PublicKey)
+}
+
+// FileError: a key file is not as a key file has to be.
+type FileError struct {
+	Key, Path string // Key is the configuration key that names Path
+	Problem   string
+	Advice    string
+	Err       error
+}
+
+func (e *FileError) Error() string {
+	text := fmt.Sprintf("read %s: %s: %s", e.Key, e.Path, e.Problem)
+	if e.Err != nil {
+		text += ": " + e.Err.Error()
+	}
+	return text
+}
+
+// Hint says what to do.
+func (e *FileError) Hint() string { return e.Advice }
+
+// Unwrap returns the system's own error, if there was one.
+func (e *FileError) Unwrap() error { return e.Err }
+
+// ProhibitedError: the SSH server forbids the forwarding.
+type ProhibitedError struct {
+	Server, Remote string
+	Message        string // the server's words
+}
+
+func (e *ProhibitedError) Error() string {
+	return fmt.Sprintf("open a channel through %s to %s: the server forbids it: %q", e.Server, e.Remote, e.Message)
+}
+
+// Hint says what to do.
+func (e *ProhibitedError) Hint() string {
+	return fmt.Sprintf(`on the server, check AllowTcpForwarding and PermitOpen in sshd_config, and permitopen= and restrict in authorized_keys (needed: port-forwarding,permitopen="%s")`, e.Remote)
+}
+
+// RemoteError: the SSH server could not reach what lies behind it.
+type RemoteError struct {
+	Server, Remote string
+	Message        string // the server's words
+}
+
+func (e *RemoteError) Error() string {
+	return fmt.Sprintf("open a channel through %s to %s: the server cannot connect there: %q", e.Server, e.Remote, e.Message)
+}
+
+// Hint says what to do.
+func (e *RemoteError) Hint() string {
+	return "is the log server running, and does it listen at " + e.Remote + " as seen from the SSH server?"
+}
+
+// AlgorithmError: the server has nothing in common with what we allow.
+type AlgorithmError struct {
+	Server string
+	Err    error
+}
+
+func (e *AlgorithmError) Error() string {
+	return fmt.Sprintf("agree on algorithms with %s: %q", e.Server, e.Err)
+}
+
+// Hint says what to do.
+func (e *AlgorithmError) Hint() string {
+	return "the known-hosts file decides which kinds of host key are asked for; otherwise the server's OpenSSH is too old (7.2 or newer is needed)"
+}
+
+// Unwrap returns x/crypto/ssh's error.
+func (e *AlgorithmError) Unwrap() error { return e.Err }
+
+// SilenceError: the server did not answer a question in time.
+type SilenceError struct {
+	Server string
+	Asked  string
+	Within time.Duration
+}
+
+func (e *SilenceError) Error() string {
+	return fmt.Sprintf("%s with %s: no answer within %v", e.Asked, e.Server, e.Within)
+}
+
+// Hint says what to do.
+func (e *SilenceError) Hint() string {
+	return "the network between or the server hangs; the connection is made anew by itself"
+}
+
+// Timeout makes it a net.Error's time-out.
+func (e *SilenceError) Timeout() bool { return true }

@@ -1,0 +1,136 @@
+package tunnel
+
+import (
+	"bytes"
+	"errors"
+	"net"
+
+	"golang.org/x/crypto/ssh"
+	"golang.org/x/crypto/ssh/knownhosts"
+)
+
+// What is offered to a server, best first: nothing with SHA-1, CBC, or
+// encrypt-and-MAC, and AES-GCM before all for it is what the processor helps
+// with. RFC 8332, RFC 5656, RFC 8709, RFC 8731; OpenSSH's PROTOCOL.
+var (
+	keyExchanges = []string{ssh.KeyExchangeMLKEM768X25519, ssh.KeyExchangeCurve25519, ssh.KeyExchangeECDHP384, ssh.KeyExchangeECDHP521, ssh.KeyExchangeECDHP256}
+	ciphers      = []string{ssh.CipherAES256GCM, ssh.CipherAES128GCM, ssh.CipherChaCha20Poly1305, ssh.CipherAES256CTR, ssh.CipherAES128CTR}
+	macs         = []string{ssh.HMACSHA256ETM, ssh.HMACSHA512ETM}
+)
+
+// signatures holds, per type of key, the algorithms it may sign with. A type
+// that is not here is refused on either side; so are OpenSSH certificates.
+var signatures = map[string][]string{
+	ssh.KeyAlgoED25519:  {ssh.KeyAlgoED25519},
+	ssh.KeyAlgoECDSA256: {ssh.KeyAlgoECDSA256},
+	ssh.KeyAlgoECDSA384: {ssh.KeyAlgoECDSA384},
+	ssh.KeyAlgoECDSA521: {ssh.KeyAlgoECDSA521},
+	ssh.KeyAlgoRSA:      {ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSASHA256},
+}
+
+// hostKeys is what a known-hosts file says of one server.
+type hostKeys struct {
+	server, path string
+	check        ssh.HostKeyCallback
+	authorities  [][]byte // keys that stand for certificate authorities, never for a host
+	algorithms   []string // the kinds of host key the file has for the server
+}
+
+// readHostKeys reads the known-hosts file. A server it has no key for is
+// refused here, before a single packet.
+func readHostKeys(path, server string) (*hostKeys, error) {
+	text, err := readSafe("known-hosts", path, 0o022)
+	if err != nil {
+		return nil, err
+	}
+	// The library reads the file by its name; readSafe has shown that nobody
+	// else can have put another there in between.
+	check, err := knownhosts.New(path)
+	if err != nil {
+		return nil, &FileError{Key: "known-hosts", Path: path, Problem: "a line is malformed",
+			Advice: "every line reads: HOST[,HOST…] TYPE KEY, as ssh-keyscan prints it", Err: err}
+	}
+	h := &hostKeys{server: server, path: path, check: check, authorities: certAuthorities(text)}
+	if err := h.findAlgorithms(); err != nil {
+		return nil, err
+	}
+	return h, nil
+}
+
+// findAlgorithms asks the file for a key no server has; the refusal names the
+// ones it knows.
+func (h *hostKeys) findAlgorithms() error {
+	var known *knownhosts.KeyError
+	if err := h.check(h.server, &net.TCPAddr{}, noKey{}); !errors.As(err, &known) {
+		return &FileError{Key: "known-hosts", Path: h.path, Problem: "look up " + h.server, Err: err}
+	}
+	have := map[string]bool{}
+	for _, line := range known.Want {
+		if !h.isAuthority(line.Key) {
+			have[line.Key.Type()] = true
+		}
+	}
+	for _, keyType := range []string{ssh.KeyAlgoED25519, ssh.KeyAlgoECDSA384, ssh.KeyAlgoECDSA521, ssh.KeyAlgoECDSA256, ssh.KeyAlgoRSA} {
+		if have[keyType] {
+			h.algorithms = append(h.algorithms, signatures[keyType]...)
+		}
+	}
+	if len(h.algorithms) == 0 {
+		return &HostKeyError{Server: h.server, Problem: HostKeyUnknown, KnownHosts: h.path}
+	}
+	return nil
+}
+
+// verify is the ssh.HostKeyCallback; it runs at every key exchange.
+func (h *hostKeys) verify(_ string, remote net.Addr, key ssh.PublicKey) error {
+	refuse := func(problem HostKeyProblem) error {
+		return &HostKeyError{Server: h.server, Problem: problem, KnownHosts: h.path, Fingerprint: ssh.FingerprintSHA256(key)}
+	}
+	if _, isCertificate := key.(*ssh.Certificate); isCertificate || h.isAuthority(key) {
+		return refuse(HostKeyUnknown)
+	}
+	if tooShort(key) {
+		return refuse(HostKeyWeak)
+	}
+	err := h.check(h.server, remote, key)
+	var revoked *knownhosts.RevokedError
+	var known *knownhosts.KeyError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &revoked):
+		return refuse(HostKeyRevoked)
+	case errors.As(err, &known) && len(known.Want) == 0:
+		return refuse(HostKeyUnknown)
+	}
+	return refuse(HostKeyChanged)
+}
+
+func (h *hostKeys) isAuthority(key ssh.PublicKey) bool {
+	blob := key.Marshal()
+	for _, authority := range h.authorities {
+		if bytes.Equal(authority, blob) {
+			return true
+		}
+	}
+	return false
+}
+
+// certAuthorities finds the keys of @cert-authority lines: the library would
+// take such a key for the host's own.
+func certAuthorities(text []byte) (keys [][]byte) {
+	for line := range bytes.Lines(text) {
+		marker, _, key, _, _, err := ssh.ParseKnownHosts(line)
+		if err == nil && marker == "cert-authority" {
+			keys = append(keys, key.Marshal())
+		}
+	}
+	return keys
+}
+
+// noKey is a public key that equals no other.
+type noKey struct{}
+
+func (noKey) Type() string                        { return "none" }
+func (noKey) Marshal() []byte                     { return nil }
+func (noKey) Verify([]byte, *ssh.Signature) error { return errors.New("no key") }

@@ -1,0 +1,231 @@
+package tunnel
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+	"golang.org/x/sys/unix"
+)
+
+// rekeyAfter is how many bytes one key protects in one direction; with what
+// queues during an exchange it stays below FP_SSH's 1 GB.
+const rekeyAfter = 256 << 20
+
+// session is one SSH connection. It ends when the server closes it, when a
+// keepalive goes unanswered, or by fail.
+type session struct {
+	cfg    Config
+	client *ssh.Client
+	raw    net.Conn
+	done   chan struct{} // closed when the connection is over; then err is set
+	once   sync.Once
+	err    error
+}
+
+// connect makes an SSH connection: key files first, so that nothing goes over
+// the network when they are not in order, then TCP, then the handshake.
+func connect(ctx context.Context, cfg Config, log *slog.Logger) (*session, error) {
+	identity, err := readIdentity(cfg.IdentityFile)
+	if err != nil {
+		return nil, err
+	}
+	known, err := readHostKeys(cfg.KnownHosts, cfg.server())
+	if err != nil {
+		return nil, err
+	}
+	raw, err := dialTCP(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	s := &session{cfg: cfg, raw: raw, done: make(chan struct{})}
+	if err := s.handshake(ctx, identity, known); err != nil {
+		raw.Close()
+		return nil, err
+	}
+	if conn, ok := s.client.Conn.(ssh.AlgorithmsConnMetadata); ok {
+		a := conn.Algorithms()
+		log.Info("SSH connection is up", "tunnel", cfg.Name, "peer", raw.RemoteAddr().String(),
+			"kex", a.KeyExchange, "cipher", a.Write.Cipher, "hostkey", a.HostKey)
+	}
+	go s.keepAlive()
+	go func() { s.fail(s.client.Wait()) }()
+	return s, nil
+}
+
+func dialTCP(ctx context.Context, cfg Config) (net.Conn, error) {
+	dialer := net.Dialer{
+		Timeout: cfg.ConnectTimeout,
+		ControlContext: func(_ context.Context, _, _ string, raw syscall.RawConn) error {
+			return setUserTimeout(raw, cfg.KeepaliveInterval+cfg.KeepaliveTimeout)
+		},
+	}
+	conn, err := dialer.DialContext(ctx, "tcp", cfg.server())
+	if err != nil {
+		return nil, fmt.Errorf("connect to the SSH server %s: %w", cfg.server(), err)
+	}
+	return conn, nil
+}
+
+// setUserTimeout makes the kernel give up on a peer that acknowledges nothing.
+func setUserTimeout(raw syscall.RawConn, after time.Duration) error {
+	var err error
+	if e := raw.Control(func(fd uintptr) {
+		err = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(after.Milliseconds()))
+	}); e != nil {
+		return e
+	}
+	return err
+}
+
+// handshake agrees on keys, checks the host key and logs in, in that order.
+func (s *session) handshake(ctx context.Context, identity ssh.Signer, known *hostKeys) error {
+	var refused error // the host key's, which the library flattens into text
+	authenticating := false
+	config := &ssh.ClientConfig{
+		Config: ssh.Config{KeyExchanges: keyExchanges, Ciphers: ciphers, MACs: macs, RekeyThreshold: rekeyAfter},
+		User:   s.cfg.User,
+		Auth: []ssh.AuthMethod{ssh.PublicKeysCallback(func() ([]ssh.Signer, error) {
+			authenticating = true
+			return []ssh.Signer{identity}, nil
+		})},
+		HostKeyCallback: func(host string, remote net.Addr, key ssh.PublicKey) error {
+			refused = known.verify(host, remote, key)
+			return refused
+		},
+		HostKeyAlgorithms: known.algorithms,
+		ClientVersion:     "SSH-2.0-auditbridge",
+	}
+	s.raw.SetDeadline(time.Now().Add(s.cfg.HandshakeTimeout))
+	stop := context.AfterFunc(ctx, func() { s.raw.SetDeadline(time.Unix(1, 0)) })
+	conn, channels, requests, err := ssh.NewClientConn(s.raw, s.cfg.server(), config)
+	if !stop() && err == nil {
+		conn.Close()
+		return ctx.Err()
+	}
+	if err != nil {
+		return s.explain(err, refused, authenticating, identity)
+	}
+	s.raw.SetDeadline(time.Time{})
+	s.client = ssh.NewClient(conn, channels, requests)
+	return nil
+}
+
+// explain turns the library's error into one a person can act on.
+func (s *session) explain(err, refused error, authenticating bool, identity ssh.Signer) error {
+	var noCommon *ssh.AlgorithmNegotiationError
+	var timeout net.Error
+	switch {
+	case refused != nil:
+		return refused
+	case errors.As(err, &noCommon):
+		return &AlgorithmError{Server: s.cfg.server(), Err: noCommon}
+	case errors.As(err, &timeout) && timeout.Timeout():
+		return &SilenceError{Server: s.cfg.server(), Asked: "SSH handshake", Within: s.cfg.HandshakeTimeout}
+	case authenticating && strings.Contains(err.Error(), "unable to authenticate"):
+		return &AuthError{Server: s.cfg.server(), User: s.cfg.User, IdentityFile: s.cfg.IdentityFile,
+			PublicKey: strings.TrimSpace(string(ssh.MarshalAuthorizedKey(identity.PublicKey())))}
+	}
+	return fmt.Errorf("SSH handshake with %s: %q", s.cfg.server(), err)
+}
+
+// fail ends the session; the first reason stands.
+func (s *session) fail(err error) {
+	s.once.Do(func() {
+		if err == nil {
+			err = net.ErrClosed
+		}
+		s.err = fmt.Errorf("SSH connection to %s: %w", s.cfg.server(), err)
+		close(s.done)
+		s.raw.Close()
+	})
+}
+
+// ping asks the server for an answer. SSH keeps order, so the answer also says
+// that the server has taken everything sent before. Any answer will do: OpenSSH
+// says no.
+func (s *session) ping() error {
+	_, _, err := s.client.SendRequest("keepalive@openssh.com", true, nil)
+	return err
+}
+
+// keepAlive ends the session when the server does not answer in time. The
+// question itself may block, so it is a timer that ends it, not a return.
+func (s *session) keepAlive() {
+	tick := time.NewTicker(s.cfg.KeepaliveInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-s.done:
+			return
+		case <-tick.C:
+		}
+		late := time.AfterFunc(s.cfg.KeepaliveTimeout, func() {
+			s.fail(&SilenceError{Server: s.cfg.server(), Asked: "keepalive", Within: s.cfg.KeepaliveTimeout})
+		})
+		err := s.ping()
+		late.Stop()
+		if err != nil {
+			s.fail(err)
+			return
+		}
+	}
+}
+
+// open opens a channel to remote, "host:port" as seen from the server.
+func (s *session) open(ctx context.Context, host string, port int, remote string) (*Conn, error) {
+	type opened struct {
+		channel ssh.Channel
+		err     error
+	}
+	// RFC 4254 §7.2; the originator is nobody's business.
+	payload := ssh.Marshal(struct {
+		Host       string
+		Port       uint32
+		Originator string
+		FromPort   uint32
+	}{host, uint32(port), "127.0.0.1", 0})
+	result := make(chan opened, 1)
+	go func() {
+		channel, requests, err := s.client.OpenChannel("direct-tcpip", payload)
+		if err == nil {
+			go ssh.DiscardRequests(requests)
+		}
+		result <- opened{channel, err}
+	}()
+	ctx, cancel := context.WithTimeoutCause(ctx, s.cfg.ConnectTimeout,
+		&SilenceError{Server: s.cfg.server(), Asked: "open a channel to " + remote, Within: s.cfg.ConnectTimeout})
+	defer cancel()
+	select {
+	case <-ctx.Done():
+		go func() { // an answer that comes late is not left open
+			if late := <-result; late.err == nil {
+				late.channel.Close()
+			}
+		}()
+		return nil, context.Cause(ctx)
+	case got := <-result:
+		if got.err != nil {
+			return nil, s.explainOpen(got.err, remote)
+		}
+		return newConn(got.channel, s, remote), nil
+	}
+}
+
+func (s *session) explainOpen(err error, remote string) error {
+	var refused *ssh.OpenChannelError
+	if !errors.As(err, &refused) {
+		return fmt.Errorf("open a channel through %s to %s: %w", s.cfg.server(), remote, err)
+	}
+	if refused.Reason == ssh.Prohibited {
+		return &ProhibitedError{Server: s.cfg.server(), Remote: remote, Message: refused.Message}
+	}
+	return &RemoteError{Server: s.cfg.server(), Remote: remote, Message: refused.Message}
+}

@@ -1,0 +1,55 @@
+package peertest
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// Rsyslog is a stock rsyslogd that listens on plain TCP and writes every
+// message, as it came, to a file.
+type Rsyslog struct {
+	*Process
+	Port int
+	File string
+	conf string
+}
+
+// StartRsyslog runs rsyslogd. Messages up to 64 KiB are kept whole; rsyslog's
+// own default is 8 KiB.
+func StartRsyslog(t testing.TB) *Rsyslog {
+	t.Helper()
+	dir := t.TempDir()
+	r := &Rsyslog{Port: FreePort(t), File: filepath.Join(dir, "received"), conf: filepath.Join(dir, "rsyslog.conf")}
+	writeFile(t, r.conf, fmt.Sprintf(`global(workDirectory="%s" maxMessageSize="64k" parser.escapeControlCharactersOnReceive="off")
+module(load="imtcp" maxSessions="1000")
+template(name="asItCame" type="string" string="%%rawmsg%%\n")
+ruleset(name="keep" queue.type="direct") {
+  action(type="omfile" file="%s" template="asItCame" asyncWriting="off")
+}
+input(type="imtcp" address="127.0.0.1" port="%d" ruleset="keep" name="in")
+`, dir, r.File, r.Port), 0o600)
+	r.Start(t)
+	return r
+}
+
+// Start runs the server again, after Kill.
+func (r *Rsyslog) Start(t testing.TB) {
+	t.Helper()
+	r.Process = start(t, "rsyslogd", "-n", "-f", r.conf, "-i", r.conf+"."+strconv.Itoa(FreePort(t))+".pid")
+	r.untilListening(r.Port)
+}
+
+// Received returns the messages written so far; a line still being written is
+// not among them.
+func (r *Rsyslog) Received() []string {
+	text, err := os.ReadFile(r.File)
+	if err != nil {
+		return nil
+	}
+	lines := strings.Split(string(text), "\n")
+	return lines[:len(lines)-1]
+}
