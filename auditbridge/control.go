@@ -1,0 +1,140 @@
+package auditbridge
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+
+	"github.com/elastic/go-libaudit/v2"
+	"golang.org/x/sys/unix"
+)
+
+// Status is what the kernel says of its audit system (struct audit_status).
+type Status struct {
+	Enabled               int // 0, 1, or 2: locked until reboot
+	Failure               int // on a critical error: 0 silent, 1 printk, 2 panic
+	PID                   int // owner of the unicast socket, 0 when none
+	RateLimit             int // records per second, 0 unlimited
+	BacklogLimit          int // records in the kernel's queue
+	Lost                  uint32
+	Backlog               int
+	BacklogWaitTime       int // jiffies an audited process is held back at most
+	BacklogWaitTimeActual int
+}
+
+// ErrOwned means that another audit daemon owns the kernel's audit socket.
+type ErrOwned struct{ PID int }
+
+func (e ErrOwned) Error() string {
+	comm, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", e.PID))
+	if err != nil {
+		return fmt.Sprintf("kernel audit is owned by process %d", e.PID)
+	}
+	return fmt.Sprintf("kernel audit is owned by process %d (%q)", e.PID, strings.TrimSpace(string(comm)))
+}
+
+// Hint tells an operator what to do.
+func (ErrOwned) Hint() string {
+	return `stop that daemon, or let auditbridge live beside it: source = "plugin" (run by auditd) or source = "multicast"`
+}
+
+// ErrNoAudit means that the kernel was built or booted without audit.
+type ErrNoAudit struct{ Err error }
+
+func (e ErrNoAudit) Error() string { return fmt.Sprintf("this kernel has no audit: %v", e.Err) }
+func (e ErrNoAudit) Unwrap() error { return e.Err }
+
+// Hint tells an operator what to do.
+func (ErrNoAudit) Hint() string {
+	return "the kernel needs CONFIG_AUDIT and must not be booted with audit=0; in a container the host's kernel audit is out of reach"
+}
+
+// ErrNotRoot means that the process may not control kernel audit.
+type ErrNotRoot struct{ Err error }
+
+func (e ErrNotRoot) Error() string {
+	return fmt.Sprintf("not allowed to control kernel audit: %v", e.Err)
+}
+func (e ErrNotRoot) Unwrap() error { return e.Err }
+
+// Hint tells an operator what to do.
+func (ErrNotRoot) Hint() string {
+	return "run as root (CAP_AUDIT_CONTROL and CAP_NET_ADMIN) in the initial PID and user namespaces"
+}
+
+// refusal turns what the kernel answers to a request into a typed error.
+func refusal(err error, owner int) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, unix.EPROTONOSUPPORT), errors.Is(err, unix.EAFNOSUPPORT), errors.Is(err, unix.ECONNREFUSED):
+		return ErrNoAudit{err}
+	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES):
+		return ErrNotRoot{err}
+	case errors.Is(err, unix.EEXIST):
+		return ErrOwned{owner}
+	}
+	return err
+}
+
+// control asks and changes the kernel's status over a socket of its own, since
+// go-libaudit drops records that arrive while it waits for an answer. Each value
+// is set by a message of its own: a locked kernel then refuses only what it must.
+type control struct {
+	mu     sync.Mutex // an AuditClient serves one caller at a time
+	client *libaudit.AuditClient
+}
+
+func openControl() (*control, error) {
+	client, err := libaudit.NewAuditClient(nil)
+	if err != nil {
+		return nil, refusal(err, 0)
+	}
+	return &control{client: client}, nil
+}
+
+func (c *control) status() (Status, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s, err := c.client.GetStatus()
+	if err != nil {
+		return Status{}, fmt.Errorf("ask the kernel for its audit status: %w", refusal(err, 0))
+	}
+	return Status{
+		Enabled: int(s.Enabled), Failure: int(s.Failure), PID: int(s.PID),
+		RateLimit: int(s.RateLimit), BacklogLimit: int(s.BacklogLimit),
+		Lost: s.Lost, Backlog: int(s.Backlog),
+		BacklogWaitTime:       int(s.BacklogWaitTime),
+		BacklogWaitTimeActual: int(s.BacklogWaitTimeActual),
+	}, nil
+}
+
+func (c *control) setEnabled(on bool) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return wrapSet("enabled", c.client.SetEnabled(on, libaudit.WaitForReply))
+}
+
+func (c *control) setBacklogLimit(records int) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return wrapSet("backlog limit", c.client.SetBacklogLimit(uint32(records), libaudit.WaitForReply))
+}
+
+// setFailure passes the kernel's own numbers: go-libaudit's named modes are all 0.
+func (c *control) setFailure(mode int) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return wrapSet("failure mode", c.client.SetFailure(libaudit.FailureMode(mode), libaudit.WaitForReply))
+}
+
+func wrapSet(what string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("set the kernel's audit %s: %w", what, refusal(err, 0))
+}
+
+func (c *control) close() error { return c.client.Close() }

@@ -1,0 +1,129 @@
+package auditbridge
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// answerTime is how long the kernel may take to answer; it does so at once
+// unless thousands of records come before the answer.
+const answerTime = 10 * time.Second
+
+// acquire makes this process the owner of kernel audit and enables it. What it
+// changes it notes in k.undo. The queue is made longer before records come.
+func (k *Kernel) acquire() error {
+	found, err := k.control.status()
+	if err != nil {
+		return err
+	}
+	if found.BacklogLimit < k.cfg.BacklogLimit && found.BacklogLimit != 0 {
+		err := k.change(found, func() error { return k.control.setBacklogLimit(k.cfg.BacklogLimit) },
+			func() error { return k.control.setBacklogLimit(found.BacklogLimit) })
+		if err != nil {
+			return err
+		}
+	}
+	if k.cfg.Failure != 0 && found.Failure != k.cfg.Failure {
+		err := k.change(found, func() error { return k.control.setFailure(k.cfg.Failure) },
+			func() error { return k.control.setFailure(found.Failure) })
+		if err != nil {
+			return err
+		}
+	}
+	if err := k.setPID(os.Getpid()); err != nil {
+		return refusal(err, k.owner())
+	}
+	k.undo = append(k.undo, k.disown)
+	if found.Enabled == 0 {
+		return k.change(found, func() error { return k.control.setEnabled(true) },
+			func() error { return k.control.setEnabled(false) })
+	}
+	return nil
+}
+
+// change sets a value and notes how to set it back. A locked kernel refuses,
+// which is no reason not to receive.
+func (k *Kernel) change(found Status, set, back func() error) error {
+	err := set()
+	if err != nil && found.Enabled == 2 {
+		k.cfg.Logger.Warn("kernel audit is locked until reboot", "err", err)
+		return nil
+	}
+	if err == nil {
+		k.undo = append(k.undo, back)
+	}
+	return err
+}
+
+// release undoes what acquire did, the last change first: audit is disabled
+// before the owner leaves, so that no record is left without one.
+func (k *Kernel) release() error {
+	var errs []error
+	for i := len(k.undo) - 1; i >= 0; i-- {
+		errs = append(errs, k.undo[i]())
+	}
+	k.undo = nil
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("give kernel audit back as it was found: %w", err)
+	}
+	return nil
+}
+
+// disown receives what the kernel has queued, gives up the ownership, and
+// receives what came in between. On a host that goes on logging the queue may
+// never be empty: it ends after a while.
+func (k *Kernel) disown() error {
+	for deadline := time.Now().Add(answerTime / 2); time.Now().Before(deadline); {
+		if err := k.drain(); err != nil {
+			return err
+		}
+		if status, err := k.control.status(); err != nil || status.Backlog == 0 {
+			break
+		}
+	}
+	return errors.Join(k.setPID(0), k.drain())
+}
+
+// setPID sends the request and receives, records too, until it is answered.
+func (k *Kernel) setPID(pid int) error {
+	seq, err := k.socket.sendSetPID(pid)
+	if err != nil {
+		return err
+	}
+	for deadline := time.Now().Add(answerTime); ; {
+		if err := k.drain(); err != nil {
+			return err
+		}
+		if k.answered == seq {
+			return k.answer
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("the kernel did not answer within %v", answerTime)
+		}
+		if err := k.socket.wait(100); err != nil {
+			return err
+		}
+	}
+}
+
+// acknowledged notes the kernel's answer to a request: a negative errno, or 0.
+func (k *Kernel) acknowledged(message []byte) {
+	if len(message) < netlinkHeaderLen+4 {
+		k.counts.malformed.Add(1)
+		return
+	}
+	k.answered, k.answer = binary.NativeEndian.Uint32(message[8:]), nil
+	if code := int32(binary.NativeEndian.Uint32(message[netlinkHeaderLen:])); code != 0 {
+		k.answer = unix.Errno(-code)
+	}
+}
+
+func (k *Kernel) owner() int {
+	status, _ := k.control.status()
+	return status.PID
+}

@@ -1,0 +1,118 @@
+package auditbridge
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// auditSocket is a NETLINK_AUDIT socket that can be waited for and whose waiter
+// can be woken. Everything but wakeUp belongs to one goroutine.
+type auditSocket struct {
+	fd, poll, bell int
+	seq            uint32
+}
+
+// openAuditSocket opens the socket with a receive buffer of the given bytes.
+// With NETLINK_NO_ENOBUFS an overrun does not close it until it is drained:
+// the kernel keeps the record and tries again.
+func openAuditSocket(buffer int) (s *auditSocket, err error) {
+	s = &auditSocket{fd: -1, poll: -1, bell: -1}
+	defer func() {
+		if err != nil {
+			s.close()
+		}
+	}()
+	if s.fd, err = unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_AUDIT); err != nil {
+		return nil, err
+	}
+	if err = unix.Bind(s.fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+		return nil, fmt.Errorf("bind: %w", err)
+	}
+	if err = unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, buffer); err != nil {
+		return nil, fmt.Errorf("set the receive buffer to %d bytes: %w", buffer, err)
+	}
+	if err = unix.SetsockoptInt(s.fd, unix.SOL_NETLINK, unix.NETLINK_NO_ENOBUFS, 1); err != nil {
+		return nil, fmt.Errorf("set NETLINK_NO_ENOBUFS: %w", err)
+	}
+	if s.bell, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
+		return nil, err
+	}
+	if s.poll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
+		return nil, err
+	}
+	for _, fd := range []int{s.fd, s.bell} {
+		event := unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(fd)}
+		if err = unix.EpollCtl(s.poll, unix.EPOLL_CTL_ADD, fd, &event); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// wait blocks until a message waits, wakeUp was called, or so many milliseconds
+// are over; -1 is for ever.
+func (s *auditSocket) wait(milliseconds int) error {
+	var events [2]unix.EpollEvent
+	_, err := unix.EpollWait(s.poll, events[:], milliseconds)
+	if err == unix.EINTR {
+		return nil
+	}
+	return err
+}
+
+// wakeUp ends this and every later wait. Any goroutine may call it.
+func (s *auditSocket) wakeUp() {
+	one := [8]byte{}
+	binary.NativeEndian.PutUint64(one[:], 1)
+	unix.Write(s.bell, one[:]) // fails only when it is rung already
+}
+
+// quiet makes wait block again after wakeUp.
+func (s *auditSocket) quiet() {
+	var count [8]byte
+	unix.Read(s.bell, count[:])
+}
+
+func (s *auditSocket) close() error {
+	var errs []error
+	for _, fd := range []int{s.fd, s.poll, s.bell} {
+		if fd >= 0 {
+			errs = append(errs, unix.Close(fd))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// auditStatus is struct audit_status (include/uapi/linux/audit.h) as far as
+// AUDIT_SET needs it; the kernel takes shorter ones too.
+type auditStatus struct {
+	mask, enabled, failure, pid, rateLimit, backlogLimit, lost, backlog uint32
+}
+
+const (
+	auditSet         = 1001
+	auditStatusPID   = 4
+	netlinkError     = unix.NLMSG_ERROR
+	netlinkHeaderLen = unix.SizeofNlMsghdr
+)
+
+// sendSetPID asks for the ownership of kernel audit (pid of this process) or
+// gives it up (0). It goes over this very socket, because it is the socket the
+// message comes from that the kernel registers. The answer carries seq.
+func (s *auditSocket) sendSetPID(pid int) (seq uint32, err error) {
+	s.seq++
+	status := auditStatus{mask: auditStatusPID, pid: uint32(pid)}
+	message := make([]byte, netlinkHeaderLen, netlinkHeaderLen+int(unsafe.Sizeof(status)))
+	message = append(message, unsafe.Slice((*byte)(unsafe.Pointer(&status)), unsafe.Sizeof(status))...)
+	binary.NativeEndian.PutUint32(message[0:], uint32(len(message)))
+	binary.NativeEndian.PutUint16(message[4:], auditSet)
+	binary.NativeEndian.PutUint16(message[6:], unix.NLM_F_REQUEST|unix.NLM_F_ACK)
+	binary.NativeEndian.PutUint32(message[8:], s.seq)
+	err = unix.Sendto(s.fd, message, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK})
+	return s.seq, os.NewSyscallError("sendto", err)
+}
