@@ -1,0 +1,203 @@
+package diskguard
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"auditbridge/auditbridge"
+
+	"golang.org/x/sys/unix"
+)
+
+// Journal is what a Guard needs of the journal.
+type Journal interface {
+	Condition() Condition
+	// Bytes is the size of all segments together.
+	Bytes() int64
+	// Note puts a record into the journal without waiting; on a full disk it
+	// goes into the reserve.
+	Note(auditbridge.Note)
+	// Seal writes what waits, signs a checkpoint and makes both durable.
+	Seal(context.Context) error
+}
+
+// Guard watches one journal.
+type Guard struct {
+	cfg     Config
+	journal Journal
+	log     *slog.Logger
+	changed chan struct{}
+
+	mu    sync.Mutex
+	space Space
+
+	halting bool // owned by Run: the host is on its way down
+}
+
+// New returns a Guard that starts nothing.
+func New(cfg Config, journal Journal) (*Guard, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	if cfg.Halter == nil {
+		cfg.Halter = PowerOff
+	}
+	if cfg.Alert == nil {
+		cfg.Alert = AlertSyslog
+	}
+	return &Guard{
+		cfg: cfg, journal: journal, log: cfg.Logger,
+		changed: make(chan struct{}, 1),
+		space:   Space{Level: LevelOK, Since: time.Now()},
+	}, nil
+}
+
+// Changed tells a Guard that the journal's condition may be another one. It
+// never blocks, so the journal may call it from where it writes.
+func (g *Guard) Changed() {
+	select {
+	case g.changed <- struct{}{}:
+	default:
+	}
+}
+
+// Space is the room as last seen.
+func (g *Guard) Space() Space {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.space
+}
+
+// Run looks every second and whenever the journal says so, until ctx ends. It
+// acts once when a condition or level begins; a halt that fails is tried again.
+func (g *Guard) Run(ctx context.Context) error {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		g.look(ctx, time.Now())
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-g.changed:
+		case <-tick.C:
+		}
+	}
+}
+
+func (g *Guard) look(ctx context.Context, now time.Time) {
+	used, condition := g.journal.Bytes(), g.journal.Condition()
+	before := g.Space()
+	next := before
+	next.Condition = condition
+	next.Level = g.cfg.LevelAt(used, condition == Full)
+	next.Free = g.free(used)
+	switch action, why := g.due(before, next); {
+	case why != "":
+		next.Since, next.Action = now, action
+		g.set(next)
+		g.act(ctx, action, why)
+	case next.Condition != before.Condition || next.Level != before.Level:
+		next.Since, next.Action = now, ""
+		g.set(next)
+		g.log.Info("the journal has room again", "level", next.Level, "free", next.Free)
+	default:
+		g.set(next)
+		if before.Action == Halt && condition != Recording && !g.halting {
+			g.act(ctx, Halt, cause[condition])
+		}
+	}
+}
+
+var cause = map[Condition]string{Full: "disk-full", Failed: "disk-error"}
+
+// due is the action that the step from before to next asks for, and its cause;
+// no cause means that nothing got worse.
+func (g *Guard) due(before, next Space) (Action, string) {
+	switch {
+	case next.Condition == Failed && before.Condition != Failed:
+		return g.cfg.DiskErrorAction, cause[Failed]
+	case next.Condition == Full && before.Condition != Full:
+		return g.cfg.DiskFullAction, cause[Full]
+	case next.Condition != Recording || !next.Level.below(before.Level):
+		return "", ""
+	case next.Level == LevelAdminSpaceLeft:
+		return g.cfg.AdminSpaceLeftAction, string(next.Level)
+	default:
+		return g.cfg.SpaceLeftAction, string(next.Level)
+	}
+}
+
+func (g *Guard) set(s Space) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.space = s
+}
+
+// free is what can still be written: of max-size, or of the disk when less.
+func (g *Guard) free(used int64) int64 {
+	left := max(0, g.cfg.MaxSize-used)
+	var fs unix.Statfs_t
+	if err := unix.Statfs(g.cfg.Dir, &fs); err != nil {
+		return left
+	}
+	return min(left, int64(fs.Bavail)*fs.Bsize)
+}
+
+// act carries out one action. Every action but Ignore is on record.
+func (g *Guard) act(ctx context.Context, action Action, why string) {
+	space := g.Space()
+	g.log.Error("the journal is short of room", "cause", why, "action", string(action), "free", space.Free)
+	if action == Ignore {
+		return
+	}
+	g.journal.Note(note("space-action", why, action))
+	if action == Halt {
+		g.halt(ctx, why)
+		return
+	}
+	if err := g.cfg.Alert(alert[why]); err != nil {
+		g.log.Error("the alert did not reach syslog", "error", err)
+	}
+}
+
+var alert = map[string]string{
+	"disk-full":                 "audit records are being lost: the journal's disk is full",
+	"disk-error":                "audit records are being lost: the journal's disk fails",
+	string(LevelSpaceLeft):      "the audit journal is running out of space (space-left)",
+	string(LevelAdminSpaceLeft): "the audit journal is almost out of space (admin-space-left)",
+}
+
+// sealLimit bounds the wait for the last records: a disk that hangs must not
+// keep a host without audit running.
+const sealLimit = 5 * time.Second
+
+// halt writes the last records, signs them and takes the last step. If we die
+// in between, the journal says that a halt was under way.
+func (g *Guard) halt(ctx context.Context, why string) {
+	g.halting = true
+	g.journal.Note(note("halt", why, Halt))
+	limited, cancel := context.WithTimeout(ctx, sealLimit)
+	defer cancel()
+	if err := g.journal.Seal(limited); err != nil {
+		g.log.Error("halting without a final checkpoint", "error", err)
+	}
+	if err := g.cfg.Halter(ctx); err != nil {
+		g.halting = false
+		g.log.Error("the host could not be halted; trying again", "error", fmt.Errorf("halt: %s: %w", why, err))
+	}
+}
+
+func note(op, why string, action Action) auditbridge.Note {
+	return auditbridge.Note{
+		Type: auditbridge.TypeDaemonErr,
+		Op:   op,
+		Actor: auditbridge.Actor{
+			AUID: auditbridge.Unset, UID: uint32(os.Geteuid()), Session: auditbridge.Unset, PID: os.Getpid(),
+		},
+		Fields: []auditbridge.Field{{Key: "why", Value: why}, {Key: "action", Value: string(action)}},
+	}
+}

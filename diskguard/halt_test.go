@@ -1,0 +1,123 @@
+package diskguard
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"auditbridge/auditbridge"
+
+	"golang.org/x/sys/unix"
+)
+
+const childVariable = "AUDITBRIDGE_TEST_HALT_CHILD"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(childVariable) != "" {
+		haltAsProcessOne()
+	}
+	os.Exit(m.Run())
+}
+
+// haltAsProcessOne is process 1 of a PID namespace made for it. Its journal is
+// full, its action is halt, and the last step is the real one.
+func haltAsProcessOne() {
+	fail := func(err error) {
+		fmt.Println("child:", err)
+		os.Exit(9)
+	}
+	if os.Getpid() != 1 {
+		fail(fmt.Errorf("pid %d, not 1: no namespace was made", os.Getpid()))
+	}
+	if err := unix.Mount("none", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		fail(err)
+	}
+	if err := unix.Mount("proc", "/proc", "proc", 0, ""); err != nil {
+		fail(err)
+	}
+	j := &journal{condition: Full, noted: func(line string) { fmt.Print(line) }, sealed: func() { fmt.Println("sealed") }}
+	cfg := config(Halt)
+	g, err := New(cfg, j)
+	if err != nil {
+		fail(err)
+	}
+	go func() {
+		time.Sleep(30 * time.Second)
+		fail(fmt.Errorf("still running"))
+	}()
+	ctx := testContext()
+	_ = g.Run(ctx)
+}
+
+// The whole way of disk-full-action = "halt": on record, sealed, and then
+// reboot(2), which inside a PID namespace kills its process 1 with SIGINT and
+// touches nothing else (pid_namespaces(7)).
+func TestHaltPowersOffItsNamespace(t *testing.T) {
+	own, err := os.Readlink("/proc/self/ns/pid")
+	if err != nil {
+		t.Fatal(err)
+	}
+	child := exec.Command("/proc/self/exe")
+	child.Env = append(os.Environ(), childVariable+"=1", OutsideVariable+"="+own)
+	child.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID | syscall.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL}
+	var out bytes.Buffer
+	child.Stdout, child.Stderr = &out, &out
+	err = child.Run()
+	status, ok := child.ProcessState.Sys().(syscall.WaitStatus)
+	if !ok || !status.Signaled() || status.Signal() != syscall.SIGINT {
+		t.Fatalf("the namespace ended with %v, not by its power-off\n%s", err, &out)
+	}
+	steps := []string{"op=space-action", "op=halt", "sealed"}
+	at := 0
+	for line := range strings.Lines(out.String()) {
+		if at < len(steps) && strings.Contains(line, steps[at]) {
+			at++
+		}
+	}
+	if at < len(steps) {
+		t.Errorf("before the end there was no %q:\n%s", steps[at], &out)
+	}
+}
+
+func TestPowerOffRefusesOutsideANamespaceMadeForIt(t *testing.T) {
+	own, err := os.Readlink("/proc/self/ns/pid")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, protected := range []string{"", own} {
+		t.Setenv(OutsideVariable, protected)
+		if err := PowerOff(t.Context()); err == nil || !strings.Contains(err.Error(), "refused") {
+			t.Fatalf("%s=%q: got %v", OutsideVariable, protected, err)
+		}
+	}
+}
+
+func TestProcessOneIsAskedInItsOwnWay(t *testing.T) {
+	for name, want := range map[string][]string{
+		"systemd": {"/usr/bin/systemctl", "poweroff"}, "init": {"/sbin/init", "0"}, "tini": nil, "": nil,
+	} {
+		if got := orderly(name); !slices.Equal(got, want) {
+			t.Errorf("%q: %v, want %v", name, got, want)
+		}
+	}
+}
+
+// journal is a journal whose condition the test decides.
+type journal struct {
+	condition Condition
+	bytes     int64
+	noted     func(line string)
+	sealed    func()
+}
+
+func (j *journal) Condition() Condition { return j.condition }
+func (j *journal) Bytes() int64         { return j.bytes }
+func (j *journal) Note(n auditbridge.Note) {
+	j.noted(string(auditbridge.AppendNote(nil, &n, time.Unix(1709742929, 0), auditbridge.FirstNoteSerial)))
+}

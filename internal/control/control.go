@@ -1,0 +1,193 @@
+// Package control lets commands ask the running process: one JSON request per
+// line over a Unix socket, one JSON answer per line. Who asks is known from the
+// kernel (SO_PEERCRED), and only root and the user run runs as are answered.
+package control
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// SocketName is the socket's name in run-dir.
+const SocketName = "control.sock"
+
+// Peer is who asks, as the kernel says.
+type Peer struct {
+	PID      int
+	UID, GID uint32
+}
+
+// Handler answers one kind of question. args is what the request carries; the
+// answer is encoded as JSON.
+type Handler func(ctx context.Context, who Peer, args json.RawMessage) (any, error)
+
+type request struct {
+	Ask  string          `json:"ask"`
+	Args json.RawMessage `json:"args,omitempty"`
+}
+
+type response struct {
+	Answer json.RawMessage `json:"answer,omitempty"`
+	Error  string          `json:"error,omitempty"`
+}
+
+const (
+	maxRequest = 64 << 10        // bytes of a request line
+	maxPeers   = 16              // connections at a time; more wait
+	patience   = 5 * time.Second // for a peer to send its request or take its answer
+)
+
+// Server answers on one socket.
+type Server struct {
+	listener *net.UnixListener
+	handlers map[string]Handler
+	log      *slog.Logger
+}
+
+// Listen takes the socket at path, with mode 0600, in place of one that a dead
+// process left. It is an error when somebody answers there already. It starts
+// nothing: Run does.
+func Listen(path string, handlers map[string]Handler, log *slog.Logger) (*Server, error) {
+	conn, err := net.DialTimeout("unix", path, time.Second)
+	if err == nil {
+		conn.Close()
+		return nil, fmt.Errorf("listen on %s: another process answers there already", path)
+	}
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		if err := os.Remove(path); err != nil {
+			return nil, fmt.Errorf("listen on %s: remove what a dead process left: %w", path, err)
+		}
+	}
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", path, err)
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		l.Close()
+		return nil, fmt.Errorf("listen on %s: %w", path, err)
+	}
+	return &Server{l, handlers, log}, nil
+}
+
+// Run answers until ctx ends, and removes the socket.
+func (s *Server) Run(ctx context.Context) error {
+	stop := context.AfterFunc(ctx, func() { s.listener.Close() })
+	defer stop()
+	defer s.listener.Close()
+	var peers sync.WaitGroup
+	defer peers.Wait()
+	room := make(chan struct{}, maxPeers)
+	for {
+		conn, err := s.listener.AcceptUnix()
+		if err != nil {
+			if ctx.Err() != nil || errors.Is(err, net.ErrClosed) {
+				return nil
+			}
+			s.log.Error("a peer on the control socket was not let in", "error", err)
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-time.After(100 * time.Millisecond):
+			}
+			continue
+		}
+		room <- struct{}{}
+		peers.Go(func() {
+			defer func() { <-room }()
+			defer conn.Close()
+			s.serve(ctx, conn)
+		})
+	}
+}
+
+// serve answers one peer's requests, one after another.
+func (s *Server) serve(ctx context.Context, conn *net.UnixConn) {
+	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Now()) })
+	defer stop()
+	who, err := peerOf(conn)
+	if err != nil {
+		s.log.Error("a peer on the control socket cannot be told", "error", err)
+		return
+	}
+	lines := bufio.NewReaderSize(conn, maxRequest)
+	for ctx.Err() == nil {
+		conn.SetDeadline(time.Now().Add(patience))
+		line, err := lines.ReadSlice('\n')
+		if errors.Is(err, bufio.ErrBufferFull) {
+			s.answer(conn, response{Error: fmt.Sprintf("the request is longer than %d bytes", maxRequest)})
+			return
+		}
+		if err != nil {
+			return
+		}
+		if !s.answer(conn, s.respond(ctx, who, line)) {
+			return
+		}
+	}
+}
+
+func (s *Server) respond(ctx context.Context, who Peer, line []byte) response {
+	if who.UID != 0 && who.UID != uint32(os.Geteuid()) {
+		s.log.Warn("refused on the control socket", "uid", who.UID, "pid", who.PID)
+		return response{Error: fmt.Sprintf("uid %d may not ask: only root and the user auditbridge runs as may", who.UID)}
+	}
+	var r request
+	d := json.NewDecoder(bytes.NewReader(line))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&r); err != nil {
+		return response{Error: "the request is not understood: " + err.Error()}
+	}
+	handle, known := s.handlers[r.Ask]
+	if !known {
+		return response{Error: fmt.Sprintf("%q cannot be asked", r.Ask)}
+	}
+	answer, err := handle(ctx, who, r.Args)
+	if err != nil {
+		return response{Error: err.Error()}
+	}
+	text, err := json.Marshal(answer)
+	if err != nil {
+		return response{Error: "the answer cannot be encoded: " + err.Error()}
+	}
+	return response{Answer: text}
+}
+
+func (s *Server) answer(w io.Writer, r response) bool {
+	text, err := json.Marshal(r)
+	if err != nil {
+		return false
+	}
+	_, err = w.Write(append(text, '\n'))
+	return err == nil
+}
+
+func peerOf(conn *net.UnixConn) (Peer, error) {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return Peer{}, err
+	}
+	var cred *unix.Ucred
+	var credErr error
+	if err := raw.Control(func(fd uintptr) {
+		cred, credErr = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
+	}); err != nil {
+		return Peer{}, err
+	}
+	if credErr != nil {
+		return Peer{}, credErr
+	}
+	return Peer{int(cred.Pid), cred.Uid, cred.Gid}, nil
+}

@@ -1,0 +1,179 @@
+package status
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// silence is how long the journal's writer may show no sign of life.
+const silence = 10 * time.Second
+
+// Judge fills in the judgement. before is the judged status of a moment ago, nil
+// when there is none: what grew since then is going on now. Judge is pure: the
+// same facts give the same words.
+func Judge(s, before *Status, now time.Time) {
+	s.Balanced = balanced(s)
+	s.Causes = []Cause{}
+	for _, find := range findings {
+		s.Causes = append(s.Causes, find(s, before, now)...)
+	}
+	slices.SortStableFunc(s.Causes, func(a, b Cause) int { return weight[b.State] - weight[a.State] })
+	s.State, s.Losing = OK, LosingNo
+	for _, c := range s.Causes {
+		if weight[c.State] > weight[s.State] {
+			s.State = c.State
+		}
+		if s.Losing != LosingYes && c.losing != "" {
+			s.Losing = c.losing
+		}
+	}
+	switch {
+	case before != nil && before.State == s.State:
+		s.Since = before.Since
+	case s.Since.IsZero():
+		s.Since = now
+	}
+}
+
+var weight = map[State]int{OK: 0, Degraded: 1, Impaired: 2}
+
+// balanced holds every book to its sum. A relay that does not say what it read
+// has no book.
+func balanced(s *Status) bool {
+	if s.Received != s.Stored+s.InRing+s.Refused {
+		return false
+	}
+	for _, d := range s.Destinations {
+		if d.Read > 0 && d.Read != d.Delivered+d.Excluded+d.Pending {
+			return false
+		}
+	}
+	return true
+}
+
+// findings look at one thing each. Their order is that of causes of one weight.
+var findings = []func(s, before *Status, now time.Time) []Cause{
+	life, recording, kernel, losses, books, sender, destinations, disk, alarms,
+}
+
+func life(s, _ *Status, now time.Time) []Cause {
+	switch {
+	case !s.Running:
+		what := "auditbridge run is not running"
+		if !s.SignOfLife.IsZero() {
+			what += "; its last sign of life was " + stamp(s.SignOfLife)
+		}
+		return []Cause{{Impaired, what, "nobody records what the kernel audits: it keeps what its backlog takes and drops the rest", "systemctl start auditbridge", LosingYes}}
+	case !s.Answering:
+		return []Cause{{Impaired, fmt.Sprintf("auditbridge run (pid %d) does not answer", s.PID), "the figures below are the last ones known", "systemctl status auditbridge", LosingUnknown}}
+	case !s.SignOfLife.IsZero() && now.Sub(s.SignOfLife) > silence:
+		return []Cause{{Impaired, "the journal's writer has shown no sign of life since " + stamp(s.SignOfLife), "records wait in the ring; once it is full they are lost", "systemctl status auditbridge", LosingUnknown}}
+	}
+	return nil
+}
+
+func recording(s, _ *Status, _ time.Time) []Cause {
+	if !s.Running {
+		return nil
+	}
+	refused := fmt.Sprintf("what arrives is counted and lost, %d records so far", s.Refused)
+	switch s.Recording {
+	case RecordingFull:
+		return []Cause{{Impaired, "the journal's disk is full", refused + "; recording resumes by itself when there is room", "df -h " + s.JournalDir, LosingYes}}
+	case RecordingSuspended:
+		return []Cause{{Impaired, "recording is suspended", refused, "df -h " + s.JournalDir, LosingYes}}
+	case RecordingFailed:
+		return []Cause{{Impaired, "the journal's disk does not work", refused, "journalctl -k -p err", LosingYes}}
+	}
+	return nil
+}
+
+func kernel(s, _ *Status, _ time.Time) []Cause {
+	if s.KernelPID == 0 || !s.Running {
+		return nil
+	}
+	return []Cause{{Impaired, fmt.Sprintf("process %d holds the kernel's audit socket", s.KernelPID), "the kernel sends it the records, not us", fmt.Sprintf("ps -fp %d", s.KernelPID), LosingYes}}
+}
+
+func losses(s, before *Status, _ time.Time) []Cause {
+	var all []Cause
+	grew := before != nil && before.PID == s.PID
+	if s.KernelLost > 0 || s.KernelLostAtMost > 0 {
+		c := Cause{Degraded, "the kernel lost " + span(s.KernelLost, s.KernelLostAtMost) + " before we could hear of them", "each loss is a gap on record", "auditbridge status --json", ""}
+		if grew && s.KernelLost > before.KernelLost {
+			c.State, c.losing = Impaired, LosingYes
+		}
+		all = append(all, c)
+	}
+	if s.Refused > 0 && s.Recording == RecordingOK {
+		c := Cause{Degraded, fmt.Sprintf("%d records were refused since run started", s.Refused), "each refusal is a gap on record", "auditbridge status --json", ""}
+		if grew && s.Refused > before.Refused {
+			c.State, c.losing = Impaired, LosingYes
+		}
+		all = append(all, c)
+	}
+	return all
+}
+
+func span(least, most uint64) string {
+	if most <= least {
+		return fmt.Sprintf("%d records", least)
+	}
+	return fmt.Sprintf("%d to %d records", least, most)
+}
+
+func books(s, _ *Status, _ time.Time) []Cause {
+	if s.Balanced || !s.Answering {
+		return nil
+	}
+	return []Cause{{Degraded, fmt.Sprintf("the books do not balance: received %d, stored %d + in the ring %d + refused %d", s.Received, s.Stored, s.InRing, s.Refused),
+		"records may be missing without being counted", "auditbridge verify", ""}}
+}
+
+func sender(s, _ *Status, _ time.Time) []Cause {
+	if s.Ship || len(s.Destinations) == 0 || !s.Answering {
+		return nil
+	}
+	return []Cause{{Degraded, "the sender, auditbridge ship, is not running", "records stay in the journal; run starts it again", "journalctl -u auditbridge", ""}}
+}
+
+func destinations(s, _ *Status, _ time.Time) []Cause {
+	if !s.Ship || !s.Answering {
+		return nil
+	}
+	var all []Cause
+	for _, d := range s.Destinations {
+		if d.Connected {
+			continue
+		}
+		what := d.Name + " is not connected"
+		if !d.Since.IsZero() {
+			what += " since " + stamp(d.Since)
+		}
+		if d.LastError != "" {
+			what += ": " + d.LastError
+		}
+		all = append(all, Cause{Degraded, what, fmt.Sprintf("%d records wait in the journal; sending is tried again", d.Pending), "auditbridge check", ""})
+	}
+	return all
+}
+
+func disk(s, _ *Status, _ time.Time) []Cause {
+	if s.Disk.Level == "" || s.Disk.Level == "ok" || s.Recording != RecordingOK {
+		return nil
+	}
+	return []Cause{{Degraded, fmt.Sprintf("the journal has %s left (%s)", bytes(s.Disk.FreeBytes), s.Disk.Level), "the oldest segments go when max-size is reached", "df -h " + s.JournalDir, ""}}
+}
+
+func alarms(s, _ *Status, _ time.Time) []Cause {
+	var all []Cause
+	for _, a := range s.Alarms {
+		what := "alarm " + a.Name
+		if a.Text != "" {
+			what += ": " + a.Text
+		}
+		all = append(all, Cause{Degraded, what, "it stays raised until its cause is mended", "", ""})
+	}
+	return all
+}

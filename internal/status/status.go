@@ -1,0 +1,133 @@
+// Package status holds what auditbridge knows of itself and judges it: from
+// counts and states alone, whether auditing works, since when, whether records
+// are being lost now, why, and what to do.
+package status
+
+import "time"
+
+// State is the judgement in one word.
+type State string
+
+const (
+	OK       State = "ok"
+	Degraded State = "degraded" // recording goes on; something else needs attention
+	Impaired State = "impaired" // recording does not work as it must
+)
+
+// Losing says whether records are being lost now.
+type Losing string
+
+const (
+	LosingNo      Losing = "no"
+	LosingYes     Losing = "yes"
+	LosingUnknown Losing = "unknown"
+)
+
+// Recording is what the journal does with what arrives.
+type Recording string
+
+const (
+	RecordingOK        Recording = "ok"
+	RecordingFull      Recording = "full"      // its disk is full; resumes by itself
+	RecordingSuspended Recording = "suspended" // resumes when told to
+	RecordingFailed    Recording = "failed"    // its disk does not work
+)
+
+// Status is everything `auditbridge status` shows. The facts are filled in by
+// whoever has them, the judgement by Judge. All counts are of records since run
+// started, sequences are the journal's.
+type Status struct {
+	State  State     `json:"state"`
+	Since  time.Time `json:"since,omitzero"` // of State
+	Losing Losing    `json:"losing"`
+	Causes []Cause   `json:"causes"` // worst first; empty when OK
+
+	Running    bool      `json:"running"`               // a run process has the journal
+	Answering  bool      `json:"answering"`             // and answers; without it these are the last known figures
+	Time       time.Time `json:"time,omitzero"`         // when the figures were taken
+	SignOfLife time.Time `json:"sign_of_life,omitzero"` // of the journal's writer
+	PID        int       `json:"pid,omitempty"`
+	Version    string    `json:"version,omitempty"`
+	Started    time.Time `json:"started,omitzero"`
+
+	Source     string    `json:"source,omitempty"`
+	KernelPID  int       `json:"kernel_pid,omitempty"` // who holds the kernel's audit socket, when it is not us
+	JournalDir string    `json:"journal_dir"`
+	Recording  Recording `json:"recording"`
+
+	Received         uint64 `json:"received"`
+	Stored           uint64 `json:"stored"`
+	InRing           uint64 `json:"in_ring"`
+	Refused          uint64 `json:"refused"`             // by a full ring or a full disk
+	KernelLost       uint64 `json:"kernel_lost"`         // at least
+	KernelLostAtMost uint64 `json:"kernel_lost_at_most"` // loss is a range
+	Gaps             uint64 `json:"gaps"`                // on record in the journal
+	Balanced         bool   `json:"balanced"`            // all books
+
+	Written uint64            `json:"written"` // last sequence
+	Durable uint64            `json:"durable"` // last durable sequence
+	Classes map[string]uint64 `json:"classes,omitempty"`
+
+	Ship         bool          `json:"ship"` // the sender runs
+	Destinations []Destination `json:"destinations"`
+	Disk         Disk          `json:"disk"`
+	Checkpoint   Checkpoint    `json:"checkpoint"`
+	Alarms       []Alarm       `json:"alarms"`
+}
+
+// Destination is one remote-logging server. Its books: what its relay has read
+// is delivered, excluded or pending.
+type Destination struct {
+	Name      string    `json:"name"`
+	Via       string    `json:"via,omitempty"` // the port-forwarding
+	Connected bool      `json:"connected"`
+	Since     time.Time `json:"since,omitzero"` // of Connected
+	Delivered uint64    `json:"delivered"`
+	Excluded  uint64    `json:"excluded"`
+	Pending   uint64    `json:"pending"`
+	Read      uint64    `json:"read"`
+	LastError string    `json:"last_error,omitempty"`
+}
+
+// Disk is the journal's room.
+type Disk struct {
+	Level     string `json:"level"` // ok space-left admin-space-left full
+	FreeBytes int64  `json:"free_bytes"`
+	UsedBytes int64  `json:"used_bytes"`
+	Action    string `json:"action,omitempty"` // what was done about it
+}
+
+// Checkpoint is the last signed block line.
+type Checkpoint struct {
+	Sequence uint64    `json:"sequence"`
+	Time     time.Time `json:"time,omitzero"`
+}
+
+// Alarm is one that is raised.
+type Alarm struct {
+	Name  string    `json:"name"`
+	Since time.Time `json:"since,omitzero"`
+	Text  string    `json:"text,omitempty"`
+}
+
+// Cause is one reason why State is not OK.
+type Cause struct {
+	State   State  `json:"state"`
+	What    string `json:"what"`
+	Next    string `json:"next"`              // what happens next
+	Command string `json:"command,omitempty"` // what to look at, or type
+	losing  Losing
+}
+
+// ExitCode is that of `auditbridge status`.
+func (s *Status) ExitCode() int {
+	switch {
+	case !s.Running:
+		return 3
+	case s.State == Impaired:
+		return 4
+	case s.State == Degraded:
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,109 @@
+package status
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var now = time.Date(2026, 3, 6, 12, 0, 0, 0, time.UTC)
+
+// well is a status with nothing wrong.
+func well() *Status {
+	return &Status{
+		Running: true, Answering: true, PID: 7, Recording: RecordingOK, Time: now, SignOfLife: now, JournalDir: "/var/log/audit/auditbridge",
+		Received: 100, Stored: 90, InRing: 10, Written: 95, Durable: 94, Ship: true,
+		Destinations: []Destination{{Name: "siem", Via: "tunnel", Connected: true, Read: 80, Delivered: 50, Excluded: 20, Pending: 10}},
+		Disk:         Disk{Level: "ok", FreeBytes: 9 << 30, UsedBytes: 1 << 30},
+		Checkpoint:   Checkpoint{90, now},
+		Classes:      map[string]uint64{"login": 3, "system": 40},
+	}
+}
+
+func TestVerdicts(t *testing.T) {
+	for _, row := range []struct {
+		name   string
+		change func(*Status)
+		state  State
+		losing Losing
+		exit   int
+		cause  string
+	}{
+		{"all is well", func(s *Status) {}, OK, LosingNo, 0, ""},
+		{"run is dead", func(s *Status) { s.Running, s.Answering = false, false }, Impaired, LosingYes, 3, "auditbridge run is not running; its last sign of life was 2026-03-06T12:00:00Z"},
+		{"run is dead and never lived", func(s *Status) { *s = Status{} }, Impaired, LosingYes, 3, "auditbridge run is not running"},
+		{"run hangs", func(s *Status) { s.Answering = false }, Impaired, LosingUnknown, 4, "auditbridge run (pid 7) does not answer"},
+		{"the writer hangs", func(s *Status) { s.SignOfLife = now.Add(-11 * time.Second) }, Impaired, LosingUnknown, 4, "the journal's writer has shown no sign of life since 2026-03-06T11:59:49Z"},
+		{"disk full", func(s *Status) { s.Recording = RecordingFull }, Impaired, LosingYes, 4, "the journal's disk is full"},
+		{"suspended", func(s *Status) { s.Recording = RecordingSuspended }, Impaired, LosingYes, 4, "recording is suspended"},
+		{"disk fails", func(s *Status) { s.Recording = RecordingFailed }, Impaired, LosingYes, 4, "the journal's disk does not work"},
+		{"another daemon", func(s *Status) { s.KernelPID = 99 }, Impaired, LosingYes, 4, "process 99 holds the kernel's audit socket"},
+		{"the kernel lost some", func(s *Status) { s.KernelLost, s.KernelLostAtMost = 3, 5 }, Degraded, LosingNo, 1, "the kernel lost 3 to 5 records before we could hear of them"},
+		{"some were refused", func(s *Status) { s.Refused, s.Received = 4, 104 }, Degraded, LosingNo, 1, "4 records were refused since run started"},
+		{"received less than stored", func(s *Status) { s.Stored++ }, Degraded, LosingNo, 1, "the books do not balance: received 100, stored 91 + in the ring 10 + refused 0"},
+		{"a relay's book", func(s *Status) { s.Destinations[0].Read++ }, Degraded, LosingNo, 1, "the books do not balance"},
+		{"ship is dead", func(s *Status) { s.Ship = false }, Degraded, LosingNo, 1, "the sender, auditbridge ship, is not running"},
+		{"link down", func(s *Status) { s.Destinations[0].Connected, s.Destinations[0].LastError = false, "host key differs" }, Degraded, LosingNo, 1, "siem is not connected: host key differs"},
+		{"space is low", func(s *Status) { s.Disk.Level = "space-left" }, Degraded, LosingNo, 1, "the journal has 9.0 GiB left (space-left)"},
+		{"alarm", func(s *Status) { s.Alarms = []Alarm{{Name: "clock", Text: "went back"}} }, Degraded, LosingNo, 1, "alarm clock: went back"},
+		{"the worst comes first", func(s *Status) { s.KernelLost, s.Recording = 1, RecordingFull }, Impaired, LosingYes, 4, "the journal's disk is full"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			s := well()
+			row.change(s)
+			Judge(s, nil, now)
+			cause := ""
+			if len(s.Causes) > 0 {
+				cause = s.Causes[0].What
+			}
+			if s.State != row.state || s.Losing != row.losing || s.ExitCode() != row.exit || !strings.HasPrefix(cause, row.cause) || row.cause == "" && cause != "" {
+				t.Errorf("%s, losing %s, exit %d, %q\nwant %s, losing %s, exit %d, %q", s.State, s.Losing, s.ExitCode(), cause, row.state, row.losing, row.exit, row.cause)
+			}
+		})
+	}
+}
+
+// What grew since the last look is being lost now; what did not was lost once.
+func TestLosingNow(t *testing.T) {
+	before, s := well(), well()
+	before.KernelLost, s.KernelLost = 1, 1
+	Judge(before, nil, now)
+	Judge(s, before, now.Add(time.Second))
+	if s.State != Degraded || s.Losing != LosingNo || !s.Since.Equal(now) {
+		t.Errorf("an old loss: %s, losing %s, since %v", s.State, s.Losing, s.Since)
+	}
+	next := well()
+	next.KernelLost = 2
+	Judge(next, s, now.Add(2*time.Second))
+	if next.State != Impaired || next.Losing != LosingYes || !next.Since.Equal(now.Add(2*time.Second)) {
+		t.Errorf("a loss that goes on: %s, losing %s, since %v", next.State, next.Losing, next.Since)
+	}
+}
+
+func TestText(t *testing.T) {
+	s := well()
+	s.Destinations[0].Connected = false
+	s.Destinations[0].LastError = "refused\nOK since ever\x1b[2J"
+	Judge(s, nil, now)
+	var b strings.Builder
+	if err := WriteText(&b, s); err != nil {
+		t.Fatal(err)
+	}
+	want := `DEGRADED since 2026-03-06T12:00:00Z: no records are being lost
+  cause: siem is not connected: refused\x0AOK since ever\x1B[2J
+  next:  10 records wait in the journal; sending is tried again
+  try:   auditbridge check
+records: received 100 = stored 90 + in the ring 10 + refused 0, in balance
+lost:    by the kernel 0 records, gaps 0
+journal: /var/log/audit/auditbridge, durable up to 94 of 95
+disk:    ok, 1.0 GiB used, 9.0 GiB free
+sealed:  up to 90 at 2026-03-06T12:00:00Z
+events:  login 3 system 40
+to siem: not connected via tunnel, delivered 50, excluded 20, pending 10
+`
+	if diff := cmp.Diff(want, b.String()); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+}

@@ -1,0 +1,99 @@
+package status
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"auditbridge/internal/terminal"
+)
+
+// WriteText writes a judged status for a person: the verdict in the first
+// line, then causes, then the figures. Foreign text is made safe.
+func WriteText(w io.Writer, s *Status) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s since %s: %s\n", strings.ToUpper(string(s.State)), stamp(s.Since), s.verdict())
+	for _, c := range s.Causes {
+		fmt.Fprintf(&b, "  cause: %s\n  next:  %s\n", terminal.Safe(c.What), terminal.Safe(c.Next))
+		if c.Command != "" {
+			fmt.Fprintf(&b, "  try:   %s\n", terminal.Safe(c.Command))
+		}
+	}
+	s.figures(&b)
+	for _, d := range s.Destinations {
+		d.line(&b)
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func (s *Status) verdict() string {
+	switch s.Losing {
+	case LosingYes:
+		return "records are being lost now"
+	case LosingUnknown:
+		return "whether records are being lost now is not known"
+	}
+	return "no records are being lost"
+}
+
+func (s *Status) figures(b *strings.Builder) {
+	if s.Answering {
+		fmt.Fprintf(b, "records: received %d = stored %d + in the ring %d + refused %d%s\n", s.Received, s.Stored, s.InRing, s.Refused, s.balance())
+		fmt.Fprintf(b, "lost:    by the kernel %s, gaps %d\n", span(s.KernelLost, s.KernelLostAtMost), s.Gaps)
+	}
+	fmt.Fprintf(b, "journal: %s, durable up to %d of %d\n", terminal.Safe(s.JournalDir), s.Durable, s.Written)
+	if s.Disk.Level != "" {
+		fmt.Fprintf(b, "disk:    %s, %s used, %s free\n", terminal.Safe(s.Disk.Level), bytes(s.Disk.UsedBytes), bytes(s.Disk.FreeBytes))
+	}
+	if s.Checkpoint.Sequence > 0 {
+		fmt.Fprintf(b, "sealed:  up to %d at %s\n", s.Checkpoint.Sequence, stamp(s.Checkpoint.Time))
+	}
+	if len(s.Classes) > 0 {
+		b.WriteString("events: ")
+		for _, name := range slices.Sorted(maps.Keys(s.Classes)) {
+			fmt.Fprintf(b, " %s %d", terminal.Safe(name), s.Classes[name])
+		}
+		b.WriteString("\n")
+	}
+}
+
+func (s *Status) balance() string {
+	if s.Balanced {
+		return ", in balance"
+	}
+	return ": NOT IN BALANCE"
+}
+
+func (d *Destination) line(b *strings.Builder) {
+	link := "not connected"
+	if d.Connected {
+		link = "connected"
+	}
+	if d.Via != "" {
+		link += " via " + terminal.Safe(d.Via)
+	}
+	fmt.Fprintf(b, "to %s: %s, delivered %d, excluded %d, pending %d\n", terminal.Safe(d.Name), link, d.Delivered, d.Excluded, d.Pending)
+}
+
+func stamp(t time.Time) string {
+	if t.IsZero() {
+		return "an unknown time"
+	}
+	return t.UTC().Format("2006-01-02T15:04:05Z")
+}
+
+func bytes(n int64) string {
+	for _, u := range []struct {
+		name string
+		size int64
+	}{{"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}} {
+		if n >= u.size {
+			return fmt.Sprintf("%.1f %s", float64(n)/float64(u.size), u.name)
+		}
+	}
+	return fmt.Sprintf("%d B", n)
+}
