@@ -180,7 +180,11 @@ func (t *classTable) addKey(columns []string) error {
 	if !ok {
 		return fmt.Errorf("class %q", columns[1])
 	}
-	t.keys[columns[0]] = &kind{name: columns[0], class: class, known: true, facility: Auth, msgID: columns[2]}
+	k := kind{name: columns[0], role: Syscall, class: class, known: true, facility: Auth, success: Info, failure: Warning, msgID: columns[2]}
+	if class == ConfigChange {
+		k.success = Notice
+	}
+	t.keys[columns[0]] = &k
 	return nil
 }
 

@@ -12,6 +12,9 @@ type EventID struct {
 	Serial  uint32
 }
 
+// lastSecond ends the year 9999, the last that RFC 3339 can write.
+const lastSecond = 253402300799
+
 // Header is what stands in front of every record.
 type Header struct {
 	Type RecordType
@@ -22,6 +25,8 @@ type Header struct {
 
 // ParseHeader reads `[node=NAME ]type=NAME msg=audit(SEC.MMM:SERIAL): ` at the
 // start of line without allocating. ok is false when line does not begin so.
+// A name that looks like a type's but is none we know has type 0: a newer
+// auditd wrote it, and its event is still told by the rest of the header.
 func ParseHeader(line []byte) (h Header, ok bool) {
 	rest := line
 	if after, found := bytes.CutPrefix(rest, []byte("node=")); found {
@@ -39,14 +44,14 @@ func ParseHeader(line []byte) (h Header, ok bool) {
 	if !ok {
 		return h, false
 	}
-	if h.Type, ok = ParseType(name); !ok {
+	if h.Type, ok = ParseType(name); !ok && !looksLikeType(name) {
 		return h, false
 	}
 	rest, ok = bytes.CutPrefix(rest, []byte("msg=audit("))
 	if !ok {
 		return h, false
 	}
-	seconds, rest, ok := cutUint(rest, '.', 1<<62)
+	seconds, rest, ok := cutUint(rest, '.', lastSecond)
 	if !ok {
 		return h, false
 	}
@@ -66,6 +71,15 @@ func ParseHeader(line []byte) (h Header, ok bool) {
 	h.ID.Seconds, h.ID.Millis, h.ID.Serial = int64(seconds), uint16(millis), uint32(serial)
 	h.Body = len(line) - len(rest)
 	return h, true
+}
+
+func looksLikeType(name []byte) bool {
+	for _, c := range name {
+		if c != '_' && (c < 'A' || c > 'Z') && (c < '0' || c > '9') {
+			return false
+		}
+	}
+	return 0 < len(name) && len(name) <= 64
 }
 
 // ParseType is the inverse of RecordType.String.

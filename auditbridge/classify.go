@@ -1,0 +1,98 @@
+package auditbridge
+
+// Verdict is what the program makes of an event.
+type Verdict struct {
+	Class    Class
+	Facility Facility
+	Severity Severity
+	Result   Result
+	Reason   []byte // why it failed, nil otherwise; aliases the event or is constant
+	MsgID    string // RFC 5424 MSGID
+	Deciding int    // index of the record the verdict rests on
+	Doubtful bool   // not understood or not whole: passes every filter
+}
+
+// Classify judges an event by classes.txt. The first record of role single or
+// primary decides, else the system call by its rule's keys; our own records go
+// by their op. What a program claims inside msg='…' never changes the class.
+// Classify allocates nothing.
+func Classify(e *Event) Verdict {
+	i, k := deciding(e)
+	v := Verdict{Class: k.class, Facility: k.facility, MsgID: k.msgID, Deciding: i}
+	v.Result, v.Reason = resultOf(e, i)
+	v.Severity = k.success
+	if v.Result == Fail {
+		v.Severity = k.failure
+	}
+	v.Doubtful = !k.known || e.End == EndLimit || k.role == Auxiliary || k.role == Last
+	return v
+}
+
+// deciding returns the record that decides the event and the row that holds.
+func deciding(e *Event) (int, *kind) {
+	if e.Own() {
+		return 0, ownKind(&e.Records[0])
+	}
+	best, bestKind := 0, kindOf(e.Records[0].Type)
+	for i := range e.Records {
+		switch k := kindOf(e.Records[i].Type); k.role {
+		case Single, Primary:
+			return i, k
+		case Syscall:
+			if bestKind.role != Syscall {
+				best, bestKind = i, k
+			}
+		}
+	}
+	if bestKind.byKey {
+		if k := keyKind(&e.Records[best]); k != nil {
+			return best, k
+		}
+	}
+	return best, bestKind
+}
+
+// ownKind is the row of one of our own records. Its op is its first field.
+func ownKind(r *Record) *kind {
+	op, _ := r.Stamped().Lookup("op")
+	if k := classes.ops[string(op)]; k != nil {
+		return k
+	}
+	return classes.other
+}
+
+// keyKind is the row of the first of a syscall's keys that has one. Several
+// keys are joined by 0x01 and then written in hex (AUDIT_KEY_SEPARATOR).
+func keyKind(r *Record) *kind {
+	var space [maxKey]byte
+	for f := r.Stamped(); f.Find("key"); {
+		if len(f.Value) > 2*maxKey {
+			continue
+		}
+		keys := f.AppendDecoded(space[:0], r.Type)
+		for len(keys) > 0 {
+			key := keys
+			if i := indexKeySeparator(keys); i >= 0 {
+				key, keys = keys[:i], keys[i+1:]
+			} else {
+				keys = nil
+			}
+			if k := classes.keys[string(key)]; k != nil {
+				return k
+			}
+		}
+	}
+	return nil
+}
+
+// maxKey is AUDIT_MAX_KEY_LEN: all keys of a rule together.
+const maxKey = 256
+
+func indexKeySeparator(b []byte) int {
+	for i, c := range b {
+		if c == 0x01 || c == ',' {
+			return i
+		}
+	}
+	return -1
+}

@@ -1,0 +1,60 @@
+package auditbridge
+
+import "bytes"
+
+// AppendDecoded appends the value f stands at, as its writer had it: hex of a
+// field that may be encoded is decoded, all else is appended as it stands. The
+// result is arbitrary bytes. It allocates nothing when dst has room.
+func (f *Fields) AppendDecoded(dst []byte, t RecordType) []byte {
+	if f.Form != Bare || !mayBeEncoded(t, f.Key) || !isHex(f.Value) {
+		return append(dst, f.Value...)
+	}
+	for i := 0; i < len(f.Value); i += 2 {
+		dst = append(dst, byte(unhex(f.Value[i])<<4|unhex(f.Value[i+1])))
+	}
+	return dst
+}
+
+// encodedKeys are the fields that kernel and libaudit write through
+// audit_log_untrustedstring and audit_encode_nv_string: quoted, or in hex when
+// the text holds a blank, a quote, a control byte or one beyond ASCII. An
+// unquoted value in them is therefore hex (or a placeholder such as "(null)").
+var encodedKeys = map[string]bool{
+	"acct": true, "cgroup": true, "cmd": true, "comm": true, "cwd": true, "data": true, "device": true,
+	"dir": true, "exe": true, "file": true, "grp": true, "invalid_context": true, "key": true, "name": true,
+	"namespace": true, "new-chardev": true, "new-disk": true, "new-fs": true, "new-rng": true,
+	"new_group": true, "ocomm": true, "old-chardev": true, "old-disk": true, "old-fs": true, "old-rng": true,
+	"path": true, "proctitle": true, "profile": true, "root_dir": true, "sw": true, "vm": true, "watch": true,
+}
+
+// mayBeEncoded reports whether an unquoted value of key is hex. Arguments
+// (a0, a1[3]) are in EXECVE; in SYSCALL they are numbers.
+func mayBeEncoded(t RecordType, key []byte) bool {
+	if t == typeExecve && len(key) > 1 && key[0] == 'a' && '0' <= key[1] && key[1] <= '9' {
+		return !bytes.HasSuffix(key, []byte("_len"))
+	}
+	return encodedKeys[string(key)]
+}
+
+const typeExecve RecordType = 1309
+
+// isHex reports whether b is hex as the kernel and libaudit write it: upper
+// case, whole bytes.
+func isHex(b []byte) bool {
+	for _, c := range b {
+		if (c < '0' || c > '9') && (c < 'A' || c > 'F') {
+			return false
+		}
+	}
+	return len(b) > 0 && len(b)%2 == 0
+}
+
+// isPlaceholder reports whether a value stands for "none": the kernel's
+// "(null)" and "(none)", libaudit's "?", and ids that were never set.
+func isPlaceholder(v []byte) bool {
+	switch string(v) {
+	case "", "?", "(null)", "(none)", "4294967295", "-1":
+		return true
+	}
+	return false
+}

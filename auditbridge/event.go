@@ -1,0 +1,62 @@
+package auditbridge
+
+import "bytes"
+
+// Event is all records of one EventID, in order of arrival. It and the bytes
+// of its records belong to the Reassembler that handed it out and hold until
+// the call it was handed to returns.
+type Event struct {
+	ID          EventID
+	Records     []Record
+	First, Last Sequence // of its first and its last record
+	Completed   Sequence // of the record whose arrival ended the event
+	End         EndReason
+}
+
+// Record is one line of an event.
+type Record struct {
+	Sequence Sequence
+	Type     RecordType // 0 when the line has no header or a name unknown here
+	Line     []byte     // whole, without LF
+	Body     int        // offset in Line of what follows "audit(…): "; 0 without a header
+
+	start, end int // of Line in the event's bytes while it is open
+}
+
+// TypeName returns the type as the line has it, "" when it has none.
+func (r *Record) TypeName() []byte {
+	line := r.Line
+	if r.Body == 0 {
+		return nil
+	}
+	if bytes.HasPrefix(line, []byte("node=")) {
+		line = line[bytes.IndexByte(line, ' ')+1:]
+	}
+	line = line[len("type="):]
+	return line[:bytes.IndexByte(line, ' ')]
+}
+
+// Own reports whether the event is one of our own by its serial. That is a
+// reader's guess: what an event did not come from is known only to who stored it.
+func (e *Event) Own() bool {
+	t := e.Records[0].Type
+	return e.ID.Serial >= FirstNoteSerial && 1200 <= t && t <= 1299
+}
+
+// EndReason tells why an event ended when it did.
+type EndReason uint8
+
+const (
+	EndEOE       EndReason = iota // its EOE record came
+	EndComplete                   // by its type nothing more could come
+	EndTimeout                    // the stream went on for too long without more of it
+	EndIdle                       // the stream paused
+	EndOfStream                   // the stream ended
+	EndLimit                      // too much was open at once; the oldest had to go
+	EndLate                       // a record that came after its event had ended
+	EndMalformed                  // a line that is no record
+)
+
+var endNames = [...]string{"eoe", "complete", "timeout", "idle", "end-of-stream", "limit", "late", "malformed"}
+
+func (r EndReason) String() string { return nameAt(endNames[:], int(r)) }

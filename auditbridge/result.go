@@ -1,0 +1,227 @@
+package auditbridge
+
+import (
+	"bytes"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+// Result is how what an event tells of went.
+type Result uint8
+
+const (
+	NoResult Result = iota // the event does not say
+	Success
+	Fail
+)
+
+var resultNames = [...]string{NoResult: "", Success: "success", Fail: "fail"}
+
+func (r Result) String() string { return nameAt(resultNames[:], int(r)) }
+
+// resultOf finds how the event went and, when it failed, why: as its deciding
+// record says, else as the system call it happened in says.
+func resultOf(e *Event, deciding int) (Result, []byte) {
+	r := &e.Records[deciding]
+	result := recordResult(r)
+	call := syscallOf(e)
+	if result == NoResult && call != nil {
+		result = callResult(call)
+	}
+	if result != Fail {
+		return result, nil
+	}
+	if why := programReason(r); why != nil {
+		return Fail, why
+	}
+	if call != nil {
+		if why := errnoReason(call); why != nil {
+			return Fail, why
+		}
+	}
+	return Fail, typeReason(r)
+}
+
+func syscallOf(e *Event) *Record {
+	for i := range e.Records {
+		if kindOf(e.Records[i].Type).role == Syscall {
+			return &e.Records[i]
+		}
+	}
+	return nil
+}
+
+// recordResult reads the result a record itself carries. libaudit writes res=
+// last, so the last one holds, whatever a program's text before it says.
+func recordResult(r *Record) Result {
+	result := NoResult
+	stamped, claimed, _ := r.split()
+	for f := ScanFields(stamped); f.Next(); {
+		result = fieldResult(&f, result)
+	}
+	for f := ScanFields(claimed); f.Next(); {
+		result = fieldResult(&f, result)
+	}
+	if result == NoResult && (r.Type == typeLandlockAccess || r.Type == typeSELinuxErr) {
+		return Fail // written on a refusal only
+	}
+	return result
+}
+
+const (
+	typeSELinuxErr     RecordType = 1401
+	typeLandlockAccess RecordType = 1423
+)
+
+// fieldResult returns what one field says of the result, else what was known.
+func fieldResult(f *Fields, known Result) Result {
+	switch string(f.Key) {
+	case "res", "result", "success", "seresult":
+		return wordResult(bytes.TrimRight(f.Value, ",)"), known)
+	case "":
+		if string(f.Value) == "denied" || string(f.Value) == "granted" {
+			return wordResult(f.Value, known)
+		}
+	case "apparmor":
+		return wordResult(f.Value, known)
+	case "permissive":
+		if known == Fail && string(f.Value) == "1" {
+			return Success // would have been denied, was let through
+		}
+	case "resp": // FANOTIFY: 1 allows, 2 denies
+		if string(f.Value) == "2" {
+			return Fail
+		}
+		return wordResult(f.Value, known)
+	case "rule": // IPE_ACCESS
+		if bytes.Contains(f.Value, []byte("action=DENY")) {
+			return Fail
+		}
+	case "sig": // SECCOMP, ANOM_ABEND
+		if string(f.Value) != "0" {
+			return Fail
+		}
+	}
+	return known
+}
+
+func wordResult(word []byte, known Result) Result {
+	switch string(word) {
+	case "success", "yes", "1", "Success", "granted", "ALLOWED", "AUDIT", "STATUS", "successful":
+		return Success
+	case "failed", "no", "0", "Failed", "Failure", "failure", "fail", "denied", "DENIED", "ERROR", "KILLED":
+		return Fail
+	}
+	return known
+}
+
+// callResult reads success=, which is missing when a call never returned.
+func callResult(r *Record) Result {
+	if v, ok := r.Stamped().Lookup("success"); ok {
+		return wordResult(v, NoResult)
+	}
+	return NoResult
+}
+
+var (
+	reasonUnknownUser    = []byte("unknown user")
+	reasonAuthentication = []byte("authentication failed")
+	reasonAccount        = []byte("account refused")
+	reasonCredentials    = []byte("credentials refused")
+	reasonSession        = []byte("session refused")
+	reasonLogin          = []byte("login refused")
+	reasonPassword       = []byte("password change refused")
+	reasonAccess         = []byte("access denied")
+	reasonSignal         = []byte("killed by a signal")
+	reasonRefused        = []byte("refused")
+)
+
+// programReason is the reason in the program's or the kernel's own words.
+func programReason(r *Record) []byte {
+	stamped, claimed, _ := r.split()
+	if v, ok := ScanFields(claimed).Lookup("acct"); ok && isUnknownAccount(v) {
+		return reasonUnknownUser
+	}
+	if v, ok := ScanFields(claimed).Lookup("reason"); ok && !isPlaceholder(v) {
+		return v
+	}
+	if v, ok := ScanFields(stamped).Lookup("reason"); ok && !isPlaceholder(v) {
+		return v
+	}
+	return nil
+}
+
+// isUnknownAccount knows what sshd, login and PAM write for a name that is no
+// account: an attacker may have typed a password there, so they hide it.
+func isUnknownAccount(v []byte) bool {
+	switch string(v) {
+	case "(unknown)", "(unknown user)", "(invalid user)", "(invalid)", "UNKNOWN",
+		"28756E6B6E6F776E207573657229", "28696E76616C6964207573657229":
+		return true
+	}
+	return false
+}
+
+// typeReason says what kind of refusal it was, for want of anything better.
+func typeReason(r *Record) []byte {
+	switch kindOf(r.Type).msgID {
+	case "AUTHENTICATION":
+		return reasonAuthentication
+	case "AUTHORIZATION":
+		return reasonAccount
+	case "CREDENTIALS":
+		return reasonCredentials
+	case "SESSION_START", "SESSION_END":
+		return reasonSession
+	case "LOGIN":
+		return reasonLogin
+	case "PASSWORD_CHANGE":
+		return reasonPassword
+	case "ACCESS_DECISION":
+		return reasonAccess
+	case "SECCOMP", "ANOMALY":
+		if _, ok := r.Stamped().Lookup("sig"); ok {
+			return reasonSignal
+		}
+	}
+	return reasonRefused
+}
+
+// errnoReason names the error a failed call returned.
+func errnoReason(r *Record) []byte {
+	v, ok := r.Stamped().Lookup("exit")
+	if !ok || len(v) < 2 || v[0] != '-' {
+		return nil
+	}
+	n := 0
+	for _, c := range v[1:] {
+		if c < '0' || c > '9' || n >= len(errnoNames) {
+			return nil
+		}
+		n = 10*n + int(c-'0')
+	}
+	if n >= len(errnoNames) {
+		return nil
+	}
+	return errnoNames[n]
+}
+
+// errnoNames are Linux's, by number, with the kernel's own restart codes
+// (include/linux/errno.h), which audit shows although no program sees them.
+var errnoNames = func() (names [532][]byte) {
+	for n := range names {
+		if name := unix.ErrnoName(unix.Errno(n)); name != "" {
+			names[n] = []byte(name)
+		}
+	}
+	for n, name := range map[int]string{512: "ERESTARTSYS", 513: "ERESTARTNOINTR", 514: "ERESTARTNOHAND", 516: "ERESTART_RESTARTBLOCK"} {
+		names[n] = []byte(name)
+	}
+	for n, name := range names {
+		if name == nil {
+			names[n] = []byte("errno " + strconv.Itoa(n))
+		}
+	}
+	return names
+}()
