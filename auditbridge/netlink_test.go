@@ -246,7 +246,8 @@ func TestKernelAuditOfAnotherOwnerIsRefused(t *testing.T) {
 func TestStockAuditdAsOwnerIsNamed(t *testing.T) {
 	audit := audittest.Kernel(t)
 	dir := t.TempDir()
-	conf := "local_events = yes\nwrite_logs = no\nlog_file = " + dir + "/audit.log\nplugin_dir = " + dir + "\n"
+	conf := "local_events = yes\nwrite_logs = no\nlog_file = " + dir + "/audit.log\nplugin_dir = " + dir +
+		"\nspace_left = 75\nspace_left_action = syslog\nadmin_space_left = 50\nadmin_space_left_action = suspend\n"
 	if err := os.WriteFile(dir+"/auditd.conf", []byte(conf), 0o600); err != nil {
 		t.Fatal(err)
 	}

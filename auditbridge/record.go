@@ -2,6 +2,7 @@ package auditbridge
 
 import (
 	"bytes"
+	"encoding/binary"
 	"strconv"
 )
 
@@ -100,12 +101,30 @@ func AppendUnescaped(dst, line []byte) []byte {
 }
 
 func needsEscape(text []byte, separator int) bool {
-	for i, c := range text {
-		if isControl(c) && i != separator {
+	if separator >= 0 {
+		return holdsControl(text[:separator]) || holdsControl(text[separator+1:]) || bytes.HasSuffix(text, []byte(escMark))
+	}
+	return holdsControl(text) || bytes.HasSuffix(text, []byte(escMark))
+}
+
+// holdsControl looks at eight bytes at a time, since it sees every byte of every
+// record: a byte below 0x20, or one that is zero after 0x7f is subtracted from it
+// (exclusive or), borrows from its own top bit.
+func holdsControl(text []byte) bool {
+	const ones, tops = 0x0101010101010101, 0x8080808080808080
+	for ; len(text) >= 8; text = text[8:] {
+		eight := binary.LittleEndian.Uint64(text)
+		del := eight ^ 0x7f*ones
+		if ((eight-0x20*ones)&^eight|(del-ones)&^del)&tops != 0 {
 			return true
 		}
 	}
-	return bytes.HasSuffix(text, []byte(escMark))
+	for _, c := range text {
+		if isControl(c) {
+			return true
+		}
+	}
+	return false
 }
 
 func isControl(c byte) bool { return c < 0x20 || c == 0x7f }

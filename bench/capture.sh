@@ -1,0 +1,106 @@
+#!/bin/bash
+# Lossless capture rate on this machine's kernel: stock auditd, a bare reader, and auditbridge, one after the other in one run.
+# usage: bench/capture.sh [EVENTS [ROUNDS]] — as root, nothing else owning kernel audit. One line per reader and round: events/s until
+# the kernel's queue is empty and the reader idle, CPU microseconds per event, records lost, events found in the reader's file.
+# READERS="auditd rawreader receive auditbridge" chooses. Kernel audit is left disabled and without rules.
+set -eu
+cd "$(dirname "$0")/.."
+exec 9>>/run/lock/auditbridge-audit.lock
+flock 9
+events=${1:-200000} rounds=${2:-3}
+dir=$(mktemp -d)
+reader=
+finish() {
+	[ -z "$reader" ] || { kill "$reader"; wait "$reader"; } 2>/dev/null || true
+	auditctl -D >/dev/null 2>&1 || true
+	auditctl -e 0 >/dev/null 2>&1 || true
+	rm -rf "$dir"
+}
+trap finish EXIT
+gcc -O2 -Wall -o "$dir/rawreader" bench/rawreader.c
+go build -o "$dir/" ./bench/capture ./cmd/auditbridge ./internal/audittest/gen
+
+status() { auditctl -s | awk -v key="$1" '$1 == key { print $2 }'; }
+ticks() { awk '{ print $14 + $15 }' "/proc/$1/stat"; }
+children() { cat /proc/"$1"/task/*/children 2>/dev/null; }
+
+start_auditd() {
+	mkdir -p "$dir/plugins.d"
+	cat >"$dir/auditd.conf" <<-CONF
+		local_events = yes
+		write_logs = yes
+		log_file = $dir/auditd.log
+		log_group = root
+		log_format = RAW
+		flush = INCREMENTAL_ASYNC
+		freq = 50
+		max_log_file = 4000
+		num_logs = 2
+		max_log_file_action = ignore
+		space_left = 75
+		space_left_action = syslog
+		admin_space_left = 50
+		admin_space_left_action = suspend
+		disk_full_action = suspend
+		disk_error_action = syslog
+		plugin_dir = $dir/plugins.d
+		q_depth = 20000
+	CONF
+	auditd -n -c "$dir" 9>&- &
+}
+start_rawreader() { "$dir/rawreader" "$dir/rawreader.log" 9>&- & }
+start_receive() { "$dir/capture" "$dir/receive.log" 2>/dev/null 9>&- & }
+start_auditbridge() {
+	cat >"$dir/auditbridge.toml" <<-CONF
+		journal-dir = "$dir/auditbridge"
+		state-dir = "$dir/state"
+		run-dir = "$dir/run"
+		[audit]
+		source = "kernel"
+	CONF
+	mkdir -p -m 700 "$dir/auditbridge" "$dir/state" "$dir/run"
+	"$dir/auditbridge" run --config "$dir/auditbridge.toml" 2>"$dir/auditbridge.err" 9>&- &
+}
+stored() { # events in the reader's file
+	case $1 in
+	auditbridge) cat "$dir"/auditbridge/[0-9]*.log ;;
+	*) cat "$dir/$1.log" ;;
+	esac | grep -a -o ' a0=f423f ' | wc -l
+}
+
+measure() { # name
+	local t0 t1 cpu=0 before lost0 pid
+	rm -rf "$dir"/*.log "$dir"/auditbridge/*
+	auditctl -D >/dev/null
+	auditctl -b 8192 >/dev/null
+	"start_$1"
+	reader=$!
+	until [ "$(status pid)" = "$reader" ]; do sleep 0.1; kill -0 "$reader"; done
+	auditctl -e 1 >/dev/null
+	auditctl -a always,exit -F arch=b64 -S getpgid -F a0=999999 -k bench >/dev/null
+	sleep 0.5
+	lost0=$(status lost)
+	before=$(ticks "$reader")
+	for pid in $(children "$reader"); do before=$((before + $(ticks "$pid"))); done
+	t0=$(date +%s%N)
+	"$dir/gen" "$events"
+	until [ "$(status backlog)" -le 2 ]; do sleep 0.01; done
+	t1=$(date +%s%N)
+	sleep 1
+	cpu=$(ticks "$reader")
+	for pid in $(children "$reader"); do cpu=$((cpu + $(ticks "$pid"))); done
+	local lost=$(($(status lost) - lost0))
+	auditctl -D >/dev/null
+	kill "$reader"
+	wait "$reader" || true
+	reader=
+	auditctl -e 0 >/dev/null
+	printf '%-12s %7d events/s  %5.2f us CPU/event  lost %d  stored %d of %d\n' "$1" $((events * 1000000 / ((t1 - t0) / 1000))) \
+		"$(echo "scale=3; ($cpu - $before) * 10000 / $events" | bc)" "$lost" "$(stored "$1")" "$events"
+}
+
+for _ in $(seq "$rounds"); do
+	for name in ${READERS:-auditd rawreader receive auditbridge}; do
+		measure "$name"
+	done
+done
