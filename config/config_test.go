@@ -4,6 +4,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -92,6 +93,32 @@ func TestEveryDefaultDecodes(t *testing.T) {
 	}
 	if p := c.Servers[0].Port; p != 514 {
 		t.Error("port of tcp is", p)
+	}
+}
+
+// The sample configuration is valid as it is, and with all it shows switched on.
+func TestSampleConfiguration(t *testing.T) {
+	sample, err := os.ReadFile("../packaging/auditbridge.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := regexp.MustCompile(`(?m)^# (\[|[a-z.-]+ *= )`).ReplaceAll(sample, []byte("$1"))
+	for name, data := range map[string][]byte{"as it is": sample, "all switched on": shown} {
+		c, problems := parse([]source{{"auditbridge.toml", data}})
+		if len(problems) > 0 {
+			t.Error(name, problems)
+		}
+		if name == "as it is" {
+			continue
+		}
+		if len(c.Servers) != 1 || c.Servers[0].Via != "siem-tunnel" {
+			t.Errorf("the sample's server does not go through its tunnel: %+v", c.Servers)
+		}
+		for _, v := range c.Effective() {
+			if v.Default != "" && v.Default != strings.Trim(v.Value, `"`) && v.Default != strings.Trim(v.Value, `[]"`) && !strings.Contains(v.Key, "[") {
+				t.Errorf("%s: the sample shows %s, the default is %s", v.Key, v.Value, v.Default)
+			}
+		}
 	}
 }
 

@@ -29,7 +29,12 @@ type Problem struct {
 	Key  string   `json:"key,omitempty"`
 	What string   `json:"what"`
 	Hint string   `json:"hint,omitempty"`
+
+	cause error
 }
+
+// Unwrap is the file system's error, if that was the problem.
+func (p Problem) Unwrap() error { return p.cause }
 
 func (p Problem) Error() string {
 	var b strings.Builder
@@ -77,7 +82,7 @@ func (p Problems) sort(files []string) {
 }
 
 func asProblem(name string, err error) Problem {
-	p := Problem{At: Position{File: name}}
+	p := Problem{At: Position{File: name}, cause: err}
 	var path *PathError
 	var file *fs.PathError
 	switch {

@@ -31,7 +31,9 @@ func Judge(s, before *Status, now time.Time) {
 	switch {
 	case before != nil && before.State == s.State:
 		s.Since = before.Since
-	case s.Since.IsZero():
+	case !s.Running && !s.SignOfLife.IsZero():
+		s.Since = s.SignOfLife
+	default:
 		s.Since = now
 	}
 }

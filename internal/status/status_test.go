@@ -1,8 +1,11 @@
 package status
 
 import (
+	"context"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -106,4 +109,33 @@ to siem: not connected via tunnel, delivered 50, excluded 20, pending 10
 	if diff := cmp.Diff(want, b.String()); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
 	}
+}
+
+func TestTrackerRemembersSinceWhen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		facts := well()
+		facts.SignOfLife = time.Time{}
+		start := time.Now()
+		tracker := NewTracker(func() Status { mu.Lock(); defer mu.Unlock(); return *facts })
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- tracker.Run(ctx) }()
+		time.Sleep(2 * window)
+		synctest.Wait()
+		mu.Lock()
+		facts.KernelLost = 1
+		mu.Unlock()
+		if s := tracker.Now(); s.Losing != LosingYes || !s.Since.Equal(start.Add(2*window)) {
+			t.Errorf("at the loss: losing %s since %v", s.Losing, s.Since)
+		}
+		time.Sleep(3 * window)
+		if s := tracker.Now(); s.State != Degraded || s.Losing != LosingNo {
+			t.Errorf("later: %s, losing %s", s.State, s.Losing)
+		}
+		stop()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
 }
