@@ -37,6 +37,24 @@ func (r *Ring) Written(n, records int) {
 	r.space.ring()
 }
 
+// Discard gives up the first n bytes of Pending, so many records: the journal
+// cannot store them. They count as refused, the serials of the first and last
+// of them among the refused ones' serials.
+func (r *Ring) Discard(n, records int, firstSerial, lastSerial uint32) {
+	if r.done.untold == 0 {
+		r.done.firstDiscarded = firstSerial
+	}
+	r.done.lastDiscarded = lastSerial
+	r.done.untold += uint64(records)
+	r.done.discarded += uint64(records)
+	r.done.intent = intent{}
+	r.done.tail += uint64(n)
+	r.commitConsumption()
+	r.discarded.Store(r.done.discarded)
+	r.tail.Store(r.done.tail)
+	r.space.ring()
+}
+
 // Left returns, after Open, the write that was under way when the process
 // before died: none, some or all of the first n bytes of Pending may stand at
 // offset of that segment. n is 0 when there was none.
@@ -45,17 +63,27 @@ func (r *Ring) Left() (segmentFirst, offset uint64, n int) {
 	return i.segment, i.offset, int(i.n)
 }
 
-// Refused returns how many records the producer refused that RefusalNoted has
-// not been told of, and the serials of the first and the last of them.
+// Refused returns how many records were refused, by the producer or by Discard,
+// that RefusalNoted has not been told of, and the serials of the first and the
+// last of them.
 func (r *Ring) Refused() (n int, firstSerial, lastSerial uint32) {
 	n = int(r.refused.Load() - r.done.noted)
 	serials := r.refusedSerials.Load()
-	return n, uint32(serials >> 32), uint32(serials)
+	first, last := uint32(serials>>32), uint32(serials)
+	if r.done.untold > 0 {
+		first = r.done.firstDiscarded // what is in the ring came before what found it full
+		if n == 0 {
+			last = r.done.lastDiscarded
+		}
+	}
+	return n + int(r.done.untold), first, last
 }
 
-// RefusalNoted says that a note in the journal tells of n more refused records.
+// RefusalNoted says that a note in the journal tells of the n records Refused
+// has returned, since when nothing was discarded.
 func (r *Ring) RefusalNoted(n int) {
-	r.done.noted += uint64(n)
+	r.done.noted += uint64(n) - r.done.untold
+	r.done.untold = 0
 	r.commitConsumption()
 	r.noted.Store(r.done.noted)
 }

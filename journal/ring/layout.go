@@ -63,7 +63,12 @@ type consumption struct {
 	written uint64 // records in it
 	noted   uint64 // refused records that a note in the journal tells of
 	intent  intent // the write under way; n is 0 when there is none
-	_       [16]byte
+
+	discarded      uint64 // records given up because the journal could not store them
+	untold         uint64 // of those, how many no note tells of yet
+	firstDiscarded uint32 // serials of the first and last of the untold
+	lastDiscarded  uint32
+	_              [40]byte
 }
 
 type intent struct{ segment, offset, n uint64 }
@@ -92,6 +97,8 @@ func (c *control) problem(fileSize int64, boot string) error {
 		return fmt.Errorf("it has %d messages taken from a batch of %d", p.taken, Batch)
 	case q.intent.n > inRing:
 		return fmt.Errorf("its last write had %d bytes, but it holds %d", q.intent.n, inRing)
+	case q.untold > q.discarded:
+		return fmt.Errorf("it has %d records discarded, but %d of them untold", q.discarded, q.untold)
 	case q.noted > p.refused:
 		return fmt.Errorf("it has %d refused records, but noted %d", p.refused, q.noted)
 	}

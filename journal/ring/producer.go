@@ -3,7 +3,7 @@ package ring
 // Room returns the free space as an empty slice: lines are appended to it,
 // within its capacity, and become visible by Publish. It is at most 1 MiB.
 func (r *Ring) Room() []byte {
-	n := min(r.free(), overhang)
+	n := uint64(min(r.Free(), overhang))
 	if reach := r.made.head + n; reach > r.reach.Load() {
 		r.reach.Store(reach)
 	}
@@ -40,7 +40,7 @@ func (r *Ring) Refuse(n int, firstSerial, lastSerial uint32) {
 
 // Space returns a channel that delivers when at least n bytes are free.
 func (r *Ring) Space(n int) <-chan struct{} {
-	return r.space.wait(func() bool { return r.free() >= uint64(n) })
+	return r.space.wait(func() bool { return r.Free() >= n })
 }
 
 // Slots returns the slots to receive into.
@@ -53,7 +53,8 @@ func (r *Ring) Close() {
 	r.wake.ring()
 }
 
-func (r *Ring) free() uint64 { return r.size - (r.made.head - r.tail.Load()) }
+// Free returns how many bytes are free. Only the consumer makes it grow.
+func (r *Ring) Free() int { return int(r.size - (r.made.head - r.tail.Load())) }
 
 func (r *Ring) commitProduction() {
 	turn := r.control.producedTurn.Load() + 1

@@ -62,6 +62,7 @@ type Ring struct {
 	// are only for who comes after.
 	head, tail, reach                 atomic.Uint64
 	received, refused, written, noted atomic.Uint64
+	discarded                         atomic.Uint64
 	refusedSerials                    atomic.Uint64 // first<<32 | last
 	closed                            atomic.Bool
 
@@ -94,6 +95,7 @@ func Open(cfg Config) (*Ring, error) {
 	r.refused.Store(r.made.refused)
 	r.written.Store(r.done.written)
 	r.noted.Store(r.done.noted)
+	r.discarded.Store(r.done.discarded)
 	r.refusedSerials.Store(uint64(r.made.firstRefused)<<32 | uint64(r.made.lastRefused))
 	r.slots = Slots{r: r, used: Batch}
 	r.slots.connect()
@@ -115,19 +117,20 @@ func (r *Ring) SetAside() string { return r.aside }
 func (r *Ring) Size() int { return int(r.size) }
 
 // Stats counts since the ring was made, over the lives of several processes:
-// Received = Written + those in the ring.
+// Received = Written + Discarded + those in the ring.
 type Stats struct {
-	Received uint64 // records published
-	Written  uint64 // records the consumer has written
-	Refused  uint64 // records that found the ring full, not in Received
-	Noted    uint64 // of those, how many a note in the journal tells of
-	Bytes    uint64 // bytes published and not yet written
+	Received  uint64 // records published
+	Written   uint64 // records the consumer has written
+	Discarded uint64 // records it could not store and gave up
+	Refused   uint64 // records that found the ring full, not in Received
+	Noted     uint64 // of those, how many a note in the journal tells of
+	Bytes     uint64 // bytes published and not yet written
 }
 
 // Stats may be called from any goroutine. Numbers are read one after the other:
 // written first, so that a difference never comes out negative.
 func (r *Ring) Stats() Stats {
-	s := Stats{Written: r.written.Load(), Noted: r.noted.Load()}
+	s := Stats{Written: r.written.Load(), Discarded: r.discarded.Load(), Noted: r.noted.Load()}
 	tail := r.tail.Load()
 	s.Received, s.Refused = r.received.Load(), r.refused.Load()
 	s.Bytes = r.head.Load() - tail

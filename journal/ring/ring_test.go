@@ -169,7 +169,7 @@ func TestUnfinishedBatchIsFound(t *testing.T) {
 		}
 	}
 	r := openAt(t, path, minSize)
-	n, err := r.Slots().Receive(pair[1])
+	n, err := r.Slots().Receive(pair[1], Batch)
 	if n != 5 || err != nil {
 		t.Fatalf("received %d: %v", n, err)
 	}
@@ -191,7 +191,7 @@ func TestUnfinishedBatchIsFound(t *testing.T) {
 	if from, to := r.Slots().Unfinished(); from != to {
 		t.Errorf("unfinished after all was taken: %d to %d", from, to)
 	}
-	if _, err := r.Slots().Receive(pair[1]); err != unix.EAGAIN {
+	if _, err := r.Slots().Receive(pair[1], Batch); err != unix.EAGAIN {
 		t.Errorf("an empty socket gives %v", err)
 	}
 	if from, to := r.Slots().Unfinished(); from != to {

@@ -53,18 +53,19 @@ func (s *Slots) connect() {
 		h.Namelen = uint32(unsafe.Sizeof(t.senders[i]))
 		h.Iov = &t.vectors[i]
 		h.SetIovlen(1)
-		h.Control, h.Flags = nil, 0
+		h.Control = nil
 		h.SetControllen(0)
 	}
 }
 
-// Receive receives what waits at a socket, without blocking: n messages, to be
-// taken from the first on. The batch before must have been taken whole.
-func (s *Slots) Receive(socket int) (n int, err error) {
+// Receive receives what waits at a socket, without blocking: n messages, at most
+// limit (1 to Batch), to be taken from the first on. The batch before must have
+// been taken whole.
+func (s *Slots) Receive(socket, limit int) (n int, err error) {
 	s.begin()
 	for {
 		n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, uintptr(socket),
-			uintptr(unsafe.Pointer(&s.r.table.headers[0])), Batch, unix.MSG_DONTWAIT, 0, 0)
+			uintptr(unsafe.Pointer(&s.r.table.headers[0])), uintptr(min(limit, Batch)), unix.MSG_DONTWAIT, 0, 0)
 		switch errno {
 		case 0:
 			s.used = int(n)
