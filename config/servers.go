@@ -132,6 +132,9 @@ func (k *completion) own(path string, s *Server) {
 func (k *completion) inherited(path, from string) {
 	o := k.origins[from]
 	o.why = "from " + from
+	if o.at.File == "" {
+		o.why += ", its default"
+	}
 	o.bad = o.bad || k.origins[path].bad
 	k.origins[path] = o
 }

@@ -25,6 +25,7 @@ func newRootCommand() *cobra.Command {
 		return &usageError{err, cmd.CommandPath()}
 	})
 	root.AddCommand(
+		newCheckCommand(),
 		newVersionCommand(),
 	)
 	for _, cmd := range append(root.Commands(), root) {

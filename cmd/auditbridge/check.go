@@ -1,0 +1,156 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"text/tabwriter"
+
+	"auditbridge/config"
+	"auditbridge/internal/terminal"
+
+	"github.com/spf13/cobra"
+)
+
+func newCheckCommand() *cobra.Command {
+	var verbose, asJSON bool
+	cmd := &cobra.Command{
+		Use:   "check",
+		Short: "Validate the configuration without touching the kernel",
+		Long: "check reads the configuration and says everything that is wrong with it, and what\n" +
+			"is unwise. It works for every user who may read the files and changes nothing.\n" +
+			"Exit status: 0 valid, 2 not.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			file, err := cmd.Flags().GetString("config")
+			if err != nil {
+				return err
+			}
+			r := checkFile(file, verbose)
+			write := r.writeText
+			if asJSON {
+				write = r.writeJSON
+			}
+			if err := write(cmd.OutOrStdout()); err != nil {
+				return err
+			}
+			if !r.Valid {
+				return exitStatus(2)
+			}
+			return nil
+		},
+	}
+	cmd.Flags().BoolVarP(&verbose, "verbose", "v", false, "print every key with its value, default and where it was set")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
+	return cmd
+}
+
+// checkResult is what check has to say, as `check --json` prints it.
+type checkResult struct {
+	Valid        bool             `json:"valid"`
+	Files        []string         `json:"files"`
+	Problems     []config.Problem `json:"problems"`
+	Warnings     []config.Problem `json:"warnings"`
+	Destinations []checkedServer  `json:"destinations,omitempty"` // when valid
+	Values       []config.Value   `json:"values,omitempty"`       // with -v
+}
+
+// checkedServer is what is in force for one remote-logging server.
+type checkedServer struct {
+	Name     string   `json:"name"`
+	Protocol string   `json:"protocol"`
+	Address  string   `json:"address"`
+	Via      string   `json:"via,omitempty"`
+	Format   string   `json:"format"`
+	Include  []string `json:"include"`
+	Start    string   `json:"start"`
+}
+
+func checkFile(file string, verbose bool) *checkResult {
+	c, err := config.Load(file)
+	r := &checkResult{Valid: err == nil, Files: c.Files, Problems: []config.Problem{}, Warnings: c.Warnings}
+	var problems config.Problems
+	if errors.As(err, &problems) {
+		r.Problems = problems
+	}
+	if r.Warnings == nil {
+		r.Warnings = []config.Problem{}
+	}
+	if r.Valid {
+		for i := range c.Servers {
+			s := &c.Servers[i]
+			address, port := c.FarEnd(s)
+			r.Destinations = append(r.Destinations, checkedServer{
+				s.Name, s.Protocol, fmt.Sprintf("%s port %d", address, port), s.Via, s.Format, s.Include, s.Start,
+			})
+		}
+	}
+	if verbose {
+		r.Values = c.Effective()
+	}
+	return r
+}
+
+func (r *checkResult) writeJSON(w io.Writer) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	return e.Encode(r)
+}
+
+func (r *checkResult) writeText(w io.Writer) error {
+	for _, p := range r.Problems {
+		writeProblem(w, "error", p)
+	}
+	for _, p := range r.Warnings {
+		writeProblem(w, "warning", p)
+	}
+	for _, d := range r.Destinations {
+		way := ""
+		if d.Via != "" {
+			way = " through " + d.Via
+		}
+		fmt.Fprintln(w, terminal.Safe(fmt.Sprintf("%s: %s to %s%s, format %s, classes %v, start %s",
+			d.Name, d.Protocol, d.Address, way, d.Format, d.Include, d.Start)))
+	}
+	if len(r.Values) > 0 {
+		if err := writeValues(w, r.Values); err != nil {
+			return err
+		}
+	}
+	if !r.Valid {
+		_, err := fmt.Fprintf(w, "not valid: %s\n", count(len(r.Problems), "problem"))
+		return err
+	}
+	_, err := fmt.Fprintf(w, "valid: %s, %s, %s\n",
+		count(len(r.Files), "file"), count(len(r.Destinations), "destination"), count(len(r.Warnings), "warning"))
+	return err
+}
+
+func writeProblem(w io.Writer, kind string, p config.Problem) {
+	fmt.Fprintf(w, "%s: %s\n", kind, terminal.Safe(p.Error()))
+	if p.Hint != "" {
+		fmt.Fprintf(w, "  hint: %s\n", terminal.Safe(p.Hint))
+	}
+}
+
+func writeValues(w io.Writer, values []config.Value) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "KEY\tVALUE\tDEFAULT\tSET AT")
+	for _, v := range values {
+		fallback := v.Default
+		if fallback == "" {
+			fallback = "-"
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", terminal.Safe(v.Key), terminal.Safe(v.Value), fallback, terminal.Safe(v.Origin))
+	}
+	return t.Flush()
+}
+
+func count(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}
