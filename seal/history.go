@@ -1,0 +1,85 @@
+package seal
+
+import (
+	"bytes"
+	"sort"
+
+	"auditbridge/auditbridge"
+)
+
+// remembered is a block that was accepted, kept so that lines sent again can
+// be compared with it.
+type remembered struct {
+	first, last auditbridge.Sequence // last is the block line's
+	prev, hash  Hash                 // of the block line before, of its own
+	lines       lines                // what of the block the input held
+	block       []byte               // the block line with its LF
+}
+
+// history holds the newest blocks of a chain, in order of sequence. It takes
+// slots from a budget all chains share and uses its oldest again when that is
+// spent.
+type history struct {
+	blocks []*remembered
+	budget *int
+}
+
+// push remembers a block; lines are swapped in, and what comes back in their
+// place may be used again.
+func (h *history) push(r remembered, block []byte, content *lines) {
+	var slot *remembered
+	switch {
+	case *h.budget > 0:
+		*h.budget--
+		slot = &remembered{}
+	case len(h.blocks) > 0:
+		slot = h.blocks[0]
+		copy(h.blocks, h.blocks[1:])
+		h.blocks = h.blocks[:len(h.blocks)-1]
+	default:
+		content.reset()
+		return
+	}
+	used := slot.lines
+	*slot = remembered{r.first, r.last, r.prev, r.hash, *content, append(slot.block[:0], block...)}
+	used.reset()
+	*content = used
+	h.blocks = append(h.blocks, slot)
+}
+
+// find returns the block whose line has this hash, nil when it is not known
+// or too old.
+func (h *history) find(first auditbridge.Sequence, hash Hash) *remembered {
+	i := sort.Search(len(h.blocks), func(i int) bool { return h.blocks[i].first >= first })
+	for ; i < len(h.blocks) && h.blocks[i].first == first; i++ {
+		if h.blocks[i].hash == hash {
+			return h.blocks[i]
+		}
+	}
+	return nil
+}
+
+// holds says whether line, with its LF, stands in a remembered block. It looks
+// at everything that is remembered: only for lines nothing else accounts for.
+func (h *history) holds(line []byte) bool {
+	for i := len(h.blocks) - 1; i >= 0; i-- {
+		if holds(h.blocks[i].lines.buf, line) {
+			return true
+		}
+	}
+	return false
+}
+
+// holds says whether buf, whole lines, has line among them.
+func holds(buf, line []byte) bool {
+	for from := 0; ; {
+		at := bytes.Index(buf[from:], line)
+		if at < 0 {
+			return false
+		}
+		if at += from; at == 0 || buf[at-1] == '\n' {
+			return true
+		}
+		from = at + 1
+	}
+}

@@ -1,0 +1,134 @@
+package seal
+
+import (
+	"fmt"
+	"time"
+
+	"auditbridge/auditbridge"
+)
+
+// Verdict is the one word of a verification.
+type Verdict string
+
+const (
+	OK      Verdict = "OK"      // every sealed record is as the journal had it
+	Partial Verdict = "PARTIAL" // nothing is wrong, but records are absent or too many are unsealed
+	Bad     Verdict = "BAD"     // something is wrong, or nothing could be proven
+)
+
+// Reason is why a block, or a whole copy, is bad.
+type Reason string
+
+const (
+	RecordChanged   Reason = "record changed"
+	RecordMissing   Reason = "record missing"
+	RecordAdded     Reason = "record added"
+	RecordReordered Reason = "records reordered"
+	BlocksMissing   Reason = "blocks missing"
+	ChainBroken     Reason = "chain broken"
+	MalformedBlock  Reason = "block line malformed"
+	BadSignature    Reason = "bad signature"
+	KeyNotAnnounced Reason = "key not announced"
+	OtherJournal    Reason = "another journal begins"
+	NotSealed       Reason = "nothing is signed"
+	NotAnchored     Reason = "not linked to the given key or checkpoint"
+	OtherCheckpoint Reason = "differs from the given checkpoint"
+)
+
+// Defect is one thing that is wrong. First … Last are the sequences that
+// cannot be trusted because of it, Block that of the block line where it
+// showed, Line where that is in the input, from 1. Zero means unknown.
+type Defect struct {
+	Reason Reason               `json:"reason"`
+	First  auditbridge.Sequence `json:"first,omitempty"`
+	Last   auditbridge.Sequence `json:"last,omitempty"`
+	Block  auditbridge.Sequence `json:"block,omitempty"`
+	Line   int64                `json:"line,omitempty"`
+	Detail string               `json:"detail,omitempty"`
+}
+
+// String says it in one sentence. It holds no text of a record.
+func (d Defect) String() string {
+	s := string(d.Reason)
+	switch {
+	case d.First != 0 && d.First == d.Last:
+		s += fmt.Sprintf(": sequence %d", d.First)
+	case d.First != 0:
+		s += fmt.Sprintf(": sequences %d to %d", d.First, d.Last)
+	}
+	if d.Detail != "" {
+		s += ": " + d.Detail
+	}
+	if d.Line != 0 {
+		s += fmt.Sprintf(" (input line %d)", d.Line)
+	}
+	return s
+}
+
+// Checkpoint names a block line by its sequence and the hash of its line.
+// Noted elsewhere, it is what a later verification can be held to.
+type Checkpoint struct {
+	Sequence auditbridge.Sequence `json:"sequence"`
+	Hash     Hash                 `json:"sha256"`
+	At       time.Time            `json:"time,omitzero"` // not part of its identity
+}
+
+// String returns SEQUENCE:SHA256, what ParseCheckpoint reads.
+func (c Checkpoint) String() string { return fmt.Sprintf("%d:%s", c.Sequence, c.Hash) }
+
+// Range is a run of sequences, both ends included.
+type Range struct {
+	First auditbridge.Sequence `json:"first"`
+	Last  auditbridge.Sequence `json:"last"`
+}
+
+// Report is what is known of one chain of blocks: a journal, or one host's
+// part of a copy. Records counts lines other than block lines.
+type Report struct {
+	Node     string  `json:"node,omitempty"` // as the syslog header names it
+	Verdict  Verdict `json:"verdict"`
+	Verified bool    `json:"verified"` // nothing is wrong, and nothing absent but what was expected to be
+
+	Blocks      int                  `json:"blocks"`
+	Checkpoints int                  `json:"checkpoints"` // with a good signature
+	First       auditbridge.Sequence `json:"first"`       // first sequence that a block covers
+	Last        auditbridge.Sequence `json:"last"`        // of the last block line
+
+	Sealed      uint64               `json:"sealed"`           // records in whole blocks under a signature
+	SealedTo    auditbridge.Sequence `json:"sealed_to"`        // signatures reach to here
+	Leading     uint64               `json:"leading"`          // records before the first whole block: unproven
+	Tail        uint64               `json:"unsealed"`         // records after the last checkpoint: unproven
+	TailSeconds float64              `json:"unsealed_seconds"` // from the first of their block lines to the last line
+
+	PartialBlocks int    `json:"partial_blocks"`
+	Present       uint64 `json:"partial_present"` // records in partial blocks: cannot be proven
+	Absent        uint64 `json:"partial_absent"`  // records those blocks are short of
+
+	Duplicates uint64  `json:"duplicates"`     // lines sent again, identical
+	Foreign    uint64  `json:"foreign"`        // lines that are no records and in no block
+	Gaps       []Range `json:"gaps,omitempty"` // sequences that the journal itself says were never kept, the first ones
+	Skipped    uint64  `json:"skipped"`        // how many those are in all
+
+	FirstKey    string      `json:"first_key,omitempty"`
+	LastKey     string      `json:"last_key,omitempty"`
+	KeyChanges  int         `json:"key_changes"`
+	KeysUndone  int         `json:"key_changes_undone"`
+	NewChains   int         `json:"new_chains"`         // keys that nothing announced
+	Anchored    string      `json:"anchored,omitempty"` // "key", "checkpoint", or empty: only consistent with itself
+	Checkpoint  *Checkpoint `json:"last_checkpoint,omitempty"`
+	Defects     []Defect    `json:"defects,omitempty"` // the first ones, in order
+	DefectCount int         `json:"defect_count"`
+}
+
+// What a report keeps of each; DefectCount and Skipped count all.
+const (
+	maxDefects = 20
+	maxGaps    = 100
+)
+
+func (r *Report) add(d Defect) {
+	r.DefectCount++
+	if len(r.Defects) < maxDefects {
+		r.Defects = append(r.Defects, d)
+	}
+}
