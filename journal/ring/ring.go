@@ -20,7 +20,7 @@ const (
 	// overhang bounds one slice of the data area, the producer's or the
 	// consumer's. It bounds memory too: only so much is mapped twice.
 	overhang    = 1 << 20
-	minSize     = 128 << 10
+	minSize     = 256 << 10
 	defaultSize = 16 << 20
 )
 
