@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"log/slog"
 	"time"
+
+	"auditbridge/journal"
 )
 
 // Action is what is done. Its names are auditd's.
@@ -96,20 +98,12 @@ func (l Level) below(other Level) bool { return depth[l] > depth[other] }
 
 var depth = map[Level]int{LevelOK: 0, LevelSpaceLeft: 1, LevelAdminSpaceLeft: 2, LevelFull: 3}
 
-// Condition is what the journal can do at the moment.
-type Condition int
-
-const (
-	Recording Condition = iota
-	Full                // its files cannot be extended; intake drains and counts
-	Failed              // its disk refuses to work
-)
-
 // Space is the journal's room as Guard last saw it.
 type Space struct {
-	Level     Level
-	Condition Condition
-	Free      int64 // bytes that can still be written: left of MaxSize, or of the disk when that is less
-	Since     time.Time
-	Action    Action // what was done about it, "" when nothing was due
+	Level  Level
+	State  journal.State
+	Used   int64 // bytes of all segments
+	Free   int64 // bytes that can still be written: left of MaxSize, or of the disk when that is less
+	Since  time.Time
+	Action Action // what was done about it, "" when nothing was due
 }

@@ -9,20 +9,20 @@ import (
 	"time"
 
 	"auditbridge/auditbridge"
+	"auditbridge/journal"
 
 	"golang.org/x/sys/unix"
 )
 
-// Journal is what a Guard needs of the journal.
+// Journal is what a Guard needs of the journal: *journal.Journal.
 type Journal interface {
-	Condition() Condition
-	// Bytes is the size of all segments together.
-	Bytes() int64
+	Stats() journal.Stats
+	Segments() []journal.Segment
 	// Note puts a record into the journal without waiting; on a full disk it
-	// goes into the reserve.
+	// goes into the reserve with the next checkpoint.
 	Note(auditbridge.Note)
-	// Seal writes what waits, signs a checkpoint and makes both durable.
-	Seal(context.Context) error
+	// Checkpoint writes what waits, signs it and makes it durable.
+	Checkpoint(context.Context) error
 }
 
 // Guard watches one journal.
@@ -56,7 +56,7 @@ func New(cfg Config, journal Journal) (*Guard, error) {
 	}, nil
 }
 
-// Changed tells a Guard that the journal's condition may be another one. It
+// Changed tells a Guard that the journal's state may be another one. It
 // never blocks, so the journal may call it from where it writes.
 func (g *Guard) Changed() {
 	select {
@@ -73,7 +73,7 @@ func (g *Guard) Space() Space {
 }
 
 // Run looks every second and whenever the journal says so, until ctx ends. It
-// acts once when a condition or level begins; a halt that fails is tried again.
+// acts once when a state or level begins; a halt that fails is tried again.
 func (g *Guard) Run(ctx context.Context) error {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
@@ -89,40 +89,42 @@ func (g *Guard) Run(ctx context.Context) error {
 }
 
 func (g *Guard) look(ctx context.Context, now time.Time) {
-	used, condition := g.journal.Bytes(), g.journal.Condition()
 	before := g.Space()
 	next := before
-	next.Condition = condition
-	next.Level = g.cfg.LevelAt(used, condition == Full)
-	next.Free = g.free(used)
+	next.State = g.journal.Stats().State
+	next.Used = used(g.journal.Segments())
+	next.Level = g.cfg.LevelAt(next.Used, next.State == journal.StateFull)
+	next.Free = g.free(next.Used)
 	switch action, why := g.due(before, next); {
 	case why != "":
 		next.Since, next.Action = now, action
 		g.set(next)
 		g.act(ctx, action, why)
-	case next.Condition != before.Condition || next.Level != before.Level:
+	case next.State != before.State || next.Level != before.Level:
 		next.Since, next.Action = now, ""
 		g.set(next)
 		g.log.Info("the journal has room again", "level", next.Level, "free", next.Free)
 	default:
 		g.set(next)
-		if before.Action == Halt && condition != Recording && !g.halting {
-			g.act(ctx, Halt, cause[condition])
+		if before.Action == Halt && cause[next.State] != "" && !g.halting {
+			g.act(ctx, Halt, cause[next.State])
 		}
 	}
 }
 
-var cause = map[Condition]string{Full: "disk-full", Failed: "disk-error"}
+// cause names the states in which nothing can be stored; a journal that was
+// suspended by order has room.
+var cause = map[journal.State]string{journal.StateFull: "disk-full", journal.StateFailed: "disk-error"}
 
 // due is the action that the step from before to next asks for, and its cause;
 // no cause means that nothing got worse.
 func (g *Guard) due(before, next Space) (Action, string) {
 	switch {
-	case next.Condition == Failed && before.Condition != Failed:
-		return g.cfg.DiskErrorAction, cause[Failed]
-	case next.Condition == Full && before.Condition != Full:
-		return g.cfg.DiskFullAction, cause[Full]
-	case next.Condition != Recording || !next.Level.below(before.Level):
+	case next.State == journal.StateFailed && before.State != journal.StateFailed:
+		return g.cfg.DiskErrorAction, cause[next.State]
+	case next.State == journal.StateFull && before.State != journal.StateFull:
+		return g.cfg.DiskFullAction, cause[next.State]
+	case next.State != journal.StateOK || !next.Level.below(before.Level):
 		return "", ""
 	case next.Level == LevelAdminSpaceLeft:
 		return g.cfg.AdminSpaceLeftAction, string(next.Level)
@@ -135,6 +137,14 @@ func (g *Guard) set(s Space) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.space = s
+}
+
+func used(segments []journal.Segment) int64 {
+	var n int64
+	for _, s := range segments {
+		n += s.Bytes
+	}
+	return n
 }
 
 // free is what can still be written: of max-size, or of the disk when less.
@@ -182,7 +192,7 @@ func (g *Guard) halt(ctx context.Context, why string) {
 	g.journal.Note(note("halt", why, Halt))
 	limited, cancel := context.WithTimeout(ctx, sealLimit)
 	defer cancel()
-	if err := g.journal.Seal(limited); err != nil {
+	if err := g.journal.Checkpoint(limited); err != nil {
 		g.log.Error("halting without a final checkpoint", "error", err)
 	}
 	if err := g.cfg.Halter(ctx); err != nil {

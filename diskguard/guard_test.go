@@ -11,10 +11,12 @@ import (
 	"testing/synctest"
 	"time"
 
+	"auditbridge/journal"
+
 	"github.com/google/go-cmp/cmp"
 )
 
-func (j *journal) Seal(ctx context.Context) error {
+func (j *fake) Checkpoint(ctx context.Context) error {
 	j.sealed()
 	return ctx.Err()
 }
@@ -48,9 +50,9 @@ func TestLevels(t *testing.T) {
 
 // step is the journal's state at one look and what must come of it.
 type step struct {
-	condition Condition
-	bytes     int64
-	want      []string // notes, alerts, seals and halts, in order
+	state journal.State
+	bytes int64
+	want  []string // notes, alerts, seals and halts, in order
 }
 
 func TestWhatIsDoneAndWhen(t *testing.T) {
@@ -62,22 +64,22 @@ func TestWhatIsDoneAndWhen(t *testing.T) {
 		steps []step
 	}{
 		{"suspend acts once, and again after room returned", config(Suspend), []step{
-			{Recording, 0, nil}, {Full, 0, suspend}, {Full, 0, nil}, {Recording, 0, nil}, {Full, 0, suspend}}},
-		{"ignore does nothing", config(Ignore), []step{{Full, 0, nil}, {Recording, 0, nil}}},
-		{"halt, once", config(Halt), []step{{Full, 0, halt}, {Full, 0, nil}}},
+			{journal.StateOK, 0, nil}, {journal.StateFull, 0, suspend}, {journal.StateFull, 0, nil}, {journal.StateOK, 0, nil}, {journal.StateFull, 0, suspend}}},
+		{"ignore does nothing", config(Ignore), []step{{journal.StateFull, 0, nil}, {journal.StateOK, 0, nil}}},
+		{"halt, once", config(Halt), []step{{journal.StateFull, 0, halt}, {journal.StateFull, 0, nil}}},
 		{"levels on the way down only", config(Suspend), []step{
-			{Recording, 800, []string{"note op=space-action why=space-left action=syslog", "alert the audit journal is running out of space (space-left)"}},
-			{Recording, 800, nil},
-			{Recording, 960, []string{"note op=space-action why=admin-space-left action=syslog", "alert the audit journal is almost out of space (admin-space-left)"}},
-			{Recording, 800, nil}, {Recording, 10, nil}}},
+			{journal.StateOK, 800, []string{"note op=space-action why=space-left action=syslog", "alert the audit journal is running out of space (space-left)"}},
+			{journal.StateOK, 800, nil},
+			{journal.StateOK, 960, []string{"note op=space-action why=admin-space-left action=syslog", "alert the audit journal is almost out of space (admin-space-left)"}},
+			{journal.StateOK, 800, nil}, {journal.StateOK, 10, nil}}},
 		{"a failing disk has its own action", config(Halt), []step{
-			{Failed, 0, []string{"note op=space-action why=disk-error action=syslog", "alert audit records are being lost: the journal's disk fails"}}}},
+			{journal.StateFailed, 0, []string{"note op=space-action why=disk-error action=syslog", "alert audit records are being lost: the journal's disk fails"}}}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			var did []string
 			do := func(what string) { did = append(did, what) }
 			fields := regexp.MustCompile(` (auid|pid|uid|ses)=\d+`)
-			j := &journal{sealed: func() { do("sealed") }, noted: func(line string) {
+			j := &fake{sealed: func() { do("sealed") }, noted: func(line string) {
 				_, body, _ := strings.Cut(line, "): ")
 				do("note " + fields.ReplaceAllString(strings.TrimSuffix(body, " res=success\n"), ""))
 			}}
@@ -89,7 +91,7 @@ func TestWhatIsDoneAndWhen(t *testing.T) {
 			}
 			for i, s := range row.steps {
 				did = nil
-				j.condition, j.bytes = s.condition, s.bytes
+				j.state, j.bytes = s.state, s.bytes
 				g.look(t.Context(), time.Now())
 				if diff := cmp.Diff(s.want, did); diff != "" {
 					t.Errorf("step %d: -want +got\n%s", i, diff)
@@ -109,7 +111,7 @@ func TestAHaltThatFailsIsTriedAgain(t *testing.T) {
 			}
 			return nil
 		}
-		j := &journal{condition: Full, noted: func(string) {}, sealed: func() {}}
+		j := &fake{state: journal.StateFull, noted: func(string) {}, sealed: func() {}}
 		g, err := New(cfg, j)
 		if err != nil {
 			t.Fatal(err)
@@ -127,7 +129,7 @@ func TestAHaltThatFailsIsTriedAgain(t *testing.T) {
 
 func TestTheJournalCanWakeTheGuard(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		j := &journal{noted: func(string) {}, sealed: func() {}}
+		j := &fake{noted: func(string) {}, sealed: func() {}}
 		g, err := New(config(Suspend), j)
 		if err != nil {
 			t.Fatal(err)
@@ -136,11 +138,11 @@ func TestTheJournalCanWakeTheGuard(t *testing.T) {
 		done := make(chan error)
 		go func() { done <- g.Run(ctx) }()
 		synctest.Wait()
-		j.condition = Full
+		j.state = journal.StateFull
 		g.Changed()
 		g.Changed()
 		synctest.Wait() // no time passes
-		if s := g.Space(); s.Condition != Full || s.Level != LevelFull || s.Action != Suspend {
+		if s := g.Space(); s.State != journal.StateFull || s.Level != LevelFull || s.Action != Suspend {
 			t.Errorf("after the journal called: %+v", s)
 		}
 		stop()

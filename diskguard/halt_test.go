@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"auditbridge/auditbridge"
+	"auditbridge/journal"
 
 	"golang.org/x/sys/unix"
 )
@@ -41,7 +42,7 @@ func haltAsProcessOne() {
 	if err := unix.Mount("proc", "/proc", "proc", 0, ""); err != nil {
 		fail(err)
 	}
-	j := &journal{condition: Full, noted: func(line string) { fmt.Print(line) }, sealed: func() { fmt.Println("sealed") }}
+	j := &fake{state: journal.StateFull, noted: func(line string) { fmt.Print(line) }, sealed: func() { fmt.Println("sealed") }}
 	cfg := config(Halt)
 	g, err := New(cfg, j)
 	if err != nil {
@@ -108,16 +109,16 @@ func TestProcessOneIsAskedInItsOwnWay(t *testing.T) {
 	}
 }
 
-// journal is a journal whose condition the test decides.
-type journal struct {
-	condition Condition
-	bytes     int64
-	noted     func(line string)
-	sealed    func()
+// fake is a journal whose state the test decides.
+type fake struct {
+	state  journal.State
+	bytes  int64
+	noted  func(line string)
+	sealed func()
 }
 
-func (j *journal) Condition() Condition { return j.condition }
-func (j *journal) Bytes() int64         { return j.bytes }
-func (j *journal) Note(n auditbridge.Note) {
+func (j *fake) Stats() journal.Stats        { return journal.Stats{State: j.state} }
+func (j *fake) Segments() []journal.Segment { return []journal.Segment{{Bytes: j.bytes}} }
+func (j *fake) Note(n auditbridge.Note) {
 	j.noted(string(auditbridge.AppendNote(nil, &n, time.Unix(1709742929, 0), auditbridge.FirstNoteSerial)))
 }

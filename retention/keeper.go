@@ -4,21 +4,20 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"os"
 	"strconv"
 	"time"
 
 	"auditbridge/auditbridge"
+	"auditbridge/journal"
 )
 
-// Journal is what a Keeper needs of a journal.
+// Journal is what a Keeper needs of a journal: *journal.Journal.
 type Journal interface {
 	// Segments lists the segments, oldest first, the open one last.
-	Segments() []Segment
-	// Drop puts note into the journal and, once that is durable, removes the n
-	// oldest segments. Dying in between leaves segments that a later Drop
-	// names again: on record twice, never off the record.
-	Drop(n int, note auditbridge.Note) error
+	Segments() []journal.Segment
+	// Drop puts on record, durably, that the n oldest segments go, why, and
+	// more about it; then it removes them.
+	Drop(ctx context.Context, n int, why string, more ...auditbridge.Field) error
 }
 
 // Keeper drops what need not be kept any more. It owns the journal's old end:
@@ -50,8 +49,8 @@ func (k *Keeper) Run(ctx context.Context) error {
 	defer tick.Stop()
 	failing := false
 	for {
-		err := k.Look(time.Now())
-		if err != nil && !failing {
+		err := k.Look(ctx, time.Now())
+		if err != nil && !failing && ctx.Err() == nil {
 			k.log.Error("old segments cannot be dropped; trying again", "error", err)
 		} else if err == nil && failing {
 			k.log.Info("old segments are dropped again")
@@ -67,41 +66,23 @@ func (k *Keeper) Run(ctx context.Context) error {
 
 // Look drops what is due at now. Anyone who needs room may call it between
 // Run's own looks, not at the same time as another Look.
-func (k *Keeper) Look(now time.Time) error {
+func (k *Keeper) Look(ctx context.Context, now time.Time) error {
 	for _, d := range Decide(now, k.journal.Segments(), k.cursors(), k.cfg) {
-		if err := k.journal.Drop(d.Segments, d.Note()); err != nil {
+		if err := k.journal.Drop(ctx, d.Segments, string(d.Reason), d.fields()...); err != nil {
 			return fmt.Errorf("drop the segments %d to %d, for %s: %w", d.First, d.Last, d.Reason, err)
 		}
 	}
 	return nil
 }
 
-// Note is the record of d: op=drop with what went, why, and which relay never
-// delivered how much of it.
-func (d *Drop) Note() auditbridge.Note {
-	u := func(n uint64) string { return strconv.FormatUint(n, 10) }
-	note := auditbridge.Note{
-		Type: auditbridge.TypeDaemonConfig,
-		Op:   "drop",
-		Actor: auditbridge.Actor{
-			AUID: auditbridge.Unset, UID: uint32(os.Geteuid()), Session: auditbridge.Unset, PID: os.Getpid(),
-		},
-		Fields: []auditbridge.Field{
-			{Key: "why", Value: string(d.Reason)},
-			{Key: "segments", Value: strconv.Itoa(d.Segments)},
-			{Key: "first", Value: u(uint64(d.First))},
-			{Key: "last", Value: u(uint64(d.Last))},
-			{Key: "bytes", Value: strconv.FormatInt(d.Bytes, 10)},
-		},
-	}
+// fields say which relay never delivered how many of the records that go.
+func (d *Drop) fields() []auditbridge.Field {
+	var fields []auditbridge.Field
 	for i, lost := range d.Undelivered {
 		n := strconv.Itoa(i)
-		note.Fields = append(note.Fields,
+		fields = append(fields,
 			auditbridge.Field{Key: "relay" + n, Value: lost.Relay},
-			auditbridge.Field{Key: "undelivered" + n, Value: u(lost.Records)})
+			auditbridge.Field{Key: "undelivered" + n, Value: strconv.FormatUint(lost.Records, 10)})
 	}
-	if len(d.Undelivered) > 0 {
-		note.Type = auditbridge.TypeDaemonErr
-	}
-	return note
+	return fields
 }

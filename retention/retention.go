@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"auditbridge/auditbridge"
+	"auditbridge/journal"
 )
 
 // Config says what is kept.
@@ -28,14 +29,6 @@ func (c *Config) Validate() error {
 		errs = append(errs, fmt.Errorf("max-size: %d is not a positive number of bytes", c.MaxSize))
 	}
 	return errors.Join(errs...)
-}
-
-// Segment is what retention needs to know of one of the journal's files. The
-// open segment has no Closed time.
-type Segment struct {
-	First, Last auditbridge.Sequence
-	Bytes       int64
-	Closed      time.Time
 }
 
 // Cursor is how far a relay has delivered: all up to and including At.
@@ -70,7 +63,7 @@ type Undelivered struct {
 // Decide says what is to be dropped of segments, given oldest first. It drops
 // from the old end only, so that what is kept is always one unbroken stretch,
 // and never the open segment.
-func Decide(now time.Time, segments []Segment, cursors []Cursor, cfg Config) []Drop {
+func Decide(now time.Time, segments []journal.Segment, cursors []Cursor, cfg Config) []Drop {
 	var total int64
 	for _, s := range segments {
 		total += s.Bytes
@@ -92,7 +85,7 @@ func Decide(now time.Time, segments []Segment, cursors []Cursor, cfg Config) []D
 
 // due is why s goes now, or "". A clock set back keeps a segment for longer, a
 // clock set forward drops it early: the time is the host's, there is no other.
-func due(now time.Time, s Segment, total int64, cfg Config) Reason {
+func due(now time.Time, s journal.Segment, total int64, cfg Config) Reason {
 	switch {
 	case s.Closed.IsZero():
 		return ""
@@ -104,7 +97,7 @@ func due(now time.Time, s Segment, total int64, cfg Config) Reason {
 	return ""
 }
 
-func delivered(s Segment, cursors []Cursor) bool {
+func delivered(s journal.Segment, cursors []Cursor) bool {
 	for _, c := range cursors {
 		if c.At < s.Last {
 			return false
@@ -114,7 +107,7 @@ func delivered(s Segment, cursors []Cursor) bool {
 }
 
 // add puts s to the drop before it when the reason is the same.
-func add(drops []Drop, reason Reason, s Segment) []Drop {
+func add(drops []Drop, reason Reason, s journal.Segment) []Drop {
 	if n := len(drops); n > 0 && drops[n-1].Reason == reason {
 		d := &drops[n-1]
 		d.Segments++

@@ -3,6 +3,7 @@ package retention
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"auditbridge/auditbridge"
+	"auditbridge/journal"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
@@ -21,12 +23,12 @@ var now = time.Date(2026, 3, 6, 12, 0, 0, 0, time.UTC)
 
 // three closed segments of 100 records and 10 bytes, closed 3, 2 and 1 hours
 // ago, and the open one.
-func three() []Segment {
-	return []Segment{
-		{1, 100, 10, now.Add(-3 * time.Hour)},
-		{101, 200, 10, now.Add(-2 * time.Hour)},
-		{201, 300, 10, now.Add(-1 * time.Hour)},
-		{301, 350, 5, time.Time{}},
+func three() []journal.Segment {
+	return []journal.Segment{
+		{First: 1, Last: 100, Bytes: 10, Closed: now.Add(-3 * time.Hour)},
+		{First: 101, Last: 200, Bytes: 10, Closed: now.Add(-2 * time.Hour)},
+		{First: 201, Last: 300, Bytes: 10, Closed: now.Add(-1 * time.Hour)},
+		{First: 301, Last: 350, Bytes: 5},
 	}
 }
 
@@ -69,15 +71,15 @@ func TestWhatIsDropped(t *testing.T) {
 // undelivered goes.
 func TestDecideHolds(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		var segments []Segment
+		var segments []journal.Segment
 		next := auditbridge.Sequence(1)
 		for range rapid.IntRange(0, 8).Draw(t, "closed") {
 			n := auditbridge.Sequence(rapid.IntRange(1, 50).Draw(t, "records"))
 			age := time.Duration(rapid.IntRange(-10, 100).Draw(t, "age")) * time.Hour
-			segments = append(segments, Segment{next, next + n - 1, int64(n), now.Add(-age)})
+			segments = append(segments, journal.Segment{First: next, Last: next + n - 1, Bytes: int64(n), Closed: now.Add(-age)})
 			next += n
 		}
-		segments = append(segments, Segment{First: next, Last: next})
+		segments = append(segments, journal.Segment{First: next, Last: next})
 		cfg := Config{Age: 50 * time.Hour, MaxSize: rapid.Int64Range(1, 200).Draw(t, "max-size"), Keep: rapid.Bool().Draw(t, "keep")}
 		cursors := []Cursor{{"siem", auditbridge.Sequence(rapid.IntRange(0, int(next)).Draw(t, "cursor"))}}
 
@@ -101,42 +103,43 @@ func TestDecideHolds(t *testing.T) {
 	})
 }
 
-type journal struct {
-	segments []Segment
-	notes    []string
+// dropper is a journal that notes what it is told to drop.
+type dropper struct {
+	segments []journal.Segment
+	said     []string
 	fail     error
 }
 
-func (j *journal) Segments() []Segment { return slices.Clone(j.segments) }
+func (d *dropper) Segments() []journal.Segment { return slices.Clone(d.segments) }
 
-func (j *journal) Drop(n int, note auditbridge.Note) error {
-	if j.fail != nil {
-		return j.fail
+func (d *dropper) Drop(_ context.Context, n int, why string, more ...auditbridge.Field) error {
+	if d.fail != nil {
+		return d.fail
 	}
-	j.notes = append(j.notes, string(auditbridge.AppendNote(nil, &note, now, auditbridge.FirstNoteSerial)))
-	j.segments = j.segments[n:]
+	d.said = append(d.said, fmt.Sprintf("%d %s %v", n, why, more))
+	d.segments = d.segments[n:]
 	return nil
 }
 
 func TestTheRecordSaysWhatWent(t *testing.T) {
-	j := &journal{segments: three()}
+	j := &dropper{segments: three()}
 	k, err := NewKeeper(Config{Age: 90 * time.Minute, MaxSize: 1000}, j, func() []Cursor { return []Cursor{{"siem", 150}} }, quiet())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := k.Look(now); err != nil {
+	if err := k.Look(t.Context(), now); err != nil {
 		t.Fatal(err)
 	}
-	want := " why=retention segments=2 first=1 last=200 bytes=20 relay0=siem undelivered0=50 res=success\n"
-	if len(j.notes) != 1 || !strings.HasSuffix(j.notes[0], want) || !strings.HasPrefix(j.notes[0], "type=DAEMON_ERR msg=audit(1772798400.000:4278190080): op=drop auid=4294967295 ") {
-		t.Errorf("got %q, want %q", j.notes, want)
+	if want := "2 retention [{relay0 siem} {undelivered0 50}]"; !slices.Equal(j.said, []string{want}) {
+		t.Errorf("got %q, want %q", j.said, want)
 	}
 }
 
 func TestKeeperTriesAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
-		j := &journal{fail: errors.New("read-only file system"), segments: []Segment{{1, 10, 10, start.Add(-2 * time.Hour)}, {First: 11, Last: 11}}}
+		j := &dropper{fail: errors.New("read-only file system"), segments: []journal.Segment{
+			{First: 1, Last: 10, Bytes: 10, Closed: start.Add(-2 * time.Hour)}, {First: 11, Last: 11}}}
 		k, err := NewKeeper(Config{Age: time.Hour, MaxSize: 1000}, j, func() []Cursor { return nil }, quiet())
 		if err != nil {
 			t.Fatal(err)
