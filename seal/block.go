@@ -21,6 +21,9 @@ func (h Hash) IsZero() bool { return h == Hash{} }
 // String returns the digest in lower-case hex.
 func (h Hash) String() string { return hex.EncodeToString(h[:]) }
 
+// MarshalText gives String's form, so that a hash reads the same in JSON.
+func (h Hash) MarshalText() ([]byte, error) { return hex.AppendEncode(nil, h[:]), nil }
+
 // Block is what a block line says. A signed one is a checkpoint.
 type Block struct {
 	At       time.Time // whole milliseconds

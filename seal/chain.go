@@ -18,7 +18,7 @@ const maxPending = 4 << 20
 // moves open into the report.
 type chain struct {
 	opts   *Options
-	report Report
+	report ChainReport
 
 	begun   bool                 // a block line was accepted
 	tip     Hash                 // of the last accepted block line
@@ -57,7 +57,7 @@ type doubt struct {
 const maxDoubt = MaxBlock + auditbridge.MaxLine
 
 func newChain(opts *Options, node string, budget *int) *chain {
-	c := &chain{opts: opts, report: Report{Node: node}}
+	c := &chain{opts: opts, report: ChainReport{Node: node}}
 	c.history.budget = budget
 	if opts.Own {
 		// A journal sends nothing twice; one block is remembered for its memory.

@@ -32,6 +32,8 @@ func (h *history) push(r remembered, block []byte, content *lines) {
 	case *h.budget > 0:
 		*h.budget--
 		slot = &remembered{}
+		// The next block will be about as long as this one.
+		slot.lines = lines{make([]byte, 0, len(content.buf)), make([]int, 0, content.len()), make([]int64, 0, content.len())}
 	case len(h.blocks) > 0:
 		slot = h.blocks[0]
 		copy(h.blocks, h.blocks[1:])

@@ -82,9 +82,9 @@ type Range struct {
 	Last  auditbridge.Sequence `json:"last"`
 }
 
-// Report is what is known of one chain of blocks: a journal, or one host's
+// ChainReport is what is known of one chain of blocks: a journal, or one host's
 // part of a copy. Records counts lines other than block lines.
-type Report struct {
+type ChainReport struct {
 	Node     string  `json:"node,omitempty"` // as the syslog header names it
 	Verdict  Verdict `json:"verdict"`
 	Verified bool    `json:"verified"` // nothing is wrong, and nothing absent but what was expected to be
@@ -126,7 +126,7 @@ const (
 	maxGaps    = 100
 )
 
-func (r *Report) add(d Defect) {
+func (r *ChainReport) add(d Defect) {
 	r.DefectCount++
 	if len(r.Defects) < maxDefects {
 		r.Defects = append(r.Defects, d)

@@ -123,19 +123,19 @@ func (v *Verifier) chain(host string) *chain {
 	return c
 }
 
-// Result is what a verification found.
-type Result struct {
-	Verdict  Verdict   `json:"verdict"` // the worst of its chains
-	Lines    int64     `json:"lines"`
-	Verified bool      `json:"verified"` // all of them are
-	Foreign  uint64    `json:"foreign"`  // lines that are no records, outside every chain
-	Refused  uint64    `json:"refused"`  // records of more hosts than one verification takes
-	Chains   []*Report `json:"chains"`   // by node
+// Report is what a verification found.
+type Report struct {
+	Verdict  Verdict        `json:"verdict"` // the worst of its chains
+	Lines    int64          `json:"lines"`
+	Verified bool           `json:"verified"` // all of them are
+	Foreign  uint64         `json:"foreign"`  // lines that are no records, outside every chain
+	Refused  uint64         `json:"refused"`  // records of more hosts than one verification takes
+	Chains   []*ChainReport `json:"chains"`   // by node
 }
 
 // Finish ends the input and reports. The verifier must not be used again.
-func (v *Verifier) Finish() Result {
-	r := Result{Verdict: OK, Verified: true, Lines: v.line, Foreign: v.foreign, Refused: v.refused}
+func (v *Verifier) Finish() Report {
+	r := Report{Verdict: OK, Verified: true, Lines: v.line, Foreign: v.foreign, Refused: v.refused}
 	if v.refused > 0 {
 		r.Verdict, r.Verified = Bad, false
 	}

@@ -12,25 +12,25 @@ func TestAGoodStreamVerifies(t *testing.T) {
 		name  string
 		opts  Options
 		lines []string
-		check func(*Report) bool
+		check func(*ChainReport) bool
 	}{
-		{"as the journal's own", Options{Own: true, First: 1}, s.lines, func(r *Report) bool {
+		{"as the journal's own", Options{Own: true, First: 1}, s.lines, func(r *ChainReport) bool {
 			return r.Blocks == 5 && r.Checkpoints == 2 && r.Sealed == 16 && r.SealedTo == 20 && r.Tail == 6 && r.Anchored == ""
 		}},
-		{"as a copy", Options{}, s.lines, func(r *Report) bool { return r.Sealed == 16 && r.Tail == 6 && r.Leading == 0 }},
-		{"linked to a key", Options{Keys: []PublicKey{s.key.Public()}}, s.lines, func(r *Report) bool { return r.Anchored == "key" }},
-		{"with CRLF", Options{}, strings.Split(strings.Join(s.lines, "\r\n"), "\n"), func(r *Report) bool { return r.Sealed == 16 }},
-		{"when it starts inside a block", Options{}, s.lines[2:], func(r *Report) bool {
+		{"as a copy", Options{}, s.lines, func(r *ChainReport) bool { return r.Sealed == 16 && r.Tail == 6 && r.Leading == 0 }},
+		{"linked to a key", Options{Keys: []PublicKey{s.key.Public()}}, s.lines, func(r *ChainReport) bool { return r.Anchored == "key" }},
+		{"with CRLF", Options{}, strings.Split(strings.Join(s.lines, "\r\n"), "\n"), func(r *ChainReport) bool { return r.Sealed == 16 }},
+		{"when it starts inside a block", Options{}, s.lines[2:], func(r *ChainReport) bool {
 			return r.Leading == 2 && r.Sealed == 12 && r.First == 5 && r.SealedTo == 20
 		}},
-		{"when it starts at a block line", Options{}, s.lines[4:], func(r *Report) bool { return r.Leading == 0 && r.Sealed == 12 }},
-		{"when it starts with a whole block", Options{}, s.lines[5:], func(r *Report) bool { return r.Leading == 0 && r.Sealed == 12 && r.First == 6 }},
-		{"when other records stand before it", Options{}, splice([]string{"type=USER msg=audit(1.000:1): old"}, s.lines), func(r *Report) bool {
+		{"when it starts at a block line", Options{}, s.lines[4:], func(r *ChainReport) bool { return r.Leading == 0 && r.Sealed == 12 }},
+		{"when it starts with a whole block", Options{}, s.lines[5:], func(r *ChainReport) bool { return r.Leading == 0 && r.Sealed == 12 && r.First == 6 }},
+		{"when other records stand before it", Options{}, splice([]string{"type=USER msg=audit(1.000:1): old"}, s.lines), func(r *ChainReport) bool {
 			return r.Leading == 1 && r.Sealed == 16
 		}},
-		{"when it stops at a checkpoint", Options{}, s.lines[:20], func(r *Report) bool { return r.Tail == 0 && r.Sealed == 16 }},
-		{"with its last block line torn", Options{}, splice(s.lines[:24], []string{s.lines[24][:80]}), func(r *Report) bool { return r.Tail == 5 }},
-		{"among other programs' messages", Options{}, splice(s.lines[:2], []string{"Mar  6 16:35:29 web sshd[1]: hello", "# note"}, s.lines[2:7], []string{"# x"}, s.lines[7:]), func(r *Report) bool {
+		{"when it stops at a checkpoint", Options{}, s.lines[:20], func(r *ChainReport) bool { return r.Tail == 0 && r.Sealed == 16 }},
+		{"with its last block line torn", Options{}, splice(s.lines[:24], []string{s.lines[24][:80]}), func(r *ChainReport) bool { return r.Tail == 5 }},
+		{"among other programs' messages", Options{}, splice(s.lines[:2], []string{"Mar  6 16:35:29 web sshd[1]: hello", "# note"}, s.lines[2:7], []string{"# x"}, s.lines[7:]), func(r *ChainReport) bool {
 			return r.Sealed == 16
 		}},
 	} {
