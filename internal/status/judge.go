@@ -1,6 +1,7 @@
 package status
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -156,7 +157,7 @@ func destinations(s, _ *Status, _ time.Time) []Cause {
 		if d.LastError != "" {
 			what += ": " + d.LastError
 		}
-		all = append(all, Cause{Degraded, what, fmt.Sprintf("%d records wait in the journal; sending is tried again", d.Pending), "auditbridge check", ""})
+		all = append(all, Cause{Degraded, what, fmt.Sprintf("%d records wait in the journal; sending is tried again", d.Pending), cmp.Or(d.Hint, "auditbridge check"), ""})
 	}
 	return all
 }

@@ -86,7 +86,9 @@ type Destination struct {
 	Excluded  uint64    `json:"excluded"`
 	Pending   uint64    `json:"pending"`
 	Read      uint64    `json:"read"`
+	Missed    uint64    `json:"missed,omitempty"` // dropped from the journal before they were sent
 	LastError string    `json:"last_error,omitempty"`
+	Hint      string    `json:"hint,omitempty"` // what to do about LastError
 }
 
 // Disk is the journal's room.

@@ -1,0 +1,110 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"time"
+
+	"auditbridge/config"
+	"auditbridge/internal/control"
+	"auditbridge/internal/status"
+
+	"github.com/spf13/cobra"
+)
+
+// askStatus is what `auditbridge status` asks run for; the answer is a judged
+// status.Status.
+const askStatus = "status"
+
+// answerWait is how long run may take to answer before it counts as hanging.
+const answerWait = 3 * time.Second
+
+func newStatusCommand() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Say whether auditing works, and whether records are being lost",
+		Long: "status asks the running process; when there is none, or it does not answer, it reads\n" +
+			"the journal itself and says what is known.\n" +
+			"Exit status: 0 OK, 1 degraded, 3 not running, 4 impaired.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			file, err := cmd.Flags().GetString("config")
+			if err != nil {
+				return err
+			}
+			c, loadErr := config.Load(file)
+			if loadErr != nil && !onlyMissing(loadErr) {
+				fmt.Fprintln(cmd.ErrOrStderr(), "auditbridge: the configuration is not valid, see `auditbridge check`; what it says of paths is used as far as it goes")
+			}
+			s, err := currentStatus(cmd.Context(), c)
+			if err != nil {
+				return err
+			}
+			write := status.WriteText
+			if asJSON {
+				write = writeStatusJSON
+			}
+			if err := write(cmd.OutOrStdout(), s); err != nil {
+				return err
+			}
+			if code := s.ExitCode(); code != 0 {
+				return exitStatus(code)
+			}
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
+	return cmd
+}
+
+// onlyMissing reports whether there simply is no configuration: the defaults
+// hold then.
+func onlyMissing(err error) bool {
+	var problems config.Problems
+	return errors.As(err, &problems) && len(problems) == 1 && errors.Is(problems[0], fs.ErrNotExist)
+}
+
+// currentStatus is run's own answer, else what can be read without it.
+func currentStatus(ctx context.Context, c *config.Config) (*status.Status, error) {
+	limited, cancel := context.WithTimeout(ctx, answerWait)
+	defer cancel()
+	var s status.Status
+	err := control.Ask(limited, c.ControlSocket(), askStatus, nil, &s)
+	switch {
+	case err == nil:
+		return &s, nil
+	case errors.Is(err, fs.ErrPermission):
+		return nil, withHint(err, "only root and the user auditbridge runs as may ask: use sudo")
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	}
+	silent, err := statusFromFiles(c, !errors.Is(err, control.ErrNotRunning))
+	if err != nil {
+		return nil, err
+	}
+	now := time.Now()
+	silent.Time = now
+	status.Judge(silent, nil, now)
+	return silent, nil
+}
+
+func writeStatusJSON(w io.Writer, s *status.Status) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	return e.Encode(s)
+}
+
+// answerStatus is run's side: how it answers askStatus.
+func answerStatus(t *status.Tracker) control.Handler {
+	return func(context.Context, control.Peer, json.RawMessage) (any, error) {
+		s := t.Now()
+		s.Running, s.Answering = true, true
+		return s, nil
+	}
+}

@@ -1,0 +1,117 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"auditbridge/auditbridge"
+	"auditbridge/config"
+	"auditbridge/forward"
+	"auditbridge/internal/status"
+	"auditbridge/journal"
+	"auditbridge/seal"
+
+	"golang.org/x/sys/unix"
+)
+
+// statusFromFiles is what the journal's mark, segments and cursors say when run
+// does not. listening says that somebody has the control socket.
+func statusFromFiles(c *config.Config, listening bool) (*status.Status, error) {
+	s := &status.Status{JournalDir: c.JournalDir, Source: c.Audit.Source, Recording: status.RecordingOK, Running: listening}
+	mark, err := journal.OpenMark(c.JournalDir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return s, nil
+	case errors.Is(err, fs.ErrPermission):
+		return nil, withHint(err, "the journal is root's: use sudo")
+	case err != nil:
+		return nil, err
+	}
+	defer mark.Close()
+	s.PID = mark.PID()
+	s.SignOfLife = mark.Heartbeat()
+	s.Running = listening || isAuditbridge(s.PID)
+	s.Durable, s.Written = uint64(mark.Durable()), uint64(mark.Written())
+	s.Recording = status.Recording(mark.State().String())
+	s.Refused = mark.Refused()
+	fillDisk(s, c)
+	for i := range c.Servers {
+		s.Destinations = append(s.Destinations, destinationFromFile(c, &c.Servers[i], mark))
+	}
+	s.Checkpoint, err = lastCheckpoint(c.JournalDir, mark.Durable())
+	return s, err
+}
+
+// isAuditbridge reports whether pid is alive and one of us: a pid comes again.
+func isAuditbridge(pid int) bool {
+	name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
+	return err == nil && strings.TrimSpace(string(name)) == "auditbridge"
+}
+
+func fillDisk(s *status.Status, c *config.Config) {
+	names, err := filepath.Glob(filepath.Join(c.JournalDir, "[0-9]*.log"))
+	if err != nil {
+		return
+	}
+	for _, name := range names {
+		if info, err := os.Lstat(name); err == nil && info.Mode().IsRegular() {
+			s.Disk.UsedBytes += info.Size()
+		}
+	}
+	disk := c.Disk()
+	s.Disk.FreeBytes = max(0, disk.MaxSize-s.Disk.UsedBytes)
+	s.Disk.Level = string(disk.LevelAt(s.Disk.UsedBytes, s.Recording == status.RecordingFull))
+	var fs unix.Statfs_t
+	if err := unix.Statfs(c.JournalDir, &fs); err == nil {
+		s.Disk.FreeBytes = min(s.Disk.FreeBytes, int64(fs.Bavail)*fs.Bsize)
+	}
+}
+
+func destinationFromFile(c *config.Config, server *config.Server, mark *journal.Mark) status.Destination {
+	d := status.Destination{Name: server.Name, Via: server.Via}
+	cursor, known, err := journal.ReadCursor(forward.CursorFile(c.StateDir, server.Name))
+	switch {
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		d.LastError = err.Error()
+	case known && cursor.Journal == mark.Journal():
+		d.Delivered, d.Excluded = cursor.Delivered, cursor.Excluded
+		d.Pending = uint64(max(mark.Durable(), cursor.At) - cursor.At)
+	}
+	return d
+}
+
+// lookBack is how far from the end a checkpoint is looked for, in records; one
+// is due 60 s after the first record it does not cover.
+const lookBack = 100_000
+
+// lastCheckpoint finds the last signed block line up to the durable mark. What
+// does not read is left to verify: status says what is known.
+func lastCheckpoint(dir string, durable auditbridge.Sequence) (status.Checkpoint, error) {
+	var last status.Checkpoint
+	r, err := journal.OpenReader(dir, max(durable, lookBack)-lookBack, journal.ReaderOptions{})
+	if err != nil {
+		return last, err
+	}
+	defer r.Close()
+	for {
+		at, line, err := r.Next()
+		var damaged *journal.CorruptionError
+		if errors.Is(err, io.EOF) || errors.As(err, &damaged) {
+			return last, nil
+		}
+		if err != nil {
+			return last, err
+		}
+		if !seal.LooksLikeBlock(line) {
+			continue
+		}
+		if b, err := seal.ParseBlock(line); err == nil && len(b.Sig) > 0 && b.Sequence() == at {
+			last = status.Checkpoint{Sequence: uint64(at), Time: b.At}
+		}
+	}
+}

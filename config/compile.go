@@ -1,0 +1,111 @@
+package config
+
+import (
+	"path/filepath"
+	"time"
+
+	"auditbridge/auditbridge"
+	"auditbridge/diskguard"
+	"auditbridge/forward"
+	"auditbridge/forward/tunnel"
+	"auditbridge/internal/control"
+	"auditbridge/journal"
+	"auditbridge/retention"
+)
+
+// RingFile is where the ring outlives the process.
+func (s *Settings) RingFile() string { return filepath.Join(s.RunDir, "audit.ring") }
+
+// ControlSocket is where run answers.
+func (s *Settings) ControlSocket() string { return filepath.Join(s.RunDir, control.SocketName) }
+
+// Kernel is the kernel source's Config.
+func (s *Settings) Kernel() auditbridge.KernelConfig {
+	return auditbridge.KernelConfig{Pressure: auditbridge.Pressure{Overload: auditbridge.Overload(s.Overload)}}
+}
+
+// segments is how many a journal has when it is as large as it may be: enough
+// that dropping one never drops much.
+const segments = 8
+
+// Journal is the journal's Config.
+func (s *Settings) Journal() (journal.Config, error) {
+	gid, err := s.GroupID()
+	if err != nil {
+		return journal.Config{}, err
+	}
+	return journal.Config{
+		Dir:         s.JournalDir,
+		StateDir:    s.StateDir,
+		Flush:       journal.Flush(s.Flush),
+		SegmentSize: min(journal.DefaultSegmentSize, int64(s.Audit.MaxSize)/segments),
+		Retention:   time.Duration(s.Audit.Retention),
+		GroupID:     gid,
+		Source:      s.Audit.Source,
+	}, nil
+}
+
+// Retention is the retention's Config.
+func (s *Settings) Retention() retention.Config {
+	return retention.Config{
+		Age:     time.Duration(s.Audit.Retention),
+		MaxSize: int64(s.Audit.MaxSize),
+		Keep:    s.Audit.Overrun == "keep",
+	}
+}
+
+// Disk is diskguard's Config.
+func (s *Settings) Disk() diskguard.Config {
+	a := &s.Audit
+	return diskguard.Config{
+		Dir:                  s.JournalDir,
+		MaxSize:              int64(a.MaxSize),
+		SpaceLeft:            a.SpaceLeft.Of(a.MaxSize),
+		AdminSpaceLeft:       a.AdminSpaceLeft.Of(a.MaxSize),
+		SpaceLeftAction:      diskguard.Action(a.SpaceLeftAction),
+		AdminSpaceLeftAction: diskguard.Action(a.AdminSpaceLeftAction),
+		DiskFullAction:       diskguard.Action(a.DiskFullAction),
+		DiskErrorAction:      diskguard.Action(a.DiskErrorAction),
+	}
+}
+
+// Destinations is a forward.Config for each server.
+func (s *Settings) Destinations() []forward.Config {
+	all := make([]forward.Config, 0, len(s.Servers))
+	for i := range s.Servers {
+		server := &s.Servers[i]
+		address, port := s.FarEnd(server)
+		c := forward.Config{
+			Name: server.Name, Address: address, Port: int(port), Via: server.Via,
+			Format: server.Format, SDID: server.SDID, Node: s.Host(),
+			Facility: server.Facility, Severity: server.Severity,
+			Include: server.Include, Start: server.Start,
+		}
+		for _, f := range server.Filters {
+			c.Filters = append(c.Filters, forward.Filter(f))
+		}
+		all = append(all, c)
+	}
+	return all
+}
+
+// Tunnels is a tunnel.Config for each forwarding.
+func (s *Settings) Tunnels() []tunnel.Config {
+	all := make([]tunnel.Config, 0, len(s.Forwardings))
+	for _, f := range s.Forwardings {
+		c := tunnel.Config{
+			Name: f.Name, ServerAddress: f.ServerAddress, ServerPort: int(f.ServerPort),
+			User: f.User, IdentityFile: f.IdentityFile, KnownHosts: f.KnownHosts,
+			KeepaliveInterval: time.Duration(f.Keepalive),
+		}
+		// A forwarding that is only used by name has neither end of its own.
+		if f.RemotePort != 0 {
+			c.RemoteHost, c.RemotePort = f.RemoteHost, int(f.RemotePort)
+		}
+		if f.LocalPort != 0 {
+			c.LocalAddress, c.LocalPort, c.LocalInterface = f.LocalAddress, int(f.LocalPort), f.LocalInterface
+		}
+		all = append(all, c)
+	}
+	return all
+}
