@@ -1,0 +1,211 @@
+package forward
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"time"
+
+	"auditbridge/auditbridge"
+	"auditbridge/internal/terminal"
+	"auditbridge/journal"
+)
+
+// What run makes of ship's reports. ship is the part that speaks with
+// strangers; should it fall to one of them, it can still do no more than send
+// again, or claim that what is durable was delivered.
+
+// cursorError is a cursor file that cannot be written: run's own trouble.
+type cursorError struct{ err error }
+
+func (e *cursorError) Error() string { return e.err.Error() }
+func (e *cursorError) Unwrap() error { return e.err }
+
+// follow does what a report says, if it may be said.
+func (s *Shipper) follow(r report) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	book := s.relays[r.Relay]
+	if book == nil {
+		return fmt.Errorf("there is no destination %q", short(r.Relay))
+	}
+	switch {
+	case r.Cursor != nil:
+		return s.move(book, *r.Cursor)
+	case r.Restart != nil:
+		return s.restart(r.Relay, book, *r.Restart)
+	case r.Link != nil:
+		s.noteLink(r.Relay, book, *r.Link)
+	case r.Stats != nil:
+		return book.tell(*r.Stats, s.cfg.Durable())
+	default:
+		return errors.New("it says nothing")
+	}
+	return nil
+}
+
+// move makes a cursor durable.
+func (s *Shipper) move(book *relayBook, w wireCursor) error {
+	c, err := w.cursor()
+	if err != nil {
+		return err
+	}
+	old, _ := book.file.Load()
+	if err := s.checkMove(old, c); err != nil {
+		return fmt.Errorf("cursor from %d to %d: %w", old.At, c.At, err)
+	}
+	if err := book.file.Store(c); err != nil {
+		return &cursorError{err}
+	}
+	return nil
+}
+
+// checkMove holds a cursor to what a relay can have done: only forward, and
+// never past what is durable, nor more records counted than there were.
+func (s *Shipper) checkMove(old, c journal.Cursor) error {
+	if err := s.checkPlace(old, c); err != nil {
+		return err
+	}
+	if old.Journal != s.cfg.Journal { // the first, or the first in this journal
+		return nil
+	}
+	if c.At < old.At || firstOpen(c) < firstOpen(old) {
+		return errors.New("it goes back")
+	}
+	counted := c.Delivered - old.Delivered + c.Excluded - old.Excluded
+	if possible := uint64(c.At - (firstOpen(old) - 1)); counted > possible {
+		return fmt.Errorf("%d records counted where at most %d lie", counted, possible)
+	}
+	return nil
+}
+
+// checkPlace holds whether a cursor goes forward or back.
+func (s *Shipper) checkPlace(old, c journal.Cursor) error {
+	if c.Journal != s.cfg.Journal {
+		return fmt.Errorf("it belongs to another journal, %s", c.Journal)
+	}
+	if end := s.cfg.Durable(); c.At > end && c.At > old.At {
+		return fmt.Errorf("only %d is durable", end)
+	}
+	if len(c.Open) > journal.MaxOpen {
+		return fmt.Errorf("%d open events are more than %d", len(c.Open), journal.MaxOpen)
+	}
+	for i, open := range c.Open {
+		if open < 1 || open > c.At || i > 0 && open <= c.Open[i-1] {
+			return fmt.Errorf("open event at %d", open)
+		}
+	}
+	if c.Delivered < old.Delivered || c.Excluded < old.Excluded {
+		return errors.New("its counts go back")
+	}
+	return nil
+}
+
+// firstOpen is where a relay starts again: the smallest open event, else what
+// follows the cursor.
+func firstOpen(c journal.Cursor) auditbridge.Sequence {
+	if len(c.Open) > 0 {
+		return c.Open[0]
+	}
+	return c.At + 1
+}
+
+// restart lets a cursor go back to the beginning, on record. Nothing is lost
+// by it: records are sent again.
+func (s *Shipper) restart(name string, book *relayBook, w wireRestart) error {
+	c, err := w.Cursor.cursor()
+	if err != nil {
+		return err
+	}
+	old, _ := book.file.Load()
+	if err := s.checkPlace(old, c); err != nil {
+		return fmt.Errorf("restart: %w", err)
+	}
+	if c.At != 0 {
+		return fmt.Errorf("restart at %d: only the oldest record will do", c.At)
+	}
+	if err := book.file.Store(c); err != nil {
+		return &cursorError{err}
+	}
+	s.cfg.Note(note(auditbridge.TypeDaemonErr, "cursor-reset", true, auditbridge.Field{Key: "relay", Value: short(name)},
+		auditbridge.Field{Key: "at", Value: strconv.FormatUint(uint64(old.At), 10)}, auditbridge.Field{Key: "reason", Value: short(w.Why)}))
+	return nil
+}
+
+// tell keeps a balance sheet for status. The counts that matter are the
+// cursor's; these only show more recent ones.
+func (b *relayBook) tell(n Stats, durable auditbridge.Sequence) error {
+	if n.Pending > uint64(durable)+markSlack || n.Delivered > uint64(durable)+b.stats.Delivered || n.Excluded > uint64(durable)+b.stats.Excluded {
+		return fmt.Errorf("a balance sheet beyond the journal's %d records", durable)
+	}
+	n.LastError, n.Hint = short(n.LastError), short(n.Hint)
+	b.stats = n
+	return nil
+}
+
+// markSlack is by how much pending may exceed what is durable here: the
+// mark was read at another moment there.
+const markSlack = 1 << 20
+
+// noteLink puts a change of a link on record, but not without end.
+func (s *Shipper) noteLink(name string, book *relayBook, l wireLink) {
+	suppressed, ok := book.notes.take(time.Now())
+	if !ok {
+		return
+	}
+	op, recordType := "link-down", auditbridge.TypeDaemonErr
+	if l.Up {
+		op, recordType = "link-up", auditbridge.TypeDaemonResume
+	}
+	fields := []auditbridge.Field{{Key: "relay", Value: short(name)}, {Key: "peer", Value: short(l.Peer)}}
+	if l.Why != "" {
+		fields = append(fields, auditbridge.Field{Key: "reason", Value: short(l.Why)})
+	}
+	if suppressed > 0 {
+		fields = append(fields, auditbridge.Field{Key: "unrecorded", Value: strconv.Itoa(suppressed)})
+	}
+	s.cfg.Note(note(recordType, op, !l.Up && l.Why != "", fields...))
+}
+
+// allowance lets twenty changes through, then one in ten seconds: a link that
+// flaps, or a ship that lies, must not fill the journal.
+type allowance struct {
+	used       int
+	since      time.Time
+	suppressed int
+}
+
+const (
+	allowed     = 20
+	allowedEach = 10 * time.Second
+)
+
+func (a *allowance) take(now time.Time) (suppressed int, ok bool) {
+	back := int(now.Sub(a.since) / allowedEach)
+	if back > 0 {
+		a.used, a.since = max(0, a.used-back), now
+	}
+	if a.used >= allowed {
+		a.suppressed++
+		return 0, false
+	}
+	a.used++
+	suppressed, a.suppressed = a.suppressed, 0
+	return suppressed, true
+}
+
+// note is one of our own records, by this process.
+func note(t auditbridge.RecordType, op string, failed bool, fields ...auditbridge.Field) auditbridge.Note {
+	return auditbridge.Note{Type: t, Op: op, Failed: failed, Fields: fields,
+		Actor: auditbridge.Actor{AUID: auditbridge.Unset, Session: auditbridge.Unset, UID: uint32(os.Getuid()), PID: os.Getpid()}}
+}
+
+// short makes foreign text safe and bounded.
+func short(text string) string {
+	const limit = 300
+	if len(text) > limit {
+		text = text[:limit] + "…"
+	}
+	return terminal.Safe(text)
+}

@@ -1,0 +1,153 @@
+// Package forward sends what the journal holds to remote-logging servers.
+//
+// Each destination has one Relay: a reader of the journal with a cursor of its
+// own. Data flows one way,
+//
+//	Journal → Reassembler → Classify → filter → format → batch → Conn
+//
+// and the cursor follows behind, when what was sent has taken effect. A slow or
+// dead destination holds up nobody but itself, and holds no memory: the
+// journal is its queue. The relays live in the unprivileged ship process
+// (ship.go); run owns the cursor files and checks what ship reports
+// (shipper.go).
+//
+// The promise over plain TCP, which knows no acknowledgement: a record counts
+// as delivered when its bytes have reached the far host (acknowledged by its
+// TCP, or taken by the SSH server) and the connection has stayed up for
+// another five seconds; or when, after our orderly half-close, the far end
+// closed in order too. Whatever is younger when a connection breaks is sent
+// again, so a message may arrive twice but is not lost, unless the receiver
+// loses what it took more than five seconds before. Duplicates are told by
+// node, journal and sequence.
+package forward
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"regexp"
+	"strconv"
+	"time"
+
+	"auditbridge/auditbridge"
+	"auditbridge/forward/syslog"
+)
+
+// The values of Config.Format and Config.Start.
+const (
+	FormatEvent  = "rfc5424" // one message per event
+	FormatRecord = "audit"   // one message per record, its raw line as MSG
+	StartNow     = "now"
+	StartOldest  = "oldest"
+)
+
+// Config is one destination with every value in force. It crosses the process
+// boundary as JSON.
+type Config struct {
+	Name    string `json:"name"`
+	Address string `json:"address"`       // as seen from the far end of Via
+	Port    int    `json:"port"`          //
+	Via     string `json:"via,omitempty"` // name of a tunnel; empty is directly, in clear text
+
+	Format   string   `json:"format"`             // FormatEvent or FormatRecord
+	SDID     string   `json:"sd-id,omitempty"`    // NAME@ENTERPRISE of the structured data
+	Node     string   `json:"node"`               // HOSTNAME on the wire
+	PID      int      `json:"pid,omitempty"`      // PROCID: of the process that hears the records
+	Facility string   `json:"facility,omitempty"` // stamped instead of the class's own
+	Severity string   `json:"severity,omitempty"` // the same
+	Include  []string `json:"include,omitempty"`  // classes that are sent; "all" or none means all
+	Filters  []Filter `json:"filters,omitempty"`  // several are OR; none means everything
+	Start    string   `json:"start"`              // without a cursor: StartNow or StartOldest
+
+	MaxMessage int `json:"max-message,omitempty"` // bytes of a FormatEvent message; 0 is the format's own bound
+
+	ConnectTimeout time.Duration `json:"connect-timeout,omitempty"` // 10 s
+	WriteTimeout   time.Duration `json:"write-timeout,omitempty"`   // of a far end that reads nothing; 30 s
+	Settle         time.Duration `json:"settle,omitempty"`          // the five seconds of the promise
+	Idle           time.Duration `json:"idle,omitempty"`            // pause of the journal after which open events are sent as they are; 1 s
+	Grace          time.Duration `json:"grace,omitempty"`           // for an orderly end; 5 s
+}
+
+// Filter lets an event pass when all that it sets holds.
+type Filter struct {
+	Facility string `json:"facility,omitempty"` // the event's own; empty is any
+	Severity string `json:"severity,omitempty"` // this level or more urgent; empty is any
+	Match    string `json:"match,omitempty"`    // RE2, on the whole formatted message
+}
+
+func (c Config) withDefaults() Config {
+	for _, d := range []struct {
+		value    *time.Duration
+		fallback time.Duration
+	}{
+		{&c.ConnectTimeout, 10 * time.Second}, {&c.WriteTimeout, 30 * time.Second},
+		{&c.Settle, 5 * time.Second}, {&c.Idle, time.Second}, {&c.Grace, 5 * time.Second},
+	} {
+		if *d.value == 0 {
+			*d.value = d.fallback
+		}
+	}
+	return c
+}
+
+// Validate returns every problem of c at once, each naming its key.
+func (c Config) Validate() error {
+	var problems []error
+	bad := func(key, format string, args ...any) {
+		problems = append(problems, fmt.Errorf("remote-logging-server %q: %s: %s", c.Name, key, fmt.Sprintf(format, args...)))
+	}
+	if c.Name == "" {
+		bad("name", "missing")
+	}
+	if c.Address == "" {
+		bad("address", "missing")
+	}
+	if c.Port < 1 || c.Port > 65535 {
+		bad("port", "%d is not a port (1 to 65535)", c.Port)
+	}
+	if c.Format != FormatEvent && c.Format != FormatRecord {
+		bad("format", "%q is neither %s nor %s", c.Format, FormatEvent, FormatRecord)
+	}
+	if c.Start != StartNow && c.Start != StartOldest {
+		bad("start", "%q is neither %s nor %s", c.Start, StartNow, StartOldest)
+	}
+	checkFacility := func(key, name string) {
+		if _, ok := auditbridge.ParseFacility(name); name != "" && !ok {
+			bad(key, "%q is no syslog facility", name)
+		}
+	}
+	checkSeverity := func(key, name string) {
+		if _, ok := auditbridge.ParseSeverity(name); name != "" && !ok {
+			bad(key, "%q is no syslog severity", name)
+		}
+	}
+	if err := (syslog.Config{Node: c.Node, SDID: c.SDID, MaxBytes: c.MaxMessage}).Validate(); err != nil {
+		problems = append(problems, fmt.Errorf("remote-logging-server %q: %w", c.Name, err))
+	}
+	checkFacility("facility", c.Facility)
+	checkSeverity("severity", c.Severity)
+	for _, name := range c.Include {
+		if _, ok := auditbridge.ParseClass(name); name != "all" && !ok {
+			bad("include", "%q is no class (all login session config-change system alarm)", name)
+		}
+	}
+	for i, f := range c.Filters {
+		key := "filter[" + strconv.Itoa(i) + "]"
+		checkFacility(key+".facility", f.Facility)
+		checkSeverity(key+".severity", f.Severity)
+		if _, err := regexp.Compile(f.Match); err != nil {
+			bad(key+".match", "%v", err)
+		}
+	}
+	for _, d := range []struct {
+		key   string
+		value time.Duration
+	}{{"connect-timeout", c.ConnectTimeout}, {"write-timeout", c.WriteTimeout}, {"settle", c.Settle}, {"idle", c.Idle}, {"grace", c.Grace}} {
+		if d.value < 0 {
+			bad(d.key, "%v is negative", d.value)
+		}
+	}
+	return errors.Join(problems...)
+}
+
+func (c Config) endpoint() string { return net.JoinHostPort(c.Address, strconv.Itoa(c.Port)) }

@@ -1,0 +1,225 @@
+package forward
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"auditbridge/auditbridge"
+	"auditbridge/journal"
+)
+
+// Observer hears what a relay has to tell. Its methods must not block for
+// long: they are called between reading and writing.
+type Observer interface {
+	// MoveCursor says that c may be made durable.
+	MoveCursor(c journal.Cursor)
+	// Restart says that c may be made durable although it lies further back.
+	Restart(c journal.Cursor, why string)
+	// Link says that the connection came up, or went down and why.
+	Link(up bool, peer string, why error)
+}
+
+// Stats is a relay's balance sheet, in records. What it read is delivered,
+// excluded or pending.
+type Stats struct {
+	Connected bool      `json:"connected"`
+	Since     time.Time `json:"since"` // of the present state
+	Delivered uint64    `json:"delivered"`
+	Excluded  uint64    `json:"excluded"`
+	Pending   uint64    `json:"pending"` // durable here, not acknowledged there
+	Missed    uint64    `json:"missed"`  // gone from the journal before this relay could read them
+	LastError string    `json:"last_error"`
+	Hint      string    `json:"hint,omitempty"`
+}
+
+// Relay sends what a journal holds to one destination.
+type Relay struct {
+	cfg      Config
+	journal  Journal
+	dialer   Dialer
+	observer Observer
+	log      *slog.Logger
+
+	cursor  journal.Cursor // acknowledged or excluded up to here
+	waiting int            // records at or before it whose events are open
+
+	mu    sync.Mutex
+	stats Stats
+}
+
+// NewRelay validates cfg. A zero cursor is one that never was: cfg.Start
+// decides where to begin. It starts nothing.
+func NewRelay(cfg Config, j Journal, d Dialer, cursor journal.Cursor, o Observer, log *slog.Logger) (*Relay, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	r := &Relay{cfg: cfg.withDefaults(), journal: j, dialer: d, observer: o, log: log.With("dest", cfg.Name), cursor: cursor}
+	r.stats.Since = time.Now()
+	r.balance()
+	return r, nil
+}
+
+// errFinished is how a session says that all is sent and acknowledged, or as
+// much of it as the grace period allowed.
+var errFinished = errors.New("finished")
+
+// Run sends until ctx ends, then reads on to the durable mark, takes leave of
+// the far end, and returns within the grace period. The only errors it returns
+// are the journal's; those of the network it lives with.
+func (r *Relay) Run(ctx context.Context) error {
+	work, cutOff := context.WithCancel(context.WithoutCancel(ctx))
+	defer cutOff()
+	defer context.AfterFunc(ctx, func() {
+		stop := time.AfterFunc(r.cfg.Grace, cutOff)
+		context.AfterFunc(work, func() { stop.Stop() })
+	})()
+	if err := r.begin(); err != nil {
+		return err
+	}
+	for failures := 0; ctx.Err() == nil; failures++ {
+		conn, err := r.dialer.Dial(ctx)
+		if err == nil {
+			up := time.Now()
+			r.up(conn, failures)
+			before := r.cursor.At
+			err = r.serve(ctx, work, conn)
+			if r.cursor.At != before || time.Since(up) > maxDelay {
+				failures = 0
+			}
+			if err == errFinished {
+				r.down(nil)
+				return nil
+			}
+		}
+		if ctx.Err() != nil {
+			break
+		}
+		r.down(err)
+		sleep(ctx, backoff(failures, rand.Float64()))
+	}
+	return nil
+}
+
+// begin finds out where to start, when the cursor does not say it.
+func (r *Relay) begin() error {
+	none := journal.Cursor{}
+	switch {
+	case r.cursor.Journal == r.journal.ID():
+		return nil
+	case r.cursor.Journal != none.Journal:
+		r.restart("the cursor belongs to another journal")
+		return nil
+	}
+	r.cursor.Journal = r.journal.ID()
+	if r.cfg.Start == StartNow {
+		if err := r.beginNow(); err != nil {
+			return fmt.Errorf("start %q at the journal's end: %w", r.cfg.Name, err)
+		}
+	}
+	r.balance()
+	r.observer.MoveCursor(r.cursor)
+	return nil
+}
+
+func (r *Relay) beginNow() error {
+	end := r.journal.Durable()
+	if end == 0 {
+		return nil
+	}
+	source, err := r.journal.Open(end)
+	if err != nil {
+		return err
+	}
+	defer source.Close()
+	seq, line, err := source.Next()
+	if err != nil {
+		return err
+	}
+	r.cursor.At, r.cursor.LineHash = seq, lineHash(line)
+	return nil
+}
+
+// restart begins again with the oldest record kept.
+func (r *Relay) restart(why string) {
+	r.log.Error("sending starts again from the oldest record kept", "err", why)
+	r.cursor = journal.Cursor{Journal: r.journal.ID(), Delivered: r.cursor.Delivered, Excluded: r.cursor.Excluded}
+	r.waiting = 0
+	r.balance()
+	r.observer.Restart(r.cursor, why)
+}
+
+// balance brings the books up to date.
+func (r *Relay) balance() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.stats.Delivered, r.stats.Excluded = r.cursor.Delivered, r.cursor.Excluded
+	r.stats.Pending = uint64(r.waiting)
+	if end := r.journal.Durable(); end > r.cursor.At {
+		r.stats.Pending += uint64(end - r.cursor.At)
+	}
+}
+
+// up and down note a change of the link's state; the same trouble again is
+// not news.
+func (r *Relay) up(conn Conn, failures int) {
+	r.mu.Lock()
+	r.log.Info("connected", "peer", conn.RemoteAddr().String(), "tries", failures+1, "down", time.Since(r.stats.Since).Round(time.Second))
+	r.stats.Connected, r.stats.Since, r.stats.LastError, r.stats.Hint = true, time.Now(), "", ""
+	r.mu.Unlock()
+	r.observer.Link(true, conn.RemoteAddr().String(), nil)
+}
+
+func (r *Relay) down(err error) {
+	why, hint := "", ""
+	if err != nil {
+		why = err.Error()
+	}
+	var hinter interface{ Hint() string }
+	if errors.As(err, &hinter) {
+		hint = hinter.Hint()
+	}
+	r.mu.Lock()
+	news := r.stats.Connected || why != r.stats.LastError
+	if r.stats.Connected {
+		r.stats.Since = time.Now()
+	}
+	r.stats.Connected, r.stats.LastError, r.stats.Hint = false, why, hint
+	r.mu.Unlock()
+	if !news {
+		return
+	}
+	if err != nil {
+		r.log.Warn("not connected, trying again", "err", err, "hint", hint)
+	}
+	r.observer.Link(false, r.cfg.endpoint(), err)
+}
+
+// Stats returns the balance sheet. It may be called from any goroutine.
+func (r *Relay) Stats() Stats {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.stats
+}
+
+// Name is the destination's.
+func (r *Relay) Name() string { return r.cfg.Name }
+
+func (r *Relay) missed(n auditbridge.Sequence) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.stats.Missed += uint64(n)
+}
+
+func sleep(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}

@@ -1,0 +1,260 @@
+package forward
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"auditbridge/auditbridge"
+	"auditbridge/journal"
+)
+
+const (
+	batchSize   = 64 << 10               // bytes handed to one Write
+	settleEvery = 100 * time.Millisecond // how often acknowledgements are looked at
+	reportEvery = time.Second            // how often the cursor is made durable
+	calm        = 5 * time.Second        // longest wait with nothing under way
+)
+
+// session is one connection's life. One goroutine reads the journal and
+// writes; another reads what the far end sends, to notice that it closes.
+// Whatever is not acknowledged at its end is read from the journal again.
+type session struct {
+	*Relay
+	conn   Conn
+	source Source
+	stream stream
+	flight inFlight
+
+	resumed  auditbridge.Sequence // the cursor's place: up to here lines only rebuild what was open
+	hash     [32]byte             // of that line; checked when it comes by
+	last     auditbridge.Sequence // read last
+	marked   journal.Cursor       // of the last mark
+	written  uint64               // bytes, on this connection
+	quiet    time.Time            // since when the journal has had nothing new; zero while it has
+	looked   time.Time            // at acknowledgements
+	reported time.Time
+	unsaid   bool // the cursor has moved since it was reported
+
+	broken    context.Context // ends with the connection, its cause is why
+	finishing atomic.Bool     // after our half-close
+	bye       chan struct{}   // closed when the far end has closed in order after that
+}
+
+// serve sends over conn until it breaks, or until ctx ends and all is sent.
+// work cuts it off.
+func (r *Relay) serve(ctx, work context.Context, conn Conn) error {
+	defer conn.Close()
+	s := &session{Relay: r, conn: conn, resumed: r.cursor.At, hash: r.cursor.LineHash, marked: r.cursor, bye: make(chan struct{}),
+		flight: inFlight{settle: r.cfg.Settle}, reported: time.Now()}
+	var from auditbridge.Sequence
+	s.stream, from = newStream(&r.cfg, r.cursor)
+	if r.cursor.At == 0 {
+		from = 0
+	}
+	var err error
+	if s.source, err = r.journal.Open(from); err != nil {
+		return err
+	}
+	defer s.source.Close()
+	s.last = max(from, 1) - 1
+	broken, breakOff := context.WithCancelCause(work)
+	defer breakOff(nil)
+	s.broken = broken
+	defer context.AfterFunc(broken, func() { conn.Close() })() // whatever ends it also ends a Write
+	go s.listen(breakOff)
+	err = s.send(ctx)
+	s.report(true)
+	if cause := context.Cause(broken); cause != nil && err != errFinished && work.Err() == nil {
+		return cause
+	}
+	return err
+}
+
+// listen notices what the far end does: a syslog receiver says nothing.
+func (s *session) listen(breakOff context.CancelCauseFunc) {
+	buf := make([]byte, 4096)
+	for heard := false; ; {
+		n, err := s.conn.Read(buf)
+		if n > 0 && !heard {
+			heard = true
+			s.log.Warn("the far end sends something on a connection that goes one way; it is ignored", "bytes", n)
+		}
+		switch {
+		case err == nil:
+		case err == io.EOF && s.finishing.Load():
+			close(s.bye)
+			return
+		case err == io.EOF:
+			breakOff(errors.New("the far end closed the connection"))
+			return
+		default:
+			breakOff(fmt.Errorf("connection to %s: %w", s.conn.RemoteAddr(), err))
+			return
+		}
+	}
+}
+
+// send moves lines from the journal to the connection.
+func (s *session) send(ctx context.Context) error {
+	for {
+		seq, line, err := s.source.Next()
+		var damage *journal.CorruptionError
+		switch {
+		case err == nil:
+			err = s.take(seq, line)
+		case errors.Is(err, io.EOF):
+			err = s.pause(ctx)
+		case errors.As(err, &damage):
+			s.log.Error("the journal is damaged here; sending goes on behind it", "err", err)
+			err = nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// take handles one line.
+func (s *session) take(seq auditbridge.Sequence, line []byte) error {
+	if before := max(s.last, s.resumed); before > 0 && seq > before+1 {
+		s.missed(seq - before - 1)
+	}
+	if seq == s.resumed && lineHash(line) != s.hash {
+		s.restart("the journal's line at the cursor is another one: the directory was restored or forked")
+		return errors.New("the cursor does not fit the journal")
+	}
+	s.last, s.quiet = seq, time.Time{}
+	s.stream.push(seq, line)
+	if seq == s.resumed {
+		s.waiting = s.stream.waiting()
+	}
+	if len(*s.stream.batch()) < batchSize {
+		return nil
+	}
+	return s.flush(false)
+}
+
+// flush writes the batch; atEnd says that the journal has no more just now.
+func (s *session) flush(atEnd bool) error {
+	batch := s.stream.batch()
+	if len(*batch) > 0 {
+		s.conn.SetWriteDeadline(time.Now().Add(s.cfg.WriteTimeout))
+		if _, err := s.conn.Write(*batch); err != nil {
+			return s.writeError(err)
+		}
+		s.written += uint64(len(*batch))
+		*batch = (*batch)[:0]
+	}
+	now := time.Now()
+	if atEnd || s.flight.due(now) {
+		if c, ok := s.stream.position(); ok && (c.At > s.marked.At || c.Delivered+c.Excluded > s.marked.Delivered+s.marked.Excluded) {
+			s.marked = c
+			s.flight.add(s.written, c, s.stream.waitingAt(), now)
+		}
+	}
+	if atEnd || now.Sub(s.looked) >= settleEvery {
+		s.settle(now)
+	}
+	return nil
+}
+
+func (s *session) writeError(err error) error {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return &StalledError{Peer: s.conn.RemoteAddr().String(), After: s.cfg.WriteTimeout}
+	}
+	return fmt.Errorf("write to %s: %w", s.conn.RemoteAddr(), err)
+}
+
+// settle moves the cursor over what has arrived.
+func (s *session) settle(now time.Time) {
+	s.looked = now
+	if m, ok := s.flight.settled(s.conn.Reached(), now); ok {
+		s.cursor, s.waiting, s.unsaid = m.cursor, m.waiting, true
+	}
+	s.balance()
+	s.report(false)
+}
+
+func (s *session) report(atOnce bool) {
+	if s.unsaid && (atOnce || time.Since(s.reported) >= reportEvery) {
+		s.reported, s.unsaid = time.Now(), false
+		s.observer.MoveCursor(s.cursor)
+	}
+}
+
+// pause is for when the journal has nothing more: send what there is, see what
+// arrived, and wait.
+func (s *session) pause(ctx context.Context) error {
+	if err := s.flush(true); err != nil {
+		return err
+	}
+	now := time.Now()
+	if s.quiet.IsZero() {
+		s.quiet = now
+	}
+	wait := calm
+	if s.stream.waiting() > 0 {
+		if wait = s.quiet.Add(s.cfg.Idle).Sub(now); wait <= 0 {
+			s.stream.idle()
+			return s.flush(true)
+		}
+	} else if ctx.Err() != nil {
+		return s.finish()
+	}
+	if len(s.flight.marks) > 0 || s.unsaid {
+		wait = min(wait, settleEvery)
+	}
+	until, cancel := context.WithTimeout(s.broken, wait)
+	defer cancel()
+	if ctx.Err() == nil {
+		defer context.AfterFunc(ctx, cancel)()
+	}
+	if err := s.source.Wait(until); err != nil && until.Err() == nil {
+		return err
+	}
+	return context.Cause(s.broken)
+}
+
+// finish takes leave: half-close, and when the far end closes too, all has
+// arrived.
+func (s *session) finish() error {
+	s.stream.end()
+	if err := s.flush(true); err != nil {
+		return err
+	}
+	s.finishing.Store(true)
+	s.conn.SetWriteDeadline(time.Now().Add(s.cfg.Grace))
+	if err := s.conn.CloseWrite(); err != nil {
+		return s.writeError(err)
+	}
+	select {
+	case <-s.bye:
+		if m, ok := s.flight.all(); ok {
+			s.cursor, s.waiting, s.unsaid = m.cursor, m.waiting, true
+		}
+	case <-s.broken.Done():
+		s.log.Warn("the far end did not close in time; what it did not acknowledge is sent again at the next start")
+	}
+	s.settle(time.Now())
+	return errFinished
+}
+
+// StalledError: the far end takes nothing.
+type StalledError struct {
+	Peer  string
+	After time.Duration
+}
+
+func (e *StalledError) Error() string {
+	return fmt.Sprintf("write to %s: it took nothing for %v", e.Peer, e.After)
+}
+
+// Hint says what to do.
+func (e *StalledError) Hint() string {
+	return "look at the log server: is it hung, or is its disk full?"
+}

@@ -1,0 +1,145 @@
+package forward
+
+import (
+	"crypto/sha256"
+	"slices"
+
+	"auditbridge/auditbridge"
+	"auditbridge/forward/syslog"
+	"auditbridge/journal"
+)
+
+// stream turns lines of the journal into framed messages, in the order of its
+// shape. It is pure: the same lines from the same cursor give the same bytes.
+type stream interface {
+	// push takes the next line; what it lets go of is appended to the batch.
+	push(seq auditbridge.Sequence, line []byte)
+	// idle lets go of all that waits for more, because the journal pauses;
+	// end does so because it has ended.
+	idle()
+	end()
+	// waiting is how many records were pushed and are not decided; waitingAt
+	// how many of these are not beyond the cursor.
+	waiting() int
+	waitingAt() int
+	// position is the cursor for everything in the batches so far; ok is false
+	// while it has too many open events to be stored.
+	position() (c journal.Cursor, ok bool)
+	// batch is what is to be written; the caller empties it.
+	batch() *[]byte
+}
+
+// newStream starts behind cursor; lines from the returned sequence on are to
+// be pushed.
+func newStream(c *Config, cursor journal.Cursor) (stream, auditbridge.Sequence) {
+	p := pipeline{
+		filter:      newFilter(c),
+		format:      newFormat(c, cursor.Journal.String()),
+		reassembler: auditbridge.NewReassembler(auditbridge.Limits{}),
+		cursor:      cursor,
+	}
+	p.cursor.Open = nil
+	from := p.reassembler.Resume(cursor.At, cursor.Open)
+	if c.Format == FormatRecord {
+		return newRecordStream(p), from
+	}
+	return newEventStream(p), from
+}
+
+// pipeline is what both shapes share.
+type pipeline struct {
+	filter      *filter
+	format      format
+	reassembler *auditbridge.Reassembler
+	out         []byte // framed messages
+	scratch     []byte // messages of one event
+	cursor      journal.Cursor
+	line        []byte // the line at cursor.At, kept for its hash
+	fresh       bool   // line was taken since the start
+}
+
+func (p *pipeline) batch() *[]byte { return &p.out }
+
+// reach moves the cursor to a line that is dealt with.
+func (p *pipeline) reach(seq auditbridge.Sequence, line []byte) {
+	p.cursor.At, p.fresh = seq, true
+	p.line = append(p.line[:0], line...)
+}
+
+func (p *pipeline) count(sent bool, records int) {
+	if sent {
+		p.cursor.Delivered += uint64(records)
+	} else {
+		p.cursor.Excluded += uint64(records)
+	}
+}
+
+// at completes the cursor with the open events.
+func (p *pipeline) at(open []auditbridge.Sequence) (journal.Cursor, bool) {
+	c := p.cursor
+	if p.fresh {
+		c.LineHash = lineHash(p.line)
+	}
+	c.Open = open
+	return c, len(open) <= journal.MaxOpen
+}
+
+// lineHash is the hash a cursor keeps of a line, its LF included.
+func lineHash(line []byte) [32]byte {
+	h := sha256.New()
+	h.Write(line)
+	h.Write([]byte{'\n'})
+	var sum [32]byte
+	h.Sum(sum[:0])
+	return sum
+}
+
+// eventStream sends one message per event, in the order in which they end.
+type eventStream struct {
+	pipeline
+	emit func(*auditbridge.Event)
+}
+
+func newEventStream(p pipeline) *eventStream {
+	s := &eventStream{pipeline: p}
+	s.emit = s.take // once: a method value is an allocation
+	return s
+}
+
+func (s *eventStream) push(seq auditbridge.Sequence, line []byte) {
+	s.reassembler.Push(seq, line, s.emit)
+	if seq > s.cursor.At {
+		s.reach(seq, line)
+	}
+}
+
+func (s *eventStream) idle()        { s.reassembler.Idle(s.emit) }
+func (s *eventStream) end()         { s.reassembler.Flush(s.emit) }
+func (s *eventStream) waiting() int { return s.reassembler.OpenRecords() }
+
+// waitingAt is the same: the cursor is at the last line.
+func (s *eventStream) waitingAt() int { return s.reassembler.OpenRecords() }
+
+func (s *eventStream) position() (journal.Cursor, bool) {
+	return s.at(s.reassembler.Open(nil))
+}
+
+// take decides on an event that has ended.
+func (s *eventStream) take(e *auditbridge.Event) {
+	v := auditbridge.Classify(e)
+	sent := false
+	if admission := s.filter.admit(e, &v); admission != excluded {
+		stamped := s.format.stamped(v)
+		s.scratch = s.format.AppendEvent(s.scratch[:0], e, &stamped)
+		if sent = admission == admitted || s.filter.matched(&v, s.scratch); sent {
+			s.out = syslog.AppendFrame(s.out, s.scratch)
+		}
+	}
+	s.count(sent, len(e.Records))
+}
+
+// sortedSet sorts s and drops what is there twice.
+func sortedSet(s []auditbridge.Sequence) []auditbridge.Sequence {
+	slices.Sort(s)
+	return slices.Compact(s)
+}

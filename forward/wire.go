@@ -1,0 +1,128 @@
+package forward
+
+import (
+	"bufio"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"sync"
+
+	"auditbridge/auditbridge"
+	"auditbridge/forward/tunnel"
+	"auditbridge/journal"
+)
+
+// run and ship speak JSON, one value a line, over a socket pair: run says
+// hello, and later stop; ship reports. run believes nothing that ship says
+// without a check (shipper.go).
+
+// wireVersion changes when an old ship would misunderstand a new run. The two
+// are one binary, but an upgrade replaces run first.
+const wireVersion = 1
+
+const (
+	maxHello  = 16 << 20
+	maxReport = 64 << 10 // a cursor with journal.MaxOpen open events fits
+)
+
+// hello is the first thing run says.
+type hello struct {
+	Version      int                   `json:"version"`
+	PID          int                   `json:"pid"` // run's
+	JournalDir   string                `json:"journal-dir"`
+	Journal      string                `json:"journal"` // its id
+	Destinations []Config              `json:"destinations"`
+	Tunnels      []tunnel.Config       `json:"tunnels"`
+	Cursors      map[string]wireCursor `json:"cursors"` // by destination; missing: none yet
+}
+
+// order is what run says afterwards.
+type order struct {
+	Stop bool `json:"stop"` // read to the durable mark, take leave, end
+}
+
+// report is one thing ship says; exactly one of the pointers is set.
+type report struct {
+	Relay   string       `json:"relay"`
+	Cursor  *wireCursor  `json:"cursor,omitempty"`
+	Restart *wireRestart `json:"restart,omitempty"`
+	Link    *wireLink    `json:"link,omitempty"`
+	Stats   *Stats       `json:"stats,omitempty"`
+}
+
+type wireRestart struct {
+	Cursor wireCursor `json:"cursor"`
+	Why    string     `json:"why"`
+}
+
+type wireLink struct {
+	Up   bool   `json:"up"`
+	Peer string `json:"peer"`
+	Why  string `json:"why,omitempty"`
+}
+
+// wireCursor is a journal.Cursor as JSON.
+type wireCursor struct {
+	Journal   string                 `json:"journal"`
+	At        auditbridge.Sequence   `json:"at"`
+	Open      []auditbridge.Sequence `json:"open,omitempty"`
+	Hash      string                 `json:"hash"`
+	Delivered uint64                 `json:"delivered"`
+	Excluded  uint64                 `json:"excluded"`
+}
+
+func toWire(c journal.Cursor) wireCursor {
+	return wireCursor{c.Journal.String(), c.At, c.Open, hex.EncodeToString(c.LineHash[:]), c.Delivered, c.Excluded}
+}
+
+func (w wireCursor) cursor() (c journal.Cursor, err error) {
+	if c.Journal, err = journal.ParseID(w.Journal); err != nil {
+		return c, err
+	}
+	hash, err := hex.DecodeString(w.Hash)
+	if err != nil || len(hash) != len(c.LineHash) {
+		return c, fmt.Errorf("%q is not a line's hash", w.Hash)
+	}
+	copy(c.LineHash[:], hash)
+	c.At, c.Open, c.Delivered, c.Excluded = w.At, w.Open, w.Delivered, w.Excluded
+	return c, nil
+}
+
+// lineReader reads one JSON value a line.
+type lineReader struct{ scanner *bufio.Scanner }
+
+func newLineReader(r io.Reader, limit int) lineReader {
+	s := bufio.NewScanner(r)
+	s.Buffer(make([]byte, 0, 4096), limit)
+	return lineReader{s}
+}
+
+// next decodes the next line into v; io.EOF is the end in order. What is left
+// out of a value stays as it was, so v must be new.
+func (l lineReader) next(v any) error {
+	if !l.scanner.Scan() {
+		if err := l.scanner.Err(); err != nil {
+			return err
+		}
+		return io.EOF
+	}
+	return json.Unmarshal(l.scanner.Bytes(), v)
+}
+
+// lineWriter writes one JSON value a line, from several goroutines.
+type lineWriter struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+func (l *lineWriter) write(v any) error {
+	line, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_, err = l.w.Write(append(line, '\n'))
+	return err
+}
