@@ -141,32 +141,34 @@ func (k *Kernel) Run(ctx context.Context) error {
 	for err == nil && ctx.Err() == nil {
 		if err = k.socket.wait(-1); err == nil {
 			time.Sleep(k.cfg.Pause)
-			err = k.drain()
+			_, err = k.drain()
 		}
 	}
 	k.socket.quiet()
 	return errors.Join(err, k.release())
 }
 
-// drain receives until nothing waits in the socket.
-func (k *Kernel) drain() error {
-	for {
+// drain receives until nothing waits in the socket, but returns in between now
+// and then, since a busy kernel fills it for ever.
+func (k *Kernel) drain() (empty bool, err error) {
+	for range 100 {
 		limit := k.appetite()
 		n, err := k.in.slots.Receive(k.socket.fd, limit)
 		switch {
 		case err == unix.EAGAIN:
-			return nil
+			return true, nil
 		case err == unix.ENOBUFS:
 			k.counts.overruns.Add(1)
 			continue
 		case err != nil:
-			return fmt.Errorf("receive from kernel audit: %w", err)
+			return false, fmt.Errorf("receive from kernel audit: %w", err)
 		}
 		k.take(0, n)
 		if n < limit {
-			return nil
+			return true, nil
 		}
 	}
+	return false, nil
 }
 
 // take puts the messages [from, to) of the batch into the ring.

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -22,13 +23,20 @@ type capture struct {
 	ring *ring.Ring
 	end  func() // stops the source, then the consumer; returns when both ended
 
+	stalled atomic.Bool // the consumer takes nothing
+
 	mu    sync.Mutex
 	lines []byte
 }
 
 func startCapture(t *testing.T, cfg KernelConfig) *capture {
 	t.Helper()
-	r, err := ring.Open(ring.Config{})
+	return startCaptureWith(t, cfg, ring.Config{})
+}
+
+func startCaptureWith(t *testing.T, cfg KernelConfig, ringConfig ring.Config) *capture {
+	t.Helper()
+	r, err := ring.Open(ringConfig)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,6 +73,10 @@ func (c *capture) consume() {
 		p := c.ring.Pending()
 		if len(p) == 0 {
 			<-c.ring.Wake()
+			continue
+		}
+		if c.stalled.Load() {
+			time.Sleep(time.Millisecond)
 			continue
 		}
 		c.mu.Lock()

@@ -49,13 +49,13 @@ func (k *Kernel) acquire() error {
 // change sets a value and notes how to set it back. A locked kernel refuses,
 // which is no reason not to receive.
 func (k *Kernel) change(found Status, set, back func() error) error {
-	err := set()
+	err := k.meanwhile(set)
 	if err != nil && found.Enabled == 2 {
 		k.cfg.Logger.Warn("kernel audit is locked until reboot", "err", err)
 		return nil
 	}
 	if err == nil {
-		k.undo = append(k.undo, back)
+		k.undo = append(k.undo, func() error { return k.meanwhile(back) })
 	}
 	return err
 }
@@ -79,33 +79,65 @@ func (k *Kernel) release() error {
 // never be empty: it ends after a while.
 func (k *Kernel) disown() error {
 	for deadline := time.Now().Add(answerTime / 2); time.Now().Before(deadline); {
-		if err := k.drain(); err != nil {
-			return err
-		}
-		if status, err := k.control.status(); err != nil || status.Backlog == 0 {
+		var status Status
+		err := k.meanwhile(func() (err error) { status, err = k.control.status(); return err })
+		if err != nil || status.Backlog == 0 {
 			break
 		}
 	}
-	return errors.Join(k.setPID(0), k.drain())
+	if err := k.setPID(0); err != nil {
+		return err
+	}
+	for empty := false; !empty; { // nothing is added any more
+		var err error
+		if empty, err = k.drain(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // setPID sends the request and receives, records too, until it is answered.
 func (k *Kernel) setPID(pid int) error {
-	seq, err := k.socket.sendSetPID(pid)
+	var seq uint32
+	err := k.meanwhile(func() (err error) { seq, err = k.socket.sendSetPID(pid); return err })
 	if err != nil {
 		return err
 	}
-	for deadline := time.Now().Add(answerTime); ; {
-		if err := k.drain(); err != nil {
-			return err
-		}
-		if k.answered == seq {
-			return k.answer
-		}
+	for deadline := time.Now().Add(answerTime); k.answered != seq; {
 		if time.Now().After(deadline) {
 			return fmt.Errorf("the kernel did not answer within %v", answerTime)
 		}
 		if err := k.socket.wait(100); err != nil {
+			return err
+		}
+		if _, err := k.drain(); err != nil {
+			return err
+		}
+	}
+	return k.answer
+}
+
+// meanwhile receives while ask is under way. Whoever sends the kernel a request
+// while its queue is full is put to sleep until it is not (kernel/audit.c,
+// audit_receive), the owner too: it must not wait for itself.
+func (k *Kernel) meanwhile(ask func() error) error {
+	done := make(chan error, 1)
+	go func() {
+		done <- ask()
+		k.socket.wakeUp()
+	}()
+	defer k.socket.quiet()
+	for {
+		if _, err := k.drain(); err != nil {
+			return err
+		}
+		select {
+		case err := <-done:
+			return err
+		default:
+		}
+		if err := k.socket.wait(-1); err != nil {
 			return err
 		}
 	}
@@ -124,6 +156,6 @@ func (k *Kernel) acknowledged(message []byte) {
 }
 
 func (k *Kernel) owner() int {
-	status, _ := k.control.status()
+	status, _ := k.control.status() // 0 when it cannot be told
 	return status.PID
 }

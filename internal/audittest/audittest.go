@@ -7,11 +7,13 @@
 package audittest
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -72,6 +74,13 @@ func (a *Audit) AddRule(args ...string) {
 	auditctl(a.t, args...)
 }
 
+// Set changes one of the kernel's values in auditctl's words, "-b", "100" or
+// "--backlog_wait_time", "15000", until the test ends.
+func (a *Audit) Set(option, value string) {
+	a.t.Helper()
+	auditctl(a.t, option, value)
+}
+
 // Enable turns auditing on without owning it: records go to the kernel log.
 func (a *Audit) Enable() {
 	a.t.Helper()
@@ -83,13 +92,42 @@ func (a *Audit) Enable() {
 // itself never audited. perSecond 0 means as fast as possible.
 func (a *Audit) Generate(count, perSecond int, key string) {
 	a.t.Helper()
+	a.StartGenerate(count, perSecond, key).Wait()
+}
+
+// Generator is a process that makes events.
+type Generator struct {
+	Wait func() // returns when the events are made
+	pid  int
+}
+
+// HeldBack tells whether the kernel lets the process sleep because its queue of
+// records is full (TASK_UNINTERRUPTIBLE). auditctl cannot tell: it would be held
+// back itself.
+func (g *Generator) HeldBack() bool {
+	stat, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", g.pid))
+	_, state, _ := strings.Cut(string(stat), ") ")
+	return strings.HasPrefix(state, "D")
+}
+
+// StartGenerate is Generate that returns at once.
+func (a *Audit) StartGenerate(count, perSecond int, key string) *Generator {
+	a.t.Helper()
 	rule := []string{"always,exit", "-F", "arch=b64", "-S", "getpgid", "-F", "a0=999999", "-k", key}
 	auditctl(a.t, append([]string{"-a"}, rule...)...)
-	defer auditctl(a.t, append([]string{"-d"}, rule...)...)
+	var output bytes.Buffer
 	command := exec.Command(a.generator(), strconv.Itoa(count), strconv.Itoa(perSecond))
-	if out, err := command.CombinedOutput(); err != nil {
-		a.t.Fatalf("generate events: %v: %s", err, out)
+	command.Stdout, command.Stderr = &output, &output
+	if err := command.Start(); err != nil {
+		a.t.Fatalf("generate events: %v", err)
 	}
+	return &Generator{pid: command.Process.Pid, Wait: sync.OnceFunc(func() {
+		a.t.Helper()
+		if err := command.Wait(); err != nil {
+			a.t.Fatalf("generate events: %v: %s", err, &output)
+		}
+		auditctl(a.t, append([]string{"-d"}, rule...)...)
+	})}
 }
 
 func (a *Audit) generator() string {
