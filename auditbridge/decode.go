@@ -49,9 +49,9 @@ func isHex(b []byte) bool {
 	return len(b) > 0 && len(b)%2 == 0
 }
 
-// isPlaceholder reports whether a value stands for "none": the kernel's
+// IsPlaceholder reports whether a value stands for "none": the kernel's
 // "(null)" and "(none)", libaudit's "?", and ids that were never set.
-func isPlaceholder(v []byte) bool {
+func IsPlaceholder(v []byte) bool {
 	switch string(v) {
 	case "", "?", "(null)", "(none)", "4294967295", "-1":
 		return true

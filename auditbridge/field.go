@@ -18,8 +18,9 @@ import "bytes"
 //		use(f.Key, f.Value)
 //	}
 //
-// Key and Value alias the line. Order and duplicates are kept, and every byte
-// but blanks is in some key or value.
+// Key and Value alias the line. Order and duplicates are kept, and every word
+// is in some key or value; only the brackets and commas that RHEL 5's programs
+// put around fields, "(hostname=?, addr=?)", are left out.
 type Fields struct {
 	Key   []byte // empty for a word without '='
 	Value []byte // without its quotes or braces, otherwise as it stands
@@ -121,6 +122,9 @@ func (f *Fields) Next() bool {
 		return true
 	}
 	f.Key = b[:end]
+	if end > 1 && b[0] == '(' {
+		f.Key = b[1:end]
+	}
 	f.value(b[end+1:])
 	return true
 }
@@ -141,6 +145,9 @@ func (f *Fields) value(b []byte) {
 		if form != Bare {
 			if i := bytes.IndexByte(b[1:], closing); i >= 0 {
 				f.Value, f.Form, f.rest = b[1:1+i], form, b[i+2:]
+				if form == Braced {
+					f.Value = bytes.TrimSpace(f.Value)
+				}
 				return
 			}
 		}
@@ -154,6 +161,12 @@ func (f *Fields) bare(b []byte) {
 		end++
 	}
 	f.Value, f.Form, f.rest = b[:end], Bare, b[end:]
+	if len(f.Key) > 0 && end > 1 {
+		f.Value = bytes.TrimSuffix(f.Value, []byte{','})
+		if bytes.IndexByte(f.Value, '(') < 0 {
+			f.Value = bytes.TrimSuffix(f.Value, []byte{')'})
+		}
+	}
 }
 
 func isBlank(c byte) bool { return c == ' ' || c == '\t' }

@@ -129,10 +129,7 @@ func (k *Kernel) Stats() KernelStats {
 func (k *Kernel) Run(ctx context.Context) error {
 	runtime.LockOSThread() // a thread of its own is never late for want of another goroutine
 	defer runtime.UnlockOSThread()
-	if from, to := k.in.slots.Unfinished(); from < to {
-		k.cfg.Logger.Info("finishing the records a killed process had received", "records", to-from)
-		k.take(from, to)
-	}
+	k.finish()
 	if err := k.acquire(); err != nil {
 		return fmt.Errorf("take over kernel audit: %w", errors.Join(err, k.release()))
 	}
@@ -146,6 +143,14 @@ func (k *Kernel) Run(ctx context.Context) error {
 	}
 	k.socket.quiet()
 	return errors.Join(err, k.release())
+}
+
+// finish stores what a killed process had received.
+func (k *Kernel) finish() {
+	if from, to := k.in.slots.Unfinished(); from < to {
+		k.cfg.Logger.Info("finishing what a killed process had received", "messages", to-from)
+		k.take(from, to)
+	}
 }
 
 // drain receives until nothing waits in the socket, but returns in between now

@@ -8,6 +8,7 @@ type openEvents struct {
 	all       queue // in the order they opened
 	lingering queue // in the order only EOE was missing
 	bytes     int
+	records   int
 	free      *openEvent // linked by links[inAll].next
 }
 
@@ -66,6 +67,7 @@ func (o *openEvents) append(e *openEvent, r Record, line []byte) {
 	e.event.Records = append(e.event.Records, r)
 	e.event.Last = r.Sequence
 	o.bytes += len(line)
+	o.records++
 }
 
 // linger marks e as lacking at most its EOE.
@@ -84,6 +86,7 @@ func (o *openEvents) remove(e *openEvent) {
 		o.lingering.remove(e)
 	}
 	o.bytes -= len(e.bytes)
+	o.records -= len(e.event.Records)
 }
 
 // resolve points the records at their bytes, which move no more.

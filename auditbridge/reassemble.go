@@ -264,6 +264,9 @@ func (r *Reassembler) Open(dst []Sequence) []Sequence {
 	return dst
 }
 
+// OpenRecords returns how many records are in open events.
+func (r *Reassembler) OpenRecords() int { return r.open.records }
+
 // OverLimit returns how many events were ended because too much was open.
 func (r *Reassembler) OverLimit() uint64 { return r.dropped }
 

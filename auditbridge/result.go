@@ -78,7 +78,7 @@ const (
 func fieldResult(f *Fields, known Result) Result {
 	switch string(f.Key) {
 	case "res", "result", "success", "seresult":
-		return wordResult(bytes.TrimRight(f.Value, ",)"), known)
+		return wordResult(f.Value, known)
 	case "":
 		if string(f.Value) == "denied" || string(f.Value) == "granted" {
 			return wordResult(f.Value, known)
@@ -143,10 +143,10 @@ func programReason(r *Record) []byte {
 	if v, ok := ScanFields(claimed).Lookup("acct"); ok && isUnknownAccount(v) {
 		return reasonUnknownUser
 	}
-	if v, ok := ScanFields(claimed).Lookup("reason"); ok && !isPlaceholder(v) {
+	if v, ok := ScanFields(claimed).Lookup("reason"); ok && !IsPlaceholder(v) {
 		return v
 	}
-	if v, ok := ScanFields(stamped).Lookup("reason"); ok && !isPlaceholder(v) {
+	if v, ok := ScanFields(stamped).Lookup("reason"); ok && !IsPlaceholder(v) {
 		return v
 	}
 	return nil
