@@ -26,6 +26,7 @@ func newRootCommand() *cobra.Command {
 	})
 	root.AddCommand(
 		newCheckCommand(),
+		newStatusCommand(),
 		newVersionCommand(),
 	)
 	for _, cmd := range append(root.Commands(), root) {

@@ -16,6 +16,12 @@ const silence = 10 * time.Second
 func Judge(s, before *Status, now time.Time) {
 	s.Balanced = balanced(s)
 	s.Causes = []Cause{}
+	if s.Destinations == nil {
+		s.Destinations = []Destination{} // lists are never null for those who read the JSON
+	}
+	if s.Alarms == nil {
+		s.Alarms = []Alarm{}
+	}
 	for _, find := range findings {
 		s.Causes = append(s.Causes, find(s, before, now)...)
 	}

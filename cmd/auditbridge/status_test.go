@@ -1,0 +1,159 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"auditbridge/auditbridge"
+	"auditbridge/config"
+	"auditbridge/forward"
+	"auditbridge/internal/control"
+	"auditbridge/internal/status"
+	"auditbridge/journal"
+	"auditbridge/journal/ring"
+)
+
+// statusConfig is a configuration with one server and everything in a
+// directory of the test's.
+func statusConfig(t *testing.T) *config.Config {
+	t.Helper()
+	dir := t.TempDir()
+	for _, name := range []string{"journal", "state", "run"} {
+		if err := os.Mkdir(filepath.Join(dir, name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	file := filepath.Join(dir, "auditbridge.toml")
+	text := fmt.Sprintf("journal-dir = %q\nstate-dir = %q\nrun-dir = %q\n[[remote-logging-server]]\nname = \"siem\"\naddress = \"127.0.0.1\"\nprotocol = \"tcp\"\n",
+		filepath.Join(dir, "journal"), filepath.Join(dir, "state"), filepath.Join(dir, "run"))
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := config.Load(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// deadJournal leaves a journal with notes and a checkpoint, and nobody who
+// writes it, and returns its id and durable mark.
+func deadJournal(t *testing.T, c *config.Config) (journal.ID, auditbridge.Sequence) {
+	t.Helper()
+	cfg, err := c.Journal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := ring.Open(ring.Config{Size: 1 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	j, err := journal.Open(cfg, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- j.Run(ctx) }()
+	for range 10 {
+		j.Note(auditbridge.Note{Type: auditbridge.TypeDaemonConfig, Op: "test"})
+	}
+	if err := j.Checkpoint(ctx); err != nil {
+		t.Fatal(err)
+	}
+	id, durable := j.ID(), j.Mark().Durable()
+	stop()
+	if err := <-ended; err != nil && ctx.Err() == nil {
+		t.Fatal(err)
+	}
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return id, durable
+}
+
+func TestStatusReadsTheJournalWhenRunIsDead(t *testing.T) {
+	c := statusConfig(t)
+	id, durable := deadJournal(t, c)
+	cursor, err := journal.OpenCursor(forward.CursorFile(c.StateDir, "siem"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cursor.Store(journal.Cursor{Journal: id, At: durable - 3, Delivered: 5, Excluded: 2}); err != nil {
+		t.Fatal(err)
+	}
+	cursor.Close()
+
+	s, err := currentStatus(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Running || s.State != status.Impaired || s.ExitCode() != 3 || s.SignOfLife.IsZero() {
+		t.Errorf("a dead run is judged %+v", s)
+	}
+	if s.Durable < uint64(durable) || s.Checkpoint.Sequence == 0 || s.Checkpoint.Time.IsZero() {
+		t.Errorf("durable %d (at least %d), checkpoint %+v", s.Durable, durable, s.Checkpoint)
+	}
+	if s.Disk.Level != "ok" || s.Disk.UsedBytes == 0 || s.Disk.FreeBytes == 0 {
+		t.Errorf("disk %+v", s.Disk)
+	}
+	want := status.Destination{Name: "siem", Delivered: 5, Excluded: 2, Pending: s.Durable - uint64(durable) + 3}
+	if len(s.Destinations) != 1 || s.Destinations[0] != want {
+		t.Errorf("destinations %+v, want %+v", s.Destinations, want)
+	}
+}
+
+func TestStatusAsksRun(t *testing.T) {
+	c := statusConfig(t)
+	tracker := status.NewTracker(func() status.Status {
+		return status.Status{Running: true, Answering: true, Recording: status.RecordingOK, Received: 7, Stored: 7, Disk: status.Disk{Level: "ok"}}
+	})
+	server, err := control.Listen(c.ControlSocket(), map[string]control.Handler{askStatus: answerStatus(tracker)}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- server.Run(ctx) }()
+	s, err := currentStatus(t.Context(), c)
+	if err != nil || s.State != status.OK || s.Received != 7 || !s.Balanced || s.ExitCode() != 0 {
+		t.Errorf("%+v, %v", s, err)
+	}
+	text, err := json.Marshal(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var keys map[string]any
+	if err := json.Unmarshal(text, &keys); err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []string{"state", "received", "stored", "refused", "kernel_lost", "gaps", "balanced", "destinations", "disk", "checkpoint", "alarms"} {
+		if v, there := keys[key]; !there || v == nil {
+			t.Errorf("%s is missing in %s", key, text)
+		}
+	}
+	stop()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestStatusOfARunThatHangs(t *testing.T) {
+	c := statusConfig(t)
+	deadJournal(t, c)
+	l, err := net.Listen("unix", c.ControlSocket()) // it never accepts
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	s, err := currentStatus(t.Context(), c)
+	if err != nil || s.ExitCode() != 4 || s.Losing != status.LosingUnknown {
+		t.Errorf("exit %d, losing %s, %v", s.ExitCode(), s.Losing, err)
+	}
+}
