@@ -1,0 +1,116 @@
+package durable
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// PathError says why a path is not one to keep evidence or keys under.
+type PathError struct{ Path, Why string }
+
+func (e *PathError) Error() string { return fmt.Sprintf("%s %s", e.Path, e.Why) }
+
+// Hint says what an operator can do.
+func (e *PathError) Hint() string {
+	return "every directory on the way must be a real directory of root's (or of the user auditbridge runs as) that nobody else may write to: name the real path, or mend owner and mode"
+}
+
+// OpenDir opens the directory at path, an absolute path, walking down from /
+// and refusing with a *PathError whatever another user could turn: symbolic
+// links, directories of foreign owners, and directories others may write to
+// unless they are sticky. A missing last element is created with mode (and
+// group gid when that is not negative) and made durable; mode 0 creates nothing.
+func OpenDir(path string, mode os.FileMode, gid int) (Dir, error) {
+	if !filepath.IsAbs(path) {
+		return nil, &PathError{path, "is not an absolute path"}
+	}
+	path = filepath.Clean(path)
+	fd, err := unix.Open("/", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: "/", Err: err}
+	}
+	at := "/"
+	names := strings.Split(strings.TrimPrefix(path, "/"), "/")
+	for i, name := range names {
+		if name == "" {
+			break
+		}
+		below := filepath.Join(at, name)
+		next, err := openBelow(fd, name, below)
+		if errors.Is(err, unix.ENOENT) && mode != 0 && i == len(names)-1 {
+			next, err = createBelow(fd, name, below, mode, gid)
+		}
+		unix.Close(fd)
+		if err != nil {
+			return nil, err
+		}
+		fd, at = next, below
+	}
+	return &osDir{os.NewFile(uintptr(fd), path), path}, nil
+}
+
+func openBelow(parent int, name, path string) (int, error) {
+	fd, err := unix.Openat(parent, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err == unix.ENOTDIR || err == unix.ELOOP {
+		return -1, &PathError{path, "is a symbolic link or not a directory"}
+	}
+	if err != nil {
+		return -1, &fs.PathError{Op: "open", Path: path, Err: err}
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		unix.Close(fd)
+		return -1, &fs.PathError{Op: "stat", Path: path, Err: err}
+	}
+	if why := unsafe(&st, os.Geteuid()); why != "" {
+		unix.Close(fd)
+		return -1, &PathError{path, why}
+	}
+	return fd, nil
+}
+
+// unsafe says why a directory is not to be trusted by user euid, or nothing.
+func unsafe(st *unix.Stat_t, euid int) string {
+	if st.Uid != 0 && int(st.Uid) != euid {
+		return fmt.Sprintf("belongs to uid %d", st.Uid)
+	}
+	if st.Mode&0o022 != 0 && st.Mode&unix.S_ISVTX == 0 {
+		return fmt.Sprintf("may be written by others (mode %04o)", st.Mode&0o7777)
+	}
+	return ""
+}
+
+func createBelow(parent int, name, path string, mode os.FileMode, gid int) (int, error) {
+	fail := func(op string, err error) (int, error) {
+		return -1, &fs.PathError{Op: op, Path: path, Err: err}
+	}
+	if err := unix.Mkdirat(parent, name, uint32(mode.Perm())); err != nil && err != unix.EEXIST {
+		return fail("create directory", err)
+	}
+	fd, err := openBelow(parent, name, path)
+	if err != nil {
+		return -1, err
+	}
+	// The mode again, because mkdir heeds the umask.
+	if err := unix.Fchmod(fd, uint32(mode.Perm())); err != nil {
+		unix.Close(fd)
+		return fail("set mode of", err)
+	}
+	if gid >= 0 {
+		if err := unix.Fchown(fd, -1, gid); err != nil {
+			unix.Close(fd)
+			return fail("set group of", err)
+		}
+	}
+	if err := unix.Fsync(parent); err != nil {
+		unix.Close(fd)
+		return fail("make durable", err)
+	}
+	return fd, nil
+}

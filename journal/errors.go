@@ -1,0 +1,68 @@
+package journal
+
+import (
+	"errors"
+	"fmt"
+	"syscall"
+
+	"auditbridge/internal/durable"
+)
+
+// ErrNewer is wrapped by the error about a journal, a cursor or a mark that a
+// later version wrote. It is not damage: nothing is touched.
+var ErrNewer = durable.ErrNewer
+
+// NewerError says which file has which version.
+type NewerError struct {
+	Path    string
+	Version uint64
+}
+
+func (e *NewerError) Error() string {
+	return fmt.Sprintf("open %s: format version %d, known up to %d: %v", e.Path, e.Version, FormatVersion, ErrNewer)
+}
+
+// Unwrap lets errors.Is find ErrNewer.
+func (e *NewerError) Unwrap() error { return ErrNewer }
+
+// Hint says what an operator can do.
+func (e *NewerError) Hint() string {
+	return "install the auditbridge that wrote it, or a later one; nothing was changed"
+}
+
+// CorruptionError says where a journal does not read as it was written.
+type CorruptionError struct {
+	Segment string // file name
+	Offset  int64  // of the line's first byte
+	Err     error
+}
+
+func (e *CorruptionError) Error() string {
+	return fmt.Sprintf("read segment %s at byte %d: %v", e.Segment, e.Offset, e.Err)
+}
+
+func (e *CorruptionError) Unwrap() error { return e.Err }
+
+// Hint says what an operator can do.
+func (e *CorruptionError) Hint() string {
+	return "auditbridge verify names the first bad block and record; the segment is evidence, leave it as it is"
+}
+
+// ReadOnlyError says that the journal's directory cannot be written to.
+type ReadOnlyError struct {
+	Path string
+	Err  error
+}
+
+func (e *ReadOnlyError) Error() string { return fmt.Sprintf("open journal %s: %v", e.Path, e.Err) }
+func (e *ReadOnlyError) Unwrap() error { return e.Err }
+
+// Hint says what an operator can do.
+func (e *ReadOnlyError) Hint() string {
+	return "journal-dir and state-dir must lie on a file system that is mounted read-write, and belong to the user auditbridge runs as"
+}
+
+// isFull tells a full disk, which is a state, from a broken one, which is not.
+func isFull(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+}

@@ -1,0 +1,121 @@
+package journal
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"auditbridge/internal/durable"
+	"auditbridge/seal"
+)
+
+// Files of the signing key in the state directory.
+const (
+	keyName     = "seal.key"
+	nextKeyName = "seal.key.next"
+	maxKeyFile  = 16 << 10
+)
+
+// keyring holds the signing key and its files. The key changes at every start
+// and at every segment's end, in steps each durable before the next:
+//
+//  1. the next key's file                    (die here: a start removes it)
+//  2. a checkpoint by the current key names it
+//  3. that checkpoint is synced              (die here: a start renames)
+//  4. next is renamed over current, erasing it
+type keyring struct {
+	dir       durable.Dir
+	algorithm seal.Algorithm
+	current   *seal.PrivateKey
+}
+
+// settle finds the key to sign with, finishing or undoing a change that a
+// crash cut short. It says what it did.
+func (k *keyring) settle(end seal.ChainEnd) (step seal.KeyStep, err error) {
+	var next *seal.PrivateKey
+	if k.current, err = k.read(keyName); err != nil {
+		return 0, err
+	}
+	if next, err = k.read(nextKeyName); err != nil {
+		return 0, err
+	}
+	step = seal.DecideKey(seal.KeyFiles{Current: public(k.current), Next: public(next)}, end)
+	switch step {
+	case seal.FinishChange:
+		k.current = next
+		err = durable.Rename(k.dir, nextKeyName, keyName)
+	case seal.FirstKey, seal.NewChain:
+		if k.current, err = k.create(keyName); err == nil && next != nil {
+			err = durable.Remove(k.dir, nextKeyName)
+		}
+	case seal.UndoChange:
+		err = durable.Remove(k.dir, nextKeyName)
+	}
+	if err != nil {
+		return step, fmt.Errorf("%s: %w", step, err)
+	}
+	return step, nil
+}
+
+// read returns the key in a file, nil when there is none. A file that is there
+// and is no key is a lost key: what it was cannot be known.
+func (k *keyring) read(name string) (*seal.PrivateKey, error) {
+	data, err := durable.Read(k.dir, name, maxKeyFile)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read signing key: %w", err)
+	}
+	defer clear(data)
+	key, err := seal.ParsePrivateKey(data)
+	if err != nil {
+		return nil, nil
+	}
+	return key, nil
+}
+
+// create makes a new key and its durable file.
+func (k *keyring) create(name string) (*seal.PrivateKey, error) {
+	key, err := seal.GenerateKey(k.algorithm)
+	if err != nil {
+		return nil, err
+	}
+	data, err := key.MarshalPEM()
+	if err != nil {
+		return nil, err
+	}
+	defer clear(data)
+	if err := durable.Create(k.dir, name, data, 0o600, -1); err != nil {
+		return nil, fmt.Errorf("store signing key: %w", err)
+	}
+	return key, nil
+}
+
+func public(k *seal.PrivateKey) seal.PublicKey {
+	if k == nil {
+		return seal.PublicKey{}
+	}
+	return k.Public()
+}
+
+// changeKey hands the chain over to a new key: the four steps above. On error
+// the current key stays the current one, unless the rename may have happened.
+func (j *Journal) changeKey(now time.Time) error {
+	next, err := j.keys.create(nextKeyName)
+	if err != nil {
+		return err
+	}
+	if err := j.closeBlock(now, true, next.Public()); err != nil {
+		return err
+	}
+	if err := j.sync.flush(); err != nil {
+		return err
+	}
+	j.keys.current = next
+	if err := durable.Rename(j.keys.dir, nextKeyName, keyName); err != nil {
+		return fmt.Errorf("change signing key: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,201 @@
+package journal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+	"unsafe"
+
+	"auditbridge/auditbridge"
+	"auditbridge/internal/durable"
+
+	"golang.org/x/sys/unix"
+)
+
+// markSize is the size of the mark file in bytes: one page.
+const markSize = 4096
+
+var markMagic = [8]byte{'A', 'B', 'm', 'a', 'r', 'k', '\r', '\n'}
+
+// markPage is the mark file. Every word is written whole (8-byte stores), in
+// the machine's order, which is little-endian wherever auditbridge runs. The
+// file need not survive a power failure, but whatever value of durable is
+// found on disk was true when it was stored, and so is still.
+type markPage struct {
+	magic     [8]byte
+	version   uint32
+	pid       uint32
+	id        [16]byte
+	durable   uint64 // last durable sequence; raised after fdatasync only
+	written   uint64 // last sequence written, for those who may look ahead
+	heartbeat int64  // Unix nanoseconds of the append loop's last turn
+	wake      uint32 // futex: moves with every raise of durable
+	state     uint32 // a State
+	segment   uint64 // first sequence of the open segment
+	refused   uint64 // records refused so far by this journal's process
+	epoch     uint64 // moves when a segment is opened, or a new process takes over
+}
+
+// Mark is the page that tells how far a journal is durable. The writer
+// publishes in it, readers in any process map it. Its methods are safe for
+// concurrent use.
+type Mark struct {
+	page *markPage
+	mem  []byte
+}
+
+// OpenMark maps the mark of the journal in dir for reading. It fails with
+// os.ErrNotExist when there is no journal yet, and with ErrNewer.
+func OpenMark(dir string) (*Mark, error) {
+	path := filepath.Join(dir, markName)
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW, 0)
+	if err != nil {
+		return nil, fmt.Errorf("open durable mark: %w", err)
+	}
+	defer f.Close()
+	if st, err := f.Stat(); err != nil || st.Size() < markSize {
+		return nil, fmt.Errorf("open durable mark: %s: not a mark", path)
+	}
+	return mapMark(int(f.Fd()), path, unix.PROT_READ)
+}
+
+func mapMark(fd int, path string, prot int) (*Mark, error) {
+	mem, err := unix.Mmap(fd, 0, markSize, prot, unix.MAP_SHARED)
+	if err != nil {
+		return nil, fmt.Errorf("map durable mark: %s: %w", path, err)
+	}
+	m := &Mark{(*markPage)(unsafe.Pointer(&mem[0])), mem}
+	if err := m.page.check(path); err != nil {
+		unix.Munmap(mem)
+		return nil, err
+	}
+	return m, nil
+}
+
+func (p *markPage) check(path string) error {
+	if p.magic != markMagic {
+		return fmt.Errorf("open durable mark: %s: not a mark", path)
+	}
+	if p.version > FormatVersion {
+		return &NewerError{path, uint64(p.version)}
+	}
+	return nil
+}
+
+// takeMark maps the mark for writing, in place when it is this journal's, so
+// that readers who mapped it see the new process in it; else it makes one. The
+// caller has seen to it that at is nowhere below what the mark said.
+func takeMark(dir durable.Dir, id ID, at auditbridge.Sequence, cfg *Config) (*Mark, error) {
+	old, err := readMark(dir)
+	if err != nil {
+		return nil, err
+	}
+	if old.magic != markMagic || old.id != id {
+		page := markPage{magic: markMagic, version: FormatVersion, id: id}
+		data := make([]byte, markSize)
+		copy(data, unsafe.Slice((*byte)(unsafe.Pointer(&page)), unsafe.Sizeof(page)))
+		if err := durable.Create(dir, markName, data, cfg.fileMode(), cfg.GroupID); err != nil {
+			return nil, fmt.Errorf("create durable mark: %w", err)
+		}
+	}
+	f, err := dir.Open(markName, unix.O_RDWR, 0)
+	if err != nil {
+		return nil, fmt.Errorf("open durable mark: %w", err)
+	}
+	defer f.Close()
+	m, err := mapMark(int(f.Fd()), dir.Path()+"/"+markName, unix.PROT_READ|unix.PROT_WRITE)
+	if err != nil {
+		return nil, err
+	}
+	err = publish(func() {
+		atomic.StoreUint32(&m.page.pid, uint32(os.Getpid()))
+		atomic.StoreUint64(&m.page.refused, 0)
+		atomic.AddUint64(&m.page.epoch, 1)
+	})
+	if err == nil {
+		err = m.raise(at)
+	}
+	return m, err
+}
+
+// readMark returns what the mark in dir says, for recovery: the zero page when
+// there is none or it cannot be read.
+func readMark(dir durable.Dir) (p markPage, err error) {
+	data, err := durable.Read(dir, markName, markSize)
+	if err != nil || len(data) < int(unsafe.Sizeof(p)) {
+		return p, nil
+	}
+	copy(unsafe.Slice((*byte)(unsafe.Pointer(&p)), unsafe.Sizeof(p)), data)
+	err = p.check(dir.Path() + "/" + markName)
+	if err != nil && !errors.Is(err, ErrNewer) {
+		return markPage{}, nil
+	}
+	return p, err
+}
+
+// Journal is the journal's id.
+func (m *Mark) Journal() ID { return m.page.id }
+
+// Durable is the last sequence that survives a power failure.
+func (m *Mark) Durable() auditbridge.Sequence {
+	return auditbridge.Sequence(atomic.LoadUint64(&m.page.durable))
+}
+
+// Written is the last sequence in the file, durable or not.
+func (m *Mark) Written() auditbridge.Sequence {
+	return auditbridge.Sequence(atomic.LoadUint64(&m.page.written))
+}
+
+// Heartbeat is when the append loop last went round. It does so at least every
+// few seconds; an old heartbeat is a process that is dead or stuck.
+func (m *Mark) Heartbeat() time.Time {
+	return time.Unix(0, atomic.LoadInt64(&m.page.heartbeat))
+}
+
+// PID is the process that writes, or wrote last.
+func (m *Mark) PID() int { return int(atomic.LoadUint32(&m.page.pid)) }
+
+// State is the journal's state as last published.
+func (m *Mark) State() State { return State(atomic.LoadUint32(&m.page.state)) }
+
+// Refused counts the records the writing process could not store.
+func (m *Mark) Refused() uint64 { return atomic.LoadUint64(&m.page.refused) }
+
+// epoch moves when bytes beyond the durable mark may have come to stand
+// elsewhere: a segment was opened, or another process has taken over.
+func (m *Mark) epoch() uint64 { return atomic.LoadUint64(&m.page.epoch) }
+
+// waitSlice bounds one sleep in the kernel, so that a wake-up lost between
+// check and sleep costs no more than this.
+const waitSlice = 250 * time.Millisecond
+
+// Wait returns nil when a sequence beyond the given one is durable, or ctx's
+// error.
+func (m *Mark) Wait(ctx context.Context, beyond auditbridge.Sequence) error {
+	stop := context.AfterFunc(ctx, func() { futexWake(&m.page.wake) })
+	defer stop()
+	for {
+		word := atomic.LoadUint32(&m.page.wake)
+		if m.Durable() > beyond {
+			return nil
+		}
+		if err := ctx.Err(); err != nil {
+			return context.Cause(ctx)
+		}
+		futexWait(&m.page.wake, word, waitSlice)
+	}
+}
+
+// Close unmaps the page; no method may be called afterwards.
+func (m *Mark) Close() error {
+	if m.mem == nil {
+		return nil
+	}
+	mem := m.mem
+	m.mem, m.page = nil, nil
+	return unix.Munmap(mem)
+}

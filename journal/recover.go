@@ -1,0 +1,319 @@
+package journal
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"auditbridge/auditbridge"
+	"auditbridge/internal/durable"
+	"auditbridge/seal"
+
+	"golang.org/x/sys/unix"
+)
+
+// found is what a start finds on disk, and what it mends.
+type found struct {
+	firsts []auditbridge.Sequence // of the segments
+	floor  auditbridge.Sequence   // no sequence up to here is used again
+	tail   *tail                  // of the last segment; nil when there is none
+	end    seal.ChainEnd
+	notes  []auditbridge.Note // what is to be put on record
+}
+
+// recover makes the journal sound, whatever the last process left, in an order
+// in which dying anywhere leaves the rest to the next start:
+//
+//  1. find the end: last whole block, then whole lines
+//  2. copy to quarantine what is to be cut or left behind, cut, sync
+//  3. tell the ring how much of the write under way had reached the file
+//  4. finish or undo a key change, tell on record, sign
+func (j *Journal) recover(now time.Time) error {
+	page, err := readMark(j.dir)
+	if err != nil {
+		return err
+	}
+	f, err := j.find(page)
+	if err != nil {
+		return err
+	}
+	if j.mark, err = takeMark(j.dir, j.id, 0, &j.cfg); err != nil {
+		return err
+	}
+	j.sync = newSyncer(j.mark.raise)
+	j.keys = keyring{dir: j.state, algorithm: j.cfg.Algorithm}
+	j.lastLine = now
+	if err := j.mend(f, now); err != nil {
+		return err
+	}
+	if err := j.dir.Sync(); err != nil {
+		return err
+	}
+	if err := j.listSegments(f.firsts, now); err != nil {
+		return err
+	}
+	err = j.announce(f, now)
+	if err != nil && isFull(err) {
+		j.fill(err, now)
+		err = nil
+	}
+	j.publish(now)
+	return err
+}
+
+// find reads the end of the journal. It changes nothing.
+func (j *Journal) find(page markPage) (*found, error) {
+	names, err := j.dir.Names()
+	if err != nil {
+		return nil, err
+	}
+	f := &found{firsts: segmentsIn(names)}
+	if err := j.identify(f, page); err != nil {
+		return nil, err
+	}
+	if f.floor, err = farthestCursor(j.state, j.id); err != nil {
+		return nil, err
+	}
+	if page.id == j.id {
+		f.floor = max(f.floor, auditbridge.Sequence(page.durable))
+	}
+	// The tail of the segment before is wanted when the last has no block yet.
+	for _, first := range f.firsts[max(0, len(f.firsts)-2):] {
+		file, size, err := j.openSegmentFile(first, unix.O_RDONLY)
+		if err != nil {
+			return nil, err
+		}
+		f.tail, err = readTail(file, first, size, f.tail)
+		if err == nil {
+			var end seal.ChainEnd
+			var ok bool
+			if end, ok, err = chainEnd(file, f.tail.good); ok {
+				f.end = end
+			}
+		}
+		file.Close()
+		if err != nil {
+			return nil, fmt.Errorf("read the end of segment %s: %w", segmentName(first), err)
+		}
+	}
+	return f, nil
+}
+
+// identify finds the journal's id: in the newest header that can be read, else
+// in the mark; a new journal gets a new one.
+func (j *Journal) identify(f *found, page markPage) error {
+	for i := len(f.firsts) - 1; i >= max(0, len(f.firsts)-2); i-- {
+		file, _, err := j.openSegmentFile(f.firsts[i], unix.O_RDONLY)
+		if err != nil {
+			return err
+		}
+		h, err := readHeader(file, segmentName(f.firsts[i]))
+		file.Close()
+		if err == nil {
+			j.id = h.journal
+			return nil
+		}
+		if !errors.Is(err, errNoHeader) {
+			return err
+		}
+	}
+	j.id = page.id
+	if j.id == (ID{}) {
+		j.id = newID()
+	}
+	return nil
+}
+
+func (j *Journal) openSegmentFile(first auditbridge.Sequence, flag int) (durable.File, int64, error) {
+	file, err := j.dir.Open(segmentName(first), flag, 0)
+	if err != nil {
+		return nil, 0, err
+	}
+	size, err := file.Size()
+	if err != nil {
+		file.Close()
+		return nil, 0, err
+	}
+	return file, size, nil
+}
+
+// mend makes the end of the last segment the place to go on, or opens a new
+// segment where numbering or damage want one.
+func (j *Journal) mend(f *found, now time.Time) error {
+	t := f.tail
+	if t == nil {
+		j.chain = seal.NewWriter(f.floor+1, seal.Hash{})
+		return j.openFirst(f, f.floor+1, now)
+	}
+	damaged := len(t.torn) > 0 && t.last() < f.floor
+	if err := j.keepTorn(f, damaged); err != nil {
+		return err
+	}
+	if damaged || t.last() < f.floor {
+		return j.goOnBehind(f, damaged, now)
+	}
+	file, _, err := j.openSegmentFile(t.first, unix.O_RDWR)
+	if err != nil {
+		return err
+	}
+	j.seg = &segment{file: file, first: t.first, size: t.good, allocated: t.good, created: j.createdAt(file, now), content: t.good > 0}
+	if len(t.torn) > 0 {
+		if err := file.Truncate(t.good); err != nil {
+			return fmt.Errorf("cut the torn end: %w", err)
+		}
+	}
+	if err := file.Sync(); err != nil {
+		return err
+	}
+	j.at, j.block = t.last(), t.open
+	j.chain = seal.NewWriter(t.open.first, t.open.prev)
+	j.chain.Write(t.open.carried, bytes.Count(t.open.carried, lf))
+	j.chain.Write(t.bytes, t.lines)
+	j.sync.install(j.position())
+	if err := j.mark.raise(j.at); err != nil {
+		return err
+	}
+	j.tellRing(t)
+	if n, _ := j.chain.Open(); n > 0 {
+		j.schedule.came(now)
+	}
+	return nil
+}
+
+// openFirst opens the first segment after all that is on disk.
+func (j *Journal) openFirst(f *found, first auditbridge.Sequence, now time.Time) error {
+	j.ring.Written(0, 0) // whatever write was under way, nothing of it is here
+	f.firsts = append(f.firsts, first)
+	j.block = blockStart{first: first, prev: j.chain.Prev()}
+	return j.nameSegment(first, now)
+}
+
+// goOnBehind opens a new segment because the last cannot be gone on with: it
+// is damaged where it was durable, or ends below a sequence that was used.
+func (j *Journal) goOnBehind(f *found, damaged bool, now time.Time) error {
+	t := f.tail
+	first := max(f.floor, t.last()+auditbridge.Sequence(bytes.Count(t.torn, lf))) + 1
+	gap := selfNote("gap", number("after", t.last()), number("before", first), number("unsealed", t.lines))
+	gap.Type, gap.Failed = auditbridge.TypeDaemonErr, true
+	if damaged {
+		gap.Fields = append(gap.Fields, text("why", "damaged"))
+	} else {
+		gap.Fields = append(gap.Fields, text("why", "lost"))
+	}
+	f.notes = append(f.notes, gap)
+	j.chain = seal.NewWriter(first, t.open.prev)
+	j.at = t.last()
+	return j.openFirst(f, first, now)
+}
+
+// keepTorn copies what will be cut, or was damaged, to quarantine. A line the
+// ring still has, or the beginning of one, is no evidence and is not kept.
+func (j *Journal) keepTorn(f *found, damaged bool) error {
+	t := f.tail
+	if len(t.torn) == 0 {
+		return nil
+	}
+	n := selfNote("cut", text("segment", segmentName(t.first)), number("offset", t.good), number("bytes", len(t.torn)))
+	if damaged {
+		n.Op, n.Type, n.Failed = "damage", auditbridge.TypeDaemonErr, true
+	}
+	if bytes.IndexByte(t.torn, '\n') >= 0 {
+		name := fmt.Sprintf("%020d-%d", uint64(t.first), t.good)
+		dir, err := j.openDir(j.cfg.Dir+"/"+quarantineName, j.cfg.dirMode(), j.cfg.GroupID)
+		if err != nil {
+			return fmt.Errorf("keep a damaged end: %w", err)
+		}
+		defer dir.Close()
+		if err := durable.Create(dir, name, t.torn, j.cfg.fileMode(), j.cfg.GroupID); err != nil {
+			return fmt.Errorf("keep a damaged end: %w", err)
+		}
+		n.Fields = append(n.Fields, text("quarantine", name))
+	}
+	f.notes = append(f.notes, n)
+	return nil
+}
+
+// tellRing tells the ring how many of its lines the write that was under way
+// had brought into the file, so that none is written twice.
+func (j *Journal) tellRing(t *tail) {
+	first, offset, n := j.ring.Left()
+	pending := j.ring.Pending()
+	there := 0
+	if auditbridge.Sequence(first) == t.first && int64(offset) >= t.blockEnd && int64(offset) <= t.good && n <= len(pending) {
+		inFile := t.bytes[int64(offset)-t.blockEnd:]
+		there = commonLines(inFile, pending[:n])
+	}
+	j.ring.Written(there, bytes.Count(pending[:there], lf))
+}
+
+// commonLines returns the length of the longest beginning of whole lines that
+// a and b share.
+func commonLines(a, b []byte) int {
+	n := min(len(a), len(b))
+	i := 0
+	for i < n && a[i] == b[i] {
+		i++
+	}
+	return bytes.LastIndexByte(a[:i], '\n') + 1
+}
+
+// announce settles the key, and puts on record that the journal was opened and
+// what was found.
+func (j *Journal) announce(f *found, now time.Time) error {
+	step, err := j.keys.settle(f.end)
+	if err != nil {
+		return err
+	}
+	if j.seg.size == 0 {
+		if err := j.writeHeader(now); err != nil {
+			return err
+		}
+	}
+	opened := selfNote("open", text("journal", j.id.String()), number("first", f.firsts[0]), number("last", j.at), text("key", keyWord(step)))
+	for _, n := range append(f.notes, opened) {
+		if err := j.appendNote(&n, now); err != nil {
+			return err
+		}
+	}
+	if err := createNext(j.dir, &j.cfg); err != nil {
+		return err
+	}
+	if step == seal.FirstKey || step == seal.NewChain {
+		err = j.closeBlock(now, true, seal.PublicKey{})
+	} else {
+		err = j.changeKey(now)
+	}
+	if err != nil {
+		return err
+	}
+	return j.sync.flush()
+}
+
+func keyWord(step seal.KeyStep) string {
+	switch step {
+	case seal.FirstKey:
+		return "first"
+	case seal.NewChain:
+		return "lost-new-chain"
+	}
+	return "changed"
+}
+
+// createdAt is when the segment in file was begun, by its header.
+func (j *Journal) createdAt(file durable.File, now time.Time) time.Time {
+	line, err := readAll(file, 0, 512)
+	if err != nil && len(line) == 0 {
+		return now
+	}
+	h, ok := auditbridge.ParseHeader(firstLine(line))
+	if !ok {
+		return now
+	}
+	return time.Unix(h.ID.Seconds, int64(h.ID.Millis)*1e6)
+}
+
+func isReadOnly(err error) bool {
+	return errors.Is(err, unix.EROFS) || errors.Is(err, os.ErrPermission)
+}

@@ -1,0 +1,96 @@
+package journal
+
+import (
+	"bytes"
+	"time"
+
+	"auditbridge/auditbridge"
+)
+
+// refusalQuiet is how long no further record must have been refused before the
+// gap is put on record; refusalLimit is how long it may stay open.
+const (
+	refusalQuiet = time.Second
+	refusalLimit = 10 * time.Second
+)
+
+// refusal is the gap that is open: records refused, and not on record yet. The
+// number itself is kept in the ring, which outlives us.
+type refusal struct {
+	seen         int // how many there were when last looked
+	since, until time.Time
+	why          string
+}
+
+func (r *refusal) open() bool { return r.seen > 0 }
+
+// grew notes that n records are refused now.
+func (r *refusal) grew(n int, why string, now time.Time) {
+	if n == r.seen {
+		return
+	}
+	if r.seen == 0 {
+		r.since, r.why = now, why
+	}
+	r.seen, r.until = n, now
+}
+
+// discard gives up pending lines, counting them.
+func (j *Journal) discard(pending []byte, now time.Time) {
+	records := bytes.Count(pending, lf)
+	first, last := serialOf(firstLine(pending)), serialOf(lastLine(pending))
+	j.ring.Discard(len(pending), records, first, last)
+	j.books.discarded.Add(uint64(records))
+	n, _, _ := j.ring.Refused()
+	j.refusal.grew(n, "disk-"+j.trouble.state.String(), now)
+}
+
+// noteRefusals puts a gap on record once it has come to an end, or lasts.
+func (j *Journal) noteRefusals(now time.Time) error {
+	n, _, _ := j.ring.Refused()
+	j.refusal.grew(n, "ring-full", now)
+	if n == 0 || now.Sub(j.refusal.until) < refusalQuiet && now.Sub(j.refusal.since) < refusalLimit {
+		return nil
+	}
+	return j.noteAllRefusals(now)
+}
+
+// noteAllRefusals puts the gap on record. If we die between the note and the
+// ring's knowing of it, the next process notes it once more: rather told twice
+// than never.
+func (j *Journal) noteAllRefusals(now time.Time) error {
+	n, first, last := j.ring.Refused()
+	if n == 0 || j.seg == nil {
+		return nil
+	}
+	j.refusal.grew(n, "ring-full", now)
+	note := selfNote("refused", number("n", n),
+		number("first-serial", first), number("last-serial", last),
+		moment("since", j.refusal.since), moment("until", j.refusal.until), text("why", j.refusal.why))
+	note.Type, note.Failed = auditbridge.TypeDaemonErr, true
+	if err := j.appendNote(&note, now); err != nil {
+		return err
+	}
+	j.ring.RefusalNoted(n)
+	j.refusal = refusal{}
+	return nil
+}
+
+func firstLine(b []byte) []byte {
+	line, _, _ := bytes.Cut(b, lf)
+	return line
+}
+
+func lastLine(b []byte) []byte {
+	b = bytes.TrimSuffix(b, lf)
+	return b[bytes.LastIndexByte(b, '\n')+1:]
+}
+
+// serialOf is the kernel's serial of a line, 0 when it has none.
+func serialOf(line []byte) uint32 {
+	h, ok := auditbridge.ParseHeader(line)
+	if !ok {
+		return 0
+	}
+	return h.ID.Serial
+}

@@ -1,0 +1,103 @@
+package journal
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"auditbridge/auditbridge"
+)
+
+// endSegment closes the open segment and opens the next. Durable one after the
+// other, so that every segment but the last is whole whenever we die:
+//
+//  1. the next segment's file exists, with its reserve (else the disk is full)
+//  2. the last checkpoint, announcing the next key, is synced
+//  3. the next key has replaced the old one
+//  4. the next segment has its name
+//
+// Then its header is written, and the names are put in order.
+func (j *Journal) endSegment(now time.Time) error {
+	if err := createNext(j.dir, &j.cfg); err != nil {
+		return err
+	}
+	if err := j.changeKey(now); err != nil {
+		return err
+	}
+	old := j.seg
+	if err := j.openSegment(j.at+1, now); err != nil {
+		return err
+	}
+	// Not needed for anything but space: the reserve goes back.
+	if err := old.file.Truncate(old.size); err != nil {
+		j.log.Warn("give back a closed segment's reserve", "segment", segmentName(old.first), "err", err)
+	}
+	j.segmentSize(old.first, old.size)
+	old.file.Close()
+	if err := createNext(j.dir, &j.cfg); err != nil {
+		return err
+	}
+	return nil
+}
+
+// openSegment makes the prepared file the open segment, from first on, and
+// writes its header. The chain goes on across.
+func (j *Journal) openSegment(first auditbridge.Sequence, now time.Time) error {
+	if err := j.nameSegment(first, now); err != nil {
+		return err
+	}
+	return j.writeHeader(now)
+}
+
+// nameSegment is openSegment without the header.
+func (j *Journal) nameSegment(first auditbridge.Sequence, now time.Time) error {
+	seg, err := openNext(j.dir, first, now, &j.cfg)
+	if err != nil {
+		return err
+	}
+	j.seg, j.at = seg, first-1
+	if n, _ := j.chain.Open(); n == 0 {
+		j.block = blockStart{first: first, prev: j.chain.Prev()}
+	}
+	j.sync.install(j.position())
+	j.segmentOpened(first, now)
+	return j.mark.opened(first)
+}
+
+func (j *Journal) writeHeader(now time.Time) error {
+	h := segmentHeader{format: FormatVersion, journal: j.id, first: j.seg.first}
+	n := h.note()
+	return j.appendNote(&n, now)
+}
+
+// endByAge closes a segment that is old.
+func (j *Journal) endByAge(now time.Time) error {
+	if now.Sub(j.seg.created) < j.cfg.SegmentAge {
+		return nil
+	}
+	return j.rotate("age", now)
+}
+
+// Rotate closes the open segment, on record with the reason given, unless
+// there is nothing in it but what the journal puts into every segment.
+func (j *Journal) Rotate(ctx context.Context, why string) error {
+	return j.inLoop(ctx, func(now time.Time) error {
+		if j.trouble.state != StateOK {
+			return fmt.Errorf("rotate: the journal's state is %s", j.trouble.state)
+		}
+		err := j.rotate(why, now)
+		j.handle(err, now)
+		return err
+	})
+}
+
+func (j *Journal) rotate(why string, now time.Time) error {
+	if !j.seg.content {
+		return nil
+	}
+	n := selfNote("rotate", text("why", why), number("segment", j.seg.first))
+	if err := j.appendNote(&n, now); err != nil {
+		return err
+	}
+	return j.endSegment(now)
+}

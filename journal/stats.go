@@ -1,0 +1,71 @@
+package journal
+
+import (
+	"errors"
+	"syscall"
+	"time"
+
+	"auditbridge/auditbridge"
+)
+
+// Stats counts what this process has done with the journal. Records are what
+// came through the ring; lines are those, our own and block lines.
+type Stats struct {
+	State       State
+	Written     auditbridge.Sequence // last line in the file
+	Durable     auditbridge.Sequence // last line that survives a power failure
+	Lines       uint64
+	Records     uint64
+	Bytes       uint64
+	Blocks      uint64
+	Checkpoints uint64
+	Syncs       uint64
+	Refused     uint64               // records given up because they could not be stored
+	Lost        uint64               // records written and then lost to a failing disk
+	LastSealed  auditbridge.Sequence // sequence of the last checkpoint
+	SealedAt    time.Time
+}
+
+// Stats may be called from any goroutine.
+func (j *Journal) Stats() Stats {
+	return Stats{
+		State:       State(j.books.state.Load()),
+		Written:     j.mark.Written(),
+		Durable:     j.mark.Durable(),
+		Lines:       j.books.lines.Load(),
+		Records:     j.books.records.Load(),
+		Bytes:       j.books.bytes.Load(),
+		Blocks:      j.books.blocks.Load(),
+		Checkpoints: j.books.checkpoints.Load(),
+		Syncs:       j.sync.syncs.Load(),
+		Refused:     j.books.discarded.Load(),
+		Lost:        j.books.lost.Load(),
+		LastSealed:  auditbridge.Sequence(j.books.sealed.Load()),
+		SealedAt:    time.Unix(0, j.books.sealedAt.Load()),
+	}
+}
+
+// progress is what a turn of the append loop publishes.
+type progress struct {
+	written auditbridge.Sequence
+	refused uint64
+	state   State
+	at      time.Time
+}
+
+func (j *Journal) publish(now time.Time) {
+	p := progress{written: j.at, refused: j.books.discarded.Load() + j.books.lost.Load(), state: j.trouble.state, at: now}
+	if err := j.mark.turn(p); err != nil && !j.markLost {
+		j.markLost = true
+		j.log.Error("readers in other processes see no more progress", "err", err)
+	}
+}
+
+// errorWord is a plain word for an error, for a record: the errno's name.
+func errorWord(err error) string {
+	var no syscall.Errno
+	if errors.As(err, &no) {
+		return no.Error()
+	}
+	return "unknown"
+}

@@ -1,0 +1,179 @@
+package journal
+
+import (
+	"context"
+	"time"
+
+	"auditbridge/auditbridge"
+)
+
+// lastWords is what is kept of the reserve for our own lines, in bytes, when
+// the ring's lines have taken the rest.
+const lastWords = 1 << 20
+
+// trouble is why nothing is stored at the moment.
+type trouble struct {
+	state State
+	err   error
+	since time.Time
+	tried time.Time // when mending was last tried
+	lost  int       // records that were written and lost again
+}
+
+// handle turns an error of the append loop into a state: a full disk waits
+// for space, any other error costs the open segment.
+func (j *Journal) handle(err error, now time.Time) {
+	switch {
+	case err == nil:
+	case isFull(err) && j.seg != nil:
+		j.fill(err, now)
+	default:
+		j.fail(err, now)
+	}
+}
+
+// fill enters StateFull: the reserve takes what the ring holds, our last
+// words, and a last checkpoint.
+func (j *Journal) fill(why error, now time.Time) {
+	j.enter(StateFull, why, now)
+	n := selfNote("disk-full", number("durable", j.mark.Durable()))
+	n.Type, n.Failed = auditbridge.TypeDaemonErr, true
+	if err := j.lastStand(&n, now); err != nil {
+		j.fail(err, now)
+	}
+}
+
+// lastStand uses the reserve while there is some.
+func (j *Journal) lastStand(n *auditbridge.Note, now time.Time) error {
+	for {
+		chunk := wholeLines(j.ring.Pending(), j.roomInBlock())
+		if len(chunk) == 0 && len(j.ring.Pending()) > 0 {
+			if err := j.endBlock(now); err != nil {
+				return err
+			}
+			continue
+		}
+		if len(chunk) == 0 || j.seg.left() < int64(len(chunk))+lastWords {
+			break
+		}
+		if err := j.writePending(chunk, now); err != nil {
+			return err
+		}
+	}
+	if j.seg.left() < lastWords/4 {
+		return nil // a disk that fills again and again has used even this up
+	}
+	if err := j.appendNote(n, now); err != nil {
+		return err
+	}
+	if err := j.checkpoint(now); err != nil {
+		return err
+	}
+	return j.sync.flush()
+}
+
+// wait is a turn in trouble: what comes in is counted and given up, and from
+// time to time mending is tried.
+func (j *Journal) wait(now time.Time) {
+	for pending := j.ring.Pending(); len(pending) > 0; pending = j.ring.Pending() {
+		j.discard(pending, now)
+	}
+	if now.Sub(j.trouble.tried) < retryWait {
+		return
+	}
+	j.trouble.tried = now
+	var err error
+	switch j.trouble.state {
+	case StateSuspended:
+		return
+	case StateFull:
+		if err = j.seg.extend(0); err == nil {
+			err = createNext(j.dir, &j.cfg)
+		}
+	case StateFailed:
+		err = j.newSegmentAfter(j.sync.settled(), now)
+	}
+	if err == nil {
+		j.resume(now)
+		return
+	}
+	j.trouble.err = err
+}
+
+// resume goes back to storing. The gap is put on record by noteAllRefusals.
+func (j *Journal) resume(now time.Time) {
+	was := j.trouble
+	j.enter(StateOK, nil, now)
+	n := selfNote("resumed", text("state", was.state.String()), moment("since", was.since), number("lost", was.lost))
+	n.Type = auditbridge.TypeDaemonResume
+	var err error
+	if j.seg.size == 0 {
+		err = j.writeHeader(now)
+	}
+	if err == nil {
+		err = j.appendNote(&n, now)
+	}
+	if err == nil {
+		err = j.noteAllRefusals(now)
+	}
+	j.handle(err, now)
+}
+
+func (j *Journal) enter(s State, why error, now time.Time) {
+	if j.trouble.state == s {
+		j.trouble.err = why
+		return
+	}
+	j.trouble = trouble{state: s, err: why, since: now, tried: now}
+	j.books.state.Store(uint32(s))
+	if why != nil {
+		j.log.Error("recording stops", "state", s.String(), "err", why)
+	} else {
+		j.log.Info("recording goes on", "state", s.String())
+	}
+	if j.cfg.OnState != nil {
+		j.cfg.OnState(s)
+	}
+}
+
+// Suspend stops storing until Resume: records are drained and counted.
+func (j *Journal) Suspend(ctx context.Context) error {
+	return j.inLoop(ctx, func(now time.Time) error {
+		if j.trouble.state != StateOK {
+			j.trouble.state = StateSuspended
+			j.books.state.Store(uint32(StateSuspended))
+			return nil
+		}
+		n := selfNote("suspend")
+		err := j.appendNote(&n, now)
+		if err == nil {
+			err = j.checkpoint(now)
+		}
+		if err == nil {
+			err = j.sync.flush()
+		}
+		if err != nil {
+			j.handle(err, now)
+			return err
+		}
+		j.enter(StateSuspended, nil, now)
+		return nil
+	})
+}
+
+// Resume ends StateSuspended, and tries at once to mend any other trouble.
+func (j *Journal) Resume(ctx context.Context) error {
+	return j.inLoop(ctx, func(now time.Time) error {
+		if j.trouble.state == StateSuspended {
+			j.trouble.state = StateFull
+			if j.seg == nil {
+				j.trouble.state = StateFailed
+			}
+		}
+		if j.trouble.state != StateOK {
+			j.trouble.tried = time.Time{}
+			j.wait(now)
+		}
+		return j.trouble.err
+	})
+}
