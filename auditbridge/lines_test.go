@@ -1,0 +1,190 @@
+package auditbridge
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"os"
+	"strings"
+	"testing"
+	"testing/iotest"
+	"time"
+
+	"auditbridge/internal/audittest"
+	"auditbridge/journal/ring"
+)
+
+// readLines runs the source "plugin" over a reader and returns what it stored.
+func readLines(t *testing.T, from io.Reader) string {
+	t.Helper()
+	r, err := ring.Open(ring.Config{Size: 1 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Unmap()
+	l, err := OpenLines(from, Pressure{}, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := r.Stats().Received, uint64(bytes.Count(r.Pending(), []byte{'\n'})); got != want {
+		t.Errorf("%d records counted, %d stored", got, want)
+	}
+	return string(r.Pending())
+}
+
+func TestLinesAreStoredAsAuditdWroteThem(t *testing.T) {
+	const record = "type=LOGIN msg=audit(1709742929.678:2340): pid=1 uid=0"
+	long := strings.Repeat("l", MaxText)
+	for _, row := range []struct{ name, in, want string }{
+		{"lines", record + "\n" + record + "\n", record + "\n" + record + "\n"},
+		{"nothing", "", ""},
+		{"last line without its end", record + "\n" + record, record + "\n" + record + "\n"},
+		{"empty lines are no records", "\n\n" + record + "\n\n", record + "\n"},
+		{"node", "node=web1 " + record + "\n", "node=web1 " + record + "\n"},
+		{"enriched", record + "\x1dUID=\"root\"\n", record + "\x1dUID=\"root\"\n"},
+		{"second separator", record + "\x1da\x1db\n", record + "\x1da\\x1Db ab-esc=1\n"},
+		{"NUL, CR, ESC", "a\x00b\rc\x1b\n", "a\\x00b\\x0Dc\\x1B ab-esc=1\n"},
+		{"no record at all", "hello\n", "hello\n"},
+		{"longest", long + "\n" + record + "\n", long + "\n" + record + "\n"},
+		{"over-long is kept in pieces", long + "rest\n" + record + "\n", long + "\nab-continued=1 rest\n" + record + "\n"},
+		{"over-long cannot forge a record", long + record + "\n", long + "\nab-continued=1 " + record + "\n"},
+		{"over-long without its end", long + long + "x", long + "\nab-continued=1 " + long + "\nab-continued=1 x\n"},
+		{"over-long in whole pieces", long + long + "\n" + record + "\n", long + "\nab-continued=1 " + long + "\n" + record + "\n"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			if got := readLines(t, strings.NewReader(row.in)); got != row.want {
+				t.Errorf("stored %.120q…, want %.120q…", got, row.want)
+			}
+			// However the bytes come.
+			if got := readLines(t, iotest.OneByteReader(strings.NewReader(row.in))); got != row.want {
+				t.Errorf("byte by byte stored %.120q…, want %.120q…", got, row.want)
+			}
+		})
+	}
+}
+
+func TestReadErrorKeepsWhatCameBefore(t *testing.T) {
+	r, err := ring.Open(ring.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Unmap()
+	l, err := OpenLines(io.MultiReader(strings.NewReader("one\ntwo"), iotest.ErrReader(io.ErrUnexpectedEOF)), Pressure{}, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "unexpected EOF") {
+		t.Errorf("error %v", err)
+	}
+	if got := string(r.Pending()); got != "one\ntwo\n" {
+		t.Errorf("stored %q", got)
+	}
+}
+
+func TestLinesStopWithTheContextAndKeepWhatCame(t *testing.T) {
+	from, to, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer to.Close()
+	r, err := ring.Open(ring.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Unmap()
+	l, err := OpenLines(from, Pressure{}, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- l.Run(ctx) }()
+	to.WriteString("one\n")
+	audittest.Poll(t, "the line is stored", func() bool { return r.Stats().Received == 1 })
+	stop()
+	to.WriteString("two\n") // auditd writes on until it has noticed
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("Run hangs on an open pipe")
+	}
+	if got := string(r.Pending()); got != "one\ntwo\n" {
+		t.Errorf("stored %q", got)
+	}
+}
+
+// A stalled consumer blocks the pipe for as long as allowed; then lines are
+// counted, and stored again when there is room.
+func TestLinesUnderPressureAreHeldBackThenCounted(t *testing.T) {
+	line := "type=EOE msg=audit(1709742929.678:77): " + strings.Repeat("x", 1000) + "\n"
+	r, err := ring.Open(small)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Unmap()
+	l, err := OpenLines(strings.NewReader(strings.Repeat(line, 400)), Pressure{HoldBack: 20 * time.Millisecond}, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s := r.Stats()
+	if s.Received+s.Refused != 400 || s.Refused == 0 {
+		t.Errorf("%d received and %d refused of 400", s.Received, s.Refused)
+	}
+	if n, first, last := r.Refused(); uint64(n) != s.Refused || first != 77 || last != 77 {
+		t.Errorf("refused %d, serials %d to %d", n, first, last)
+	}
+}
+
+func TestLinesAllocateNothingPerLine(t *testing.T) {
+	r, err := ring.Open(ring.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Unmap()
+	l, err := OpenLines(nil, Pressure{}, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := []byte(strings.Repeat("type=SYSCALL msg="+syscallText+"\n", 10))
+	if n := testing.AllocsPerRun(1000, func() {
+		l.buffer = append(l.buffer, lines...)
+		l.split(false)
+		r.Written(len(r.Pending()), 10)
+	}); n != 0 {
+		t.Errorf("%v allocations for ten lines", n)
+	}
+}
+
+func FuzzLines(f *testing.F) {
+	f.Add([]byte("type=LOGIN msg=audit(1.000:1): \x1dA=b\n\n\x00\n"), 7)
+	f.Fuzz(func(t *testing.T, in []byte, split int) {
+		if len(in) > 64<<10 {
+			return // would fill the ring
+		}
+		split = min(max(split, 0), len(in))
+		got := readLines(t, io.MultiReader(bytes.NewReader(in[:split]), bytes.NewReader(in[split:])))
+		var want []byte // by the definition, one line at a time
+		for line := range bytes.SplitSeq(in, []byte{'\n'}) {
+			for middle := false; len(line) > 0; middle = true {
+				piece := line[:min(len(line), longestPiece)]
+				line = line[len(piece):]
+				if middle {
+					want = append(want, continued...)
+				}
+				want = append(AppendEscaped(want, piece, true), '\n')
+			}
+		}
+		if got != string(want) {
+			t.Errorf("stored %q, want %q", got, want)
+		}
+	})
+}
