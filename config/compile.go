@@ -1,7 +1,9 @@
 package config
 
 import (
+	"fmt"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"auditbridge/auditbridge"
@@ -108,4 +110,33 @@ func (s *Settings) Tunnels() []tunnel.Config {
 		all = append(all, c)
 	}
 	return all
+}
+
+// validate asks every package whether it will take its Config, so that what
+// check finds valid is what run starts with.
+func (c *Config) validate() Problems {
+	k := completion{Config: c}
+	if j, err := c.Journal(); err == nil { // probe has said what is wrong with log-group
+		k.refused("", j.Validate())
+	}
+	r, d := c.Retention(), c.Disk()
+	k.refused("", r.Validate())
+	k.refused("", d.Validate())
+	for i, t := range c.Tunnels() {
+		k.refused(fmt.Sprintf("port-forwarding[%d]", i), t.Validate())
+	}
+	for i, f := range c.Destinations() {
+		k.refused(fmt.Sprintf("remote-logging-server[%d]", i), f.Validate())
+	}
+	return k.problems
+}
+
+// refused notes what a package says of the table at path.
+func (k *completion) refused(path string, err error) {
+	if err == nil {
+		return
+	}
+	for line := range strings.Lines(err.Error()) {
+		k.problems = append(k.problems, Problem{At: k.origins[path].at, What: strings.TrimSuffix(line, "\n")})
+	}
 }

@@ -47,6 +47,9 @@ func Load(file string) (*Config, error) {
 	more, warnings := c.probe()
 	problems = append(problems, more...)
 	c.Warnings = append(c.Warnings, warnings...)
+	if len(problems) == 0 {
+		problems = c.validate()
+	}
 	if len(problems) > 0 {
 		return c, problems
 	}
@@ -93,7 +96,7 @@ func read(file string) ([]source, Problems) {
 }
 
 // maxFile bounds what is read into memory; a real configuration is a few kB.
-const maxFile = 1 << 20
+const maxFile = 256 << 10
 
 // readTrusted reads a regular file that nobody but root and the running user
 // could have put there or written to.

@@ -7,6 +7,9 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
+
+	"auditbridge/diskguard"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
@@ -93,6 +96,56 @@ func TestEveryDefaultDecodes(t *testing.T) {
 	}
 	if p := c.Servers[0].Port; p != 514 {
 		t.Error("port of tcp is", p)
+	}
+}
+
+// What only this host can tell is told too: an interface, a group, a key.
+func TestWhatTheHostSays(t *testing.T) {
+	dir := t.TempDir()
+	key := filepath.Join(dir, "key")
+	if err := os.WriteFile(key, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(dir, "auditbridge.toml")
+	for _, row := range []struct{ text, want string }{
+		{"log-group = \"no-such-group\"", "auditbridge.toml:1:1: log-group: there is no group \"no-such-group\" on this host"},
+		{"[[port-forwarding]]\nserver-address = \"10.0.0.1\"\nidentity-file = \"" + key + "\"", "may be read by others (mode 0644)"},
+		{"[[port-forwarding]]\nserver-address = \"10.0.0.1\"\nlocal-port = 7\nremote-port = 8\nlocal-interface = \"none7\"", "auditbridge.toml:1:3: port-forwarding \"127.0.0.1:7\": local-interface: no interface \"none7\" on this host"},
+	} {
+		if err := os.WriteFile(file, []byte(row.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Load(file); err == nil || !strings.Contains(err.Error(), row.want) {
+			t.Errorf("%s:\n got %v\nwant %s", row.text, err, row.want)
+		}
+	}
+}
+
+// What check finds valid compiles to Configs that every package takes.
+func TestTheConfigsOfThePackages(t *testing.T) {
+	archive, err := txtar.ParseFile("testdata/seed-tunnel.txtar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, problems := parse([]source{{"auditbridge.toml", archive.Files[0].Data}})
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	if problems := c.validate(); len(problems) > 0 {
+		t.Error(problems)
+	}
+	d, tun := c.Destinations()[0], c.Tunnels()[0]
+	if d.Address != "127.0.0.1" || d.Port != 9999 || d.Via != tun.Name || d.Node != "test1.combo1" {
+		t.Errorf("destination %+v", d)
+	}
+	if tun.ServerAddress != "172.18.4.99" || tun.ServerPort != 22 || tun.RemotePort != 9999 || tun.LocalPort != 7777 {
+		t.Errorf("tunnel %+v", tun)
+	}
+	if j, err := c.Journal(); err != nil || j.Retention != 24*time.Hour || j.GroupID != -1 {
+		t.Errorf("journal %+v, %v", j, err)
+	}
+	if g := c.Disk(); g.DiskFullAction != diskguard.Halt || g.SpaceLeft != 10<<30/4 {
+		t.Errorf("diskguard %+v", g)
 	}
 }
 

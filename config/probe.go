@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/user"
 	"strconv"
+	"syscall"
 )
 
 // probe looks at what the configuration names on this machine: directories,
@@ -50,6 +51,9 @@ func (k *completion) key(path, name string, ship int) {
 		k.wrong(path, "chmod 0600 "+name, "the private key %s may be read by others (mode %04o)", name, info.Mode().Perm())
 	case err == nil:
 		k.trusted(path, name, ship)
+		if owner := int(info.Sys().(*syscall.Stat_t).Uid); ship >= 0 && owner != ship {
+			k.warn(path, "chown "+k.ShipUser+" "+name, "the private key %s belongs to uid %d: the sender, which runs as %s, cannot read it", name, owner, k.ShipUser)
+		}
 	}
 }
 
