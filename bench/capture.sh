@@ -2,7 +2,8 @@
 # Lossless capture rate on this machine's kernel: stock auditd, a bare reader, and auditbridge, one after the other in one run.
 # usage: bench/capture.sh [EVENTS [ROUNDS]] — as root, nothing else owning kernel audit. One line per reader and round: events/s until
 # the kernel's queue is empty and the reader idle, CPU microseconds per event, records lost, events found in the reader's file.
-# READERS="auditd rawreader receive auditbridge" chooses. Kernel audit is left disabled and without rules.
+# "recording" is auditbridge's kernel source, ring and journal in a process of their own, without forwarding (bench/capture).
+# READERS="auditd rawreader recording auditbridge" chooses. Kernel audit is left disabled and without rules.
 set -eu
 cd "$(dirname "$0")/.."
 exec 9>>/run/lock/auditbridge-audit.lock
@@ -18,7 +19,7 @@ finish() {
 }
 trap finish EXIT
 gcc -O2 -Wall -o "$dir/rawreader" bench/rawreader.c
-go build -o "$dir/" ./bench/capture ./cmd/auditbridge ./internal/audittest/gen
+go build -o "$dir/" ./bench/capture ./internal/audittest/gen
 
 status() { auditctl -s | awk -v key="$1" '$1 == key { print $2 }'; }
 ticks() { awk '{ print $14 + $15 }' "/proc/$1/stat"; }
@@ -49,7 +50,10 @@ start_auditd() {
 	auditd -n -c "$dir" 9>&- &
 }
 start_rawreader() { "$dir/rawreader" "$dir/rawreader.log" 9>&- & }
-start_receive() { "$dir/capture" "$dir/receive.log" 2>/dev/null 9>&- & }
+start_recording() {
+	mkdir -p -m 700 "$dir/recording" "$dir/state"
+	"$dir/capture" "$dir/recording" "$dir/state" 2>"$dir/recording.err" 9>&- &
+}
 start_auditbridge() {
 	cat >"$dir/auditbridge.toml" <<-CONF
 		journal-dir = "$dir/auditbridge"
@@ -63,14 +67,14 @@ start_auditbridge() {
 }
 stored() { # events in the reader's file
 	case $1 in
-	auditbridge) cat "$dir"/auditbridge/[0-9]*.log ;;
+	recording | auditbridge) cat "$dir/$1"/[0-9]*.log ;;
 	*) cat "$dir/$1.log" ;;
 	esac | grep -a -o ' a0=f423f ' | wc -l
 }
 
 measure() { # name
 	local t0 t1 cpu=0 before lost0 pid
-	rm -rf "$dir"/*.log "$dir"/auditbridge/*
+	rm -rf "$dir"/*.log "$dir/recording" "$dir/auditbridge" "$dir/state"
 	auditctl -D >/dev/null
 	auditctl -b 8192 >/dev/null
 	"start_$1"
@@ -100,7 +104,7 @@ measure() { # name
 }
 
 for _ in $(seq "$rounds"); do
-	for name in ${READERS:-auditd rawreader receive auditbridge}; do
+	for name in ${READERS:-auditd rawreader recording auditbridge}; do
 		measure "$name"
 	done
 done

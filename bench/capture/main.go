@@ -1,97 +1,78 @@
-// Command capture is the receive side of auditbridge alone: the kernel source,
-// the ring, and a writer that hashes the lines and writes them to a file with a
-// group commit, as the journal does, but without its format. It shows what is
-// attainable; usage: capture FILE, ended by SIGTERM.
+// Command capture is the recording half of auditbridge and nothing else: kernel
+// source, ring, journal. It shows what recording costs without forwarding, and
+// where. usage: capture JOURNAL-DIR STATE-DIR, ended by SIGTERM. With CPUPROFILE
+// set it leaves a profile there.
 package main
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
+	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/signal"
 	"runtime"
 	"runtime/pprof"
 	"syscall"
-	"time"
 
 	"auditbridge/auditbridge"
+	"auditbridge/journal"
 	"auditbridge/journal/ring"
 )
 
 func main() {
-	if err := run(os.Args[1]); err != nil {
+	if len(os.Args) != 3 {
+		fmt.Fprintln(os.Stderr, "usage: capture JOURNAL-DIR STATE-DIR")
+		os.Exit(2)
+	}
+	if err := record(os.Args[1], os.Args[2]); err != nil {
 		fmt.Fprintf(os.Stderr, "capture: %v\n", err)
 		os.Exit(1)
 	}
 }
 
-func run(path string) error {
+func record(dir, stateDir string) error {
+	// Two threads wait in system calls (design §5): they must not wait for a core, too.
 	runtime.GOMAXPROCS(runtime.NumCPU() + 2)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
-	if profile := os.Getenv("CPUPROFILE"); profile != "" {
-		f, err := os.Create(profile)
+	if path := os.Getenv("CPUPROFILE"); path != "" {
+		end, err := profile(path)
 		if err != nil {
 			return err
 		}
-		if err := pprof.StartCPUProfile(f); err != nil {
-			return err
-		}
-		defer pprof.StopCPUProfile()
+		defer end()
 	}
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
+	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
 	r, err := ring.Open(ring.Config{})
 	if err != nil {
 		return err
 	}
-	kernel, err := auditbridge.OpenKernel(auditbridge.KernelConfig{}, r)
+	store, err := journal.Open(journal.Config{Dir: dir, StateDir: stateDir, Source: "kernel", GroupID: -1, Logger: log}, r)
+	if err != nil {
+		return err
+	}
+	kernel, err := auditbridge.OpenKernel(auditbridge.KernelConfig{Logger: log}, r)
 	if err != nil {
 		return err
 	}
 	received := make(chan error, 1)
 	go func() {
 		received <- kernel.Run(ctx)
-		r.Close()
+		r.Close() // the journal ends when it has written all
 	}()
-	if err := write(file, r); err != nil {
-		return err
-	}
-	fmt.Fprintf(os.Stderr, "%+v %+v\n", r.Stats(), kernel.Stats())
-	return <-received
+	err = errors.Join(store.Run(context.Background()), <-received)
+	fmt.Fprintf(os.Stderr, "ring %+v kernel %+v\n", r.Stats(), kernel.Stats())
+	return errors.Join(err, kernel.Close(), store.Close())
 }
 
-// write is the journal's loop without its format.
-func write(file *os.File, r *ring.Ring) error {
-	hash, offset := sha256.New(), int64(0)
-	dirty := make(chan struct{}, 1)
-	go func() {
-		for range dirty {
-			file.Sync()
-			time.Sleep(50 * time.Millisecond)
-		}
-	}()
-	for !r.Drained() {
-		lines := r.Pending()
-		if len(lines) == 0 {
-			<-r.Wake()
-			continue
-		}
-		hash.Write(lines)
-		r.Intent(1, uint64(offset), len(lines))
-		if _, err := file.WriteAt(lines, offset); err != nil {
-			return err
-		}
-		offset += int64(len(lines))
-		r.Written(len(lines), bytes.Count(lines, []byte{'\n'}))
-		select {
-		case dirty <- struct{}{}:
-		default:
-		}
+func profile(path string) (end func(), err error) {
+	f, err := os.Create(path)
+	if err != nil {
+		return nil, err
 	}
-	return file.Sync()
+	if err := pprof.StartCPUProfile(f); err != nil {
+		return nil, err
+	}
+	return func() { pprof.StopCPUProfile(); f.Close() }, nil
 }
