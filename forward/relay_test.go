@@ -1,0 +1,387 @@
+package forward
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"auditbridge/internal/peertest"
+	"auditbridge/journal"
+)
+
+// pipe is a connection in memory, both ends in one synctest bubble: written
+// bytes go to far, and have reached it when the test says so.
+type pipe struct {
+	mu       sync.Mutex
+	far      []byte
+	written  uint64
+	reached  func(written uint64) uint64
+	block    bool // writes wait for the deadline
+	deadline time.Time
+	half     bool          // we half-closed
+	gone     chan struct{} // closed when either side closed
+	why      error         // what Read returns then
+	once     sync.Once
+}
+
+func newPipe() *pipe {
+	return &pipe{gone: make(chan struct{}), reached: func(n uint64) uint64 { return n }}
+}
+
+func (p *pipe) end(why error) { p.once.Do(func() { p.why = why; close(p.gone) }) }
+
+func (p *pipe) Read([]byte) (int, error) { <-p.gone; return 0, p.why }
+
+func (p *pipe) Write(b []byte) (int, error) {
+	p.mu.Lock()
+	block, deadline := p.block, p.deadline
+	p.mu.Unlock()
+	if block {
+		select {
+		case <-time.After(time.Until(deadline)):
+			return 0, os.ErrDeadlineExceeded
+		case <-p.gone:
+			return 0, net.ErrClosed
+		}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.far = append(p.far, b...)
+	p.written += uint64(len(b))
+	return len(b), nil
+}
+
+func (p *pipe) CloseWrite() error {
+	p.mu.Lock()
+	p.half = true
+	p.mu.Unlock()
+	p.end(io.EOF) // the far end closes in order
+	return nil
+}
+
+func (p *pipe) Reached() uint64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.reached(p.written)
+}
+
+func (p *pipe) text() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return string(p.far)
+}
+
+func (p *pipe) Close() error                    { p.end(net.ErrClosed); return nil }
+func (p *pipe) LocalAddr() net.Addr             { return &net.TCPAddr{} }
+func (p *pipe) RemoteAddr() net.Addr            { return &net.TCPAddr{} }
+func (p *pipe) SetDeadline(time.Time) error     { return nil }
+func (p *pipe) SetReadDeadline(time.Time) error { return nil }
+func (p *pipe) SetWriteDeadline(t time.Time) error {
+	p.mu.Lock()
+	p.deadline = t
+	p.mu.Unlock()
+	return nil
+}
+
+// script dials one prepared connection after the other; nil is a refusal.
+type script struct {
+	mu    sync.Mutex
+	conns []*pipe
+	times []time.Time
+}
+
+func (s *script) Dial(context.Context) (Conn, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.times = append(s.times, time.Now())
+	if len(s.conns) == 0 {
+		return nil, errors.New("connection refused")
+	}
+	next := s.conns[0]
+	s.conns = s.conns[1:]
+	if next == nil {
+		return nil, errors.New("connection refused")
+	}
+	return next, nil
+}
+
+// running is a relay at work in a bubble.
+type running struct {
+	*Relay
+	seen *observed
+	stop context.CancelFunc
+	done chan error
+}
+
+func startRelay(t testing.TB, c Config, j Journal, d Dialer, cursor journal.Cursor) *running {
+	t.Helper()
+	seen := &observed{}
+	relay, err := NewRelay(c, j, d, cursor, seen, discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	r := &running{relay, seen, stop, make(chan error, 1)}
+	go func() { r.done <- relay.Run(ctx) }()
+	return r
+}
+
+func (r *running) end(t testing.TB) {
+	t.Helper()
+	r.stop()
+	if err := <-r.done; err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestDeliveredIsFiveSecondsOnALivingConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPipe()
+		r := startRelay(t, testConfig(FormatEvent), newMemJournal(events(1, 3)...), &script{conns: []*pipe{p}}, journal.Cursor{})
+		time.Sleep(4500 * time.Millisecond)
+		if s := r.Stats(); s.Delivered != 0 || s.Pending != 6 {
+			t.Errorf("after 4.5 s: %+v, want all pending", s)
+		}
+		time.Sleep(2 * time.Second)
+		if s := r.Stats(); s.Delivered != 6 || s.Pending != 0 {
+			t.Errorf("after 6.5 s: %+v, want all delivered", s)
+		}
+		if c := r.seen.at(); c.At != 6 || c.Delivered != 6 {
+			t.Errorf("cursor %+v, want at 6", c)
+		}
+		r.end(t)
+	})
+}
+
+func TestBytesThatNeverReachedTheFarHostAreNeverDelivered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hole, second := newPipe(), newPipe()
+		hole.reached = func(uint64) uint64 { return 0 }
+		r := startRelay(t, testConfig(FormatEvent), newMemJournal(events(1, 3)...), &script{conns: []*pipe{hole, second}}, journal.Cursor{})
+		time.Sleep(time.Hour)
+		if s := r.Stats(); s.Delivered != 0 {
+			t.Errorf("%+v, want nothing delivered into a black hole", s)
+		}
+		hole.end(errors.New("connection timed out"))
+		time.Sleep(time.Minute)
+		if second.text() == "" || second.text() != hole.text() {
+			t.Errorf("the second connection got %q, want all again: %q", second.text(), hole.text())
+		}
+		r.end(t)
+	})
+}
+
+func TestYoungRecordsAreSentAgainAfterABreak(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		first, second := newPipe(), newPipe()
+		j := newMemJournal(events(1, 3)...)
+		r := startRelay(t, testConfig(FormatRecord), j, &script{conns: []*pipe{first, nil, nil, second}}, journal.Cursor{})
+		time.Sleep(10 * time.Second)
+		j.append(events(3, 5)...)
+		time.Sleep(4 * time.Second)
+		first.end(io.EOF) // the far end closes
+		time.Sleep(time.Minute)
+		if got := second.text(); strings.Contains(got, ":2)") || !strings.Contains(got, ":3)") || !strings.Contains(got, ":4)") {
+			t.Errorf("sent again: %q, want events 3 and 4 only", got)
+		}
+		if s := r.Stats(); s.Delivered != 12 || s.Pending != 0 {
+			t.Errorf("%+v, want 12 delivered, each counted once", s)
+		}
+		want := []string{"up=true <nil>", "up=false the far end closed the connection", "up=false connection refused", "up=true <nil>"}
+		if got := r.seen.links; !slices.Equal(got, want) {
+			t.Errorf("told %q, want changes only: %q", got, want)
+		}
+		r.end(t)
+	})
+}
+
+func TestOrderlyEndIsDelivered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPipe()
+		lines := append(events(1, 3), syscallEvent(3)[0]) // the last event is not whole
+		r := startRelay(t, testConfig(FormatEvent), newMemJournal(lines...), &script{conns: []*pipe{p}}, journal.Cursor{})
+		synctest.Wait()
+		start := time.Now()
+		r.end(t)
+		if c := r.seen.at(); c.At != 7 || c.Delivered != 7 || len(c.Open) != 0 {
+			t.Errorf("cursor %+v, want all 7 records delivered", c)
+		}
+		if !p.half {
+			t.Error("no half-close")
+		}
+		if took := time.Since(start); took > 2*time.Second {
+			t.Errorf("it took %v", took)
+		}
+	})
+}
+
+func TestEndWithADeadPeerTakesNoLongerThanTheGrace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPipe()
+		p.block = true
+		r := startRelay(t, testConfig(FormatEvent), newMemJournal(events(1, 30)...), &script{conns: []*pipe{p}}, journal.Cursor{})
+		synctest.Wait()
+		start := time.Now()
+		r.end(t)
+		if took := time.Since(start); took > 6*time.Second {
+			t.Errorf("it took %v", took)
+		}
+		if c := r.seen.at(); c.At != 0 {
+			t.Errorf("cursor %+v, want nothing delivered", c)
+		}
+	})
+}
+
+func TestFarEndThatReadsNothingIsNoticed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		stuck, second := newPipe(), newPipe()
+		stuck.block = true
+		r := startRelay(t, testConfig(FormatEvent), newMemJournal(events(1, 3)...), &script{conns: []*pipe{stuck, second}}, journal.Cursor{})
+		time.Sleep(time.Minute)
+		if !slices.ContainsFunc(r.seen.links, func(l string) bool { return strings.Contains(l, "took nothing for 30s") }) {
+			t.Errorf("told %q", r.seen.links)
+		}
+		if second.text() == "" {
+			t.Error("not tried again")
+		}
+		r.end(t)
+	})
+}
+
+// Waits between tries grow to the cap, with full jitter, and never beyond.
+func TestReconnectBackoff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dial := &script{}
+		r := startRelay(t, testConfig(FormatEvent), newMemJournal(), dial, journal.Cursor{})
+		time.Sleep(10 * time.Minute)
+		r.end(t)
+		bound := firstDelay
+		for i := 1; i < len(dial.times); i++ {
+			if wait := dial.times[i].Sub(dial.times[i-1]); wait > bound {
+				t.Errorf("try %d came after %v, want at most %v", i, wait, bound)
+			}
+			bound = min(2*bound, maxDelay)
+		}
+		if len(dial.times) < 20 {
+			t.Errorf("%d tries in ten minutes, want one per 30 s or more", len(dial.times))
+		}
+	})
+	for _, row := range []struct {
+		n      int
+		random float64
+		want   time.Duration
+	}{{0, 0.5, 250 * time.Millisecond}, {1, 0.5, 500 * time.Millisecond}, {5, 0.5, 8 * time.Second}, {6, 0.5, 15 * time.Second}, {1000, 0.5, 15 * time.Second}, {3, 0, 0}} {
+		if got := backoff(row.n, row.random); got != row.want {
+			t.Errorf("backoff(%d, %v) = %v, want %v", row.n, row.random, got, row.want)
+		}
+	}
+}
+
+func TestWhereARelayStarts(t *testing.T) {
+	lines := events(1, 4)
+	hash := lineHash([]byte(lines[5]))
+	for _, row := range []struct {
+		name   string
+		start  string
+		cursor journal.Cursor
+		drop   int
+		first  int // serial of the first event sent
+		reset  bool
+		missed uint64
+	}{
+		{name: "no cursor, oldest", start: StartOldest, first: 1},
+		{name: "no cursor, now", start: StartNow, first: 4},
+		{name: "cursor", start: StartOldest, cursor: journal.Cursor{Journal: journal.ID{1}, At: 6, LineHash: hash}, first: 3},
+		{name: "cursor wins over now", start: StartNow, cursor: journal.Cursor{Journal: journal.ID{1}, At: 6, LineHash: hash}, first: 3},
+		{name: "cursor of another journal", start: StartNow, cursor: journal.Cursor{Journal: journal.ID{9}, At: 6, LineHash: hash}, first: 1, reset: true},
+		{name: "another line at the cursor", start: StartNow, cursor: journal.Cursor{Journal: journal.ID{1}, At: 6, LineHash: [32]byte{1}}, first: 1, reset: true},
+		{name: "what followed the cursor was dropped", start: StartOldest, cursor: journal.Cursor{Journal: journal.ID{1}, At: 3, LineHash: lineHash([]byte(lines[2]))}, drop: 6, first: 3, missed: 3},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				j := newMemJournal(lines...)
+				j.drop(row.drop)
+				p := newPipe()
+				c := testConfig(FormatEvent)
+				c.Start = row.start
+				r := startRelay(t, c, j, &script{conns: []*pipe{p, p, p}}, row.cursor)
+				if row.reset && row.cursor.Journal == j.id { // the session that finds out ends
+					time.Sleep(time.Second)
+					r.end(t)
+					if len(r.seen.restarts) != 1 || r.seen.at().At != 0 {
+						t.Errorf("restarts %q at %+v", r.seen.restarts, r.seen.at())
+					}
+					return
+				}
+				time.Sleep(10 * time.Second)
+				j.append(syscallEvent(4)...)
+				time.Sleep(10 * time.Second)
+				r.end(t)
+				text := p.text()
+				if i := strings.Index(text, ` serial="`); i < 0 || !strings.HasPrefix(text[i:], fmt.Sprintf(` serial="%d"`, row.first)) {
+					t.Errorf("sent %q, want from event %d on", text, row.first)
+				}
+				if got := len(r.seen.restarts) > 0; got != row.reset {
+					t.Errorf("restarts %q, want %v", r.seen.restarts, row.reset)
+				}
+				if s := r.Stats(); s.Missed != row.missed {
+					t.Errorf("missed %d, want %d", s.Missed, row.missed)
+				}
+			})
+		})
+	}
+}
+
+// Excluded records move the cursor without anything being sent.
+func TestExcludedRecordsMoveTheCursor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := testConfig(FormatRecord)
+		c.Include = []string{"login"}
+		p := newPipe()
+		r := startRelay(t, c, newMemJournal(events(1, 101)...), &script{conns: []*pipe{p}}, journal.Cursor{})
+		time.Sleep(3 * time.Second)
+		if s := r.Stats(); s.Excluded != 300 || s.Pending != 0 || p.text() != "" {
+			t.Errorf("%+v, sent %q", s, p.text())
+		}
+		if c := r.seen.at(); c.At != 300 {
+			t.Errorf("cursor %+v", c)
+		}
+		r.end(t)
+	})
+}
+
+// A far end that takes nothing costs its neighbour nothing.
+func TestSlowDestinationsDoNotHoldUpOthers(t *testing.T) {
+	j := newMemJournal()
+	stuck, quick := startSink(t), startSink(t)
+	stuck.l.Close() // nobody accepts; also try one that accepts and reads nothing
+	deaf, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer deaf.Close()
+	var relays []*running
+	for _, port := range []int{stuck.port(), deaf.Addr().(*net.TCPAddr).Port, quick.port()} {
+		c := testConfig(FormatRecord)
+		c.Port, c.Grace = port, time.Second
+		relays = append(relays, startRelay(t, c, j, direct{c.withDefaults()}, journal.Cursor{}))
+	}
+	lines := events(0, 50_000)
+	j.append(lines...)
+	peertest.Until(t, "the quick destination has everything", func() bool { return len(quick.received()) == len(lines) })
+	for _, r := range relays {
+		r.end(t)
+	}
+	if got := rawLines(quick.received()); !slices.Equal(got, lines) {
+		t.Error("not the lines that were sent, in order")
+	}
+}
