@@ -21,8 +21,6 @@ func (j *fake) Checkpoint(ctx context.Context) error {
 	return ctx.Err()
 }
 
-func testContext() context.Context { return context.Background() }
-
 func config(full Action) Config {
 	return Config{
 		Dir: "/", MaxSize: 1000, SpaceLeft: 250, AdminSpaceLeft: 50,

@@ -2,6 +2,7 @@ package diskguard
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -20,52 +21,54 @@ import (
 const childVariable = "AUDITBRIDGE_TEST_HALT_CHILD"
 
 func TestMain(m *testing.M) {
-	if os.Getenv(childVariable) != "" {
-		haltAsProcessOne()
+	if what := os.Getenv(childVariable); what != "" {
+		fmt.Println("child:", processOneOf(what))
+		os.Exit(9)
 	}
 	os.Exit(m.Run())
 }
 
-// haltAsProcessOne is process 1 of a PID namespace made for it. Its journal is
-// full, its action is halt, and the last step is the real one.
-func haltAsProcessOne() {
-	fail := func(err error) {
-		fmt.Println("child:", err)
-		os.Exit(9)
-	}
+// processOneOf is process 1 of a PID namespace made for it, with a /proc of its
+// own. It returns only when something is wrong.
+func processOneOf(what string) error {
 	if os.Getpid() != 1 {
-		fail(fmt.Errorf("pid %d, not 1: no namespace was made", os.Getpid()))
+		return fmt.Errorf("pid %d, not 1: no namespace was made", os.Getpid())
 	}
 	if err := unix.Mount("none", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
-		fail(err)
+		return err
 	}
 	if err := unix.Mount("proc", "/proc", "proc", 0, ""); err != nil {
-		fail(err)
+		return err
 	}
-	j := &fake{state: journal.StateFull, noted: func(line string) { fmt.Print(line) }, sealed: func() { fmt.Println("sealed") }}
-	cfg := config(Halt)
-	g, err := New(cfg, j)
-	if err != nil {
-		fail(err)
+	if dir, named := strings.CutPrefix(what, "disk="); named {
+		return fillAndHalt(dir)
 	}
-	go func() {
-		time.Sleep(30 * time.Second)
-		fail(fmt.Errorf("still running"))
-	}()
-	ctx := testContext()
-	_ = g.Run(ctx)
+	return haltAtOnce()
 }
 
-// The whole way of disk-full-action = "halt": on record, sealed, and then
-// reboot(2), which inside a PID namespace kills its process 1 with SIGINT and
-// touches nothing else (pid_namespaces(7)).
-func TestHaltPowersOffItsNamespace(t *testing.T) {
+// haltAtOnce has a journal that is full; the last step is the real one.
+func haltAtOnce() error {
+	j := &fake{state: journal.StateFull, noted: func(line string) { fmt.Print(line) }, sealed: func() { fmt.Println("sealed") }}
+	g, err := New(config(Halt), j)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	return g.Run(ctx)
+}
+
+// inNamespace runs what as process 1 of a new PID namespace, sees to it that it
+// ends by power-off, and returns what it wrote. reboot(2) inside a PID namespace
+// kills its process 1 with SIGINT and touches nothing else (pid_namespaces(7)).
+func inNamespace(t *testing.T, what string) string {
+	t.Helper()
 	own, err := os.Readlink("/proc/self/ns/pid")
 	if err != nil {
 		t.Fatal(err)
 	}
 	child := exec.Command("/proc/self/exe")
-	child.Env = append(os.Environ(), childVariable+"=1", OutsideVariable+"="+own)
+	child.Env = append(os.Environ(), childVariable+"="+what, OutsideVariable+"="+own)
 	child.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID | syscall.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL}
 	var out bytes.Buffer
 	child.Stdout, child.Stderr = &out, &out
@@ -74,15 +77,21 @@ func TestHaltPowersOffItsNamespace(t *testing.T) {
 	if !ok || !status.Signaled() || status.Signal() != syscall.SIGINT {
 		t.Fatalf("the namespace ended with %v, not by its power-off\n%s", err, &out)
 	}
+	return out.String()
+}
+
+// The whole way of disk-full-action = "halt": on record, sealed, powered off.
+func TestHaltPowersOffItsNamespace(t *testing.T) {
+	out := inNamespace(t, "at once")
 	steps := []string{"op=space-action", "op=halt", "sealed"}
 	at := 0
-	for line := range strings.Lines(out.String()) {
+	for line := range strings.Lines(out) {
 		if at < len(steps) && strings.Contains(line, steps[at]) {
 			at++
 		}
 	}
 	if at < len(steps) {
-		t.Errorf("before the end there was no %q:\n%s", steps[at], &out)
+		t.Errorf("before the end there was no %q:\n%s", steps[at], out)
 	}
 }
 
