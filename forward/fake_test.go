@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -269,3 +270,37 @@ func rawLines(messages []string) (lines []string) {
 }
 
 var discard = slog.New(slog.DiscardHandler)
+
+// sinkConn is a connection as the front of a sink got it.
+type sinkConn struct{ net.Conn }
+
+// startFront listens before a sink: act sees each connection first, then the
+// sink reads it.
+func startFront(t testing.TB, s *sink, act func(*sinkConn)) (port int) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				act(&sinkConn{c})
+				s.read(c)
+			}()
+		}
+	}()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+func writeKnownHosts(t testing.TB, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
