@@ -133,16 +133,27 @@ func (k *Kernel) Run(ctx context.Context) error {
 	if err := k.acquire(); err != nil {
 		return fmt.Errorf("take over kernel audit: %w", errors.Join(err, k.release()))
 	}
-	defer context.AfterFunc(ctx, k.socket.wakeUp)()
-	var err error
+	return errors.Join(k.receive(ctx), k.release())
+}
+
+// receive receives until ctx ends.
+func (k *Kernel) receive(ctx context.Context) (err error) {
+	rung := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		k.socket.wakeUp()
+		close(rung)
+	})
 	for err == nil && ctx.Err() == nil {
 		if err = k.socket.wait(-1); err == nil {
 			time.Sleep(k.cfg.Pause)
 			_, err = k.drain()
 		}
 	}
+	if !stop() {
+		<-rung // nobody may ring when the socket is closed
+	}
 	k.socket.quiet()
-	return errors.Join(err, k.release())
+	return err
 }
 
 // finish stores what a killed process had received.

@@ -124,21 +124,23 @@ func (k *Kernel) setPID(pid int) error {
 func (k *Kernel) meanwhile(ask func() error) error {
 	done := make(chan error, 1)
 	go func() {
-		done <- ask()
-		k.socket.wakeUp()
+		err := ask()
+		k.socket.wakeUp() // first, so that nobody rings once the answer is there
+		done <- err
 	}()
 	defer k.socket.quiet()
 	for {
-		if _, err := k.drain(); err != nil {
-			return err
+		_, err := k.drain()
+		if err == nil {
+			err = k.socket.wait(-1)
+		}
+		if err != nil {
+			return errors.Join(err, <-done)
 		}
 		select {
 		case err := <-done:
 			return err
 		default:
-		}
-		if err := k.socket.wait(-1); err != nil {
-			return err
 		}
 	}
 }
