@@ -27,6 +27,14 @@ func newRootCommand() *cobra.Command {
 	root.AddCommand(
 		newCheckCommand(),
 		newStatusCommand(),
+		newRunCommand(),
+		newShipCommand(),
+		newCheckCommand(),
+		newStatusCommand(),
+		newVerifyCommand(),
+		newDumpCommand(),
+		newReadCommand(),
+		newDemoCommand(),
 		newVersionCommand(),
 	)
 	for _, cmd := range append(root.Commands(), root) {

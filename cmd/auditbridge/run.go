@@ -1,0 +1,222 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"runtime"
+	"strconv"
+	"time"
+
+	"auditbridge/auditbridge"
+	"auditbridge/config"
+	"auditbridge/diskguard"
+	"auditbridge/forward"
+	"auditbridge/internal/control"
+	"auditbridge/internal/status"
+	"auditbridge/journal"
+	"auditbridge/journal/ring"
+	"auditbridge/retention"
+	"auditbridge/seal"
+
+	"github.com/spf13/cobra"
+)
+
+func newRunCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "run",
+		Short: "Run the daemon, in the foreground",
+		Long: `Hears audit records, keeps them in the journal and has them shipped by its
+unprivileged child, until SIGTERM or SIGINT; then it gives the kernel back as it
+was found, makes all durable, and lets each destination take what is left.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			// One more than the cores are the threads that sit in system calls:
+			// at two, a receiving thread was seen to come back 18 ms late.
+			runtime.GOMAXPROCS(runtime.NumCPU() + 2)
+			file, err := cmd.Flags().GetString("config")
+			if err != nil {
+				return err
+			}
+			c, err := config.Load(file)
+			if err != nil {
+				return err
+			}
+			d, err := openDaemon(c, slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil)))
+			if err != nil {
+				return err
+			}
+			return errors.Join(d.Run(cmd.Context()), d.Close())
+		},
+	}
+}
+
+// source is where records come from.
+type source interface {
+	Run(ctx context.Context) error
+}
+
+// daemon is everything `run` consists of, in the order of the data.
+type daemon struct {
+	cfg *config.Config
+	log *slog.Logger
+
+	ring    *ring.Ring
+	source  source
+	kernel  *auditbridge.Kernel // the same, when it is the kernel
+	journal *journal.Journal
+	keeper  *retention.Keeper
+	guard   *diskguard.Guard
+	shipper *forward.Shipper
+	tracker *status.Tracker
+	control *control.Server
+	losses  losses
+
+	started time.Time
+	before  ring.Stats // when we took the ring over
+}
+
+// openDaemon opens and recovers everything, from the disk towards the kernel,
+// and starts nothing: nothing is heard before it can be kept.
+func openDaemon(c *config.Config, log *slog.Logger) (d *daemon, err error) {
+	d = &daemon{cfg: c, log: log, started: time.Now()}
+	defer func() {
+		if err != nil {
+			d.Close()
+		}
+	}()
+	if err := os.MkdirAll(c.RunDir, 0o755); err != nil {
+		return d, fmt.Errorf("make run-dir: %w", err)
+	}
+	if err := d.openJournal(); err != nil {
+		return d, err
+	}
+	if err := d.openReaders(); err != nil {
+		return d, err
+	}
+	d.tracker = status.NewTracker(d.facts)
+	d.control, err = control.Listen(c.ControlSocket(), map[string]control.Handler{askStatus: answerStatus(d.tracker)}, log)
+	if err != nil {
+		return d, err
+	}
+	return d, d.openSource()
+}
+
+func (d *daemon) openJournal() (err error) {
+	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return fmt.Errorf("tell this boot from others: %w", err)
+	}
+	if d.ring, err = ring.Open(ring.Config{Path: d.cfg.RingFile(), BootID: string(boot[:36])}); err != nil {
+		return err
+	}
+	d.before = d.ring.Stats()
+	cfg, err := d.cfg.Journal()
+	if err != nil {
+		return err
+	}
+	if cfg.GroupID < 0 { // ship reads the journal as another user
+		if cfg.GroupID, err = d.shipGroup(); err != nil {
+			return err
+		}
+	}
+	cfg.Logger = d.log
+	cfg.Relays = d.relayPositions
+	cfg.OnState = func(journal.State) { d.guard.Changed() }
+	d.journal, err = journal.Open(cfg, d.ring)
+	return err
+}
+
+func (d *daemon) openReaders() (err error) {
+	if d.keeper, err = retention.NewKeeper(d.cfg.Retention(), d.journal, d.retentionCursors, d.log); err != nil {
+		return err
+	}
+	disk := d.cfg.Disk()
+	disk.Logger = d.log
+	if d.guard, err = diskguard.New(disk, d.journal); err != nil {
+		return err
+	}
+	d.shipper, err = forward.NewShipper(forward.ShipperConfig{
+		JournalDir:   d.cfg.JournalDir,
+		Journal:      d.journal.ID(),
+		StateDir:     d.cfg.StateDir,
+		Destinations: d.cfg.Destinations(),
+		Tunnels:      d.cfg.Tunnels(),
+		Durable:      d.journal.Mark().Durable,
+		Note:         d.journal.Note,
+		Log:          d.log,
+	})
+	return err
+}
+
+func (d *daemon) openSource() (err error) {
+	switch d.cfg.Audit.Source {
+	case "kernel":
+		cfg := d.cfg.Kernel()
+		cfg.Logger = d.log
+		d.kernel, err = auditbridge.OpenKernel(cfg, d.ring)
+		d.source = d.kernel
+	case "plugin":
+		d.source, err = auditbridge.OpenLines(os.Stdin, d.cfg.Kernel().Pressure, d.ring)
+	default:
+		err = fmt.Errorf("open source %q: not in this version", d.cfg.Audit.Source)
+	}
+	return err
+}
+
+// Close gives everything back. After an error of openDaemon some of it is
+// missing.
+func (d *daemon) Close() error {
+	var errs []error
+	if d.kernel != nil {
+		errs = append(errs, d.kernel.Close())
+	}
+	if d.shipper != nil {
+		errs = append(errs, d.shipper.Close())
+	}
+	if d.journal != nil {
+		errs = append(errs, d.journal.Close())
+	}
+	if d.ring != nil {
+		errs = append(errs, d.ring.Unmap())
+	}
+	return errors.Join(errs...)
+}
+
+// relayPositions is how far each relay's cursor is, for the checkpoints.
+func (d *daemon) relayPositions() (all []seal.RelayPosition) {
+	if d.shipper == nil {
+		return nil
+	}
+	for name, c := range d.shipper.Cursors() {
+		all = append(all, seal.RelayPosition{Name: name, At: c.At})
+	}
+	return all
+}
+
+// retentionCursors lists every destination; one that has not begun yet is at
+// the beginning.
+func (d *daemon) retentionCursors() (all []retention.Cursor) {
+	known := d.shipper.Cursors()
+	for _, to := range d.cfg.Servers {
+		all = append(all, retention.Cursor{Relay: to.Name, At: known[to.Name].At})
+	}
+	return all
+}
+
+// self is a note about this process itself.
+func self(t auditbridge.RecordType, op string, fields ...auditbridge.Field) auditbridge.Note {
+	return auditbridge.Note{Type: t, Op: op, Fields: fields,
+		Actor: auditbridge.Actor{AUID: auditbridge.Unset, UID: uint32(os.Geteuid()), Session: auditbridge.Unset, PID: os.Getpid()}}
+}
+
+func (d *daemon) noteStart() {
+	b := thisBuild()
+	d.journal.Note(self(auditbridge.TypeDaemonStart, "start",
+		auditbridge.Field{Key: "ver", Value: b.Version},
+		auditbridge.Field{Key: "go", Value: b.Go},
+		auditbridge.Field{Key: "fips", Value: strconv.FormatBool(b.FIPS)},
+		auditbridge.Field{Key: "source", Value: d.cfg.Audit.Source}))
+}

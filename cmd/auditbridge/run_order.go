@@ -1,0 +1,76 @@
+package main
+
+import (
+	"context"
+	"errors"
+
+	"auditbridge/auditbridge"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// Run works until ctx ends or the source does. Shutdown travels down the data
+// path: ctx ends only the source, the journal ends when it has stored what the
+// source left in the ring, and ship when it has sent what the journal holds or
+// its grace period is over. An error of a stage ends the stages above it too:
+// nothing is heard that cannot be kept.
+func (d *daemon) Run(ctx context.Context) error {
+	d.noteStart()
+	hear, stopHearing := context.WithCancelCause(ctx)
+	defer stopHearing(nil)
+	below, stopBelow := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopBelow()
+	send, stopSending := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopSending()
+
+	var g errgroup.Group
+	stage := func(run func(context.Context) error, ctx context.Context, then func()) {
+		g.Go(func() error {
+			err := run(ctx)
+			if err != nil {
+				stopHearing(err)
+			}
+			if then != nil {
+				then()
+			}
+			return err
+		})
+	}
+	stage(d.source.Run, hear, func() {
+		d.noteEnd(hear)
+		d.ring.Close()
+	})
+	stage(func(ctx context.Context) error {
+		return d.journal.Run(context.WithoutCancel(ctx)) // ends with the ring
+	}, below, func() {
+		stopBelow()
+		stopSending()
+	})
+	stage(func(ctx context.Context) error { return d.shipper.Run(ctx, d.startShip) }, send, nil)
+	stage(d.keeper.Run, hear, nil)
+	stage(d.guard.Run, below, nil)
+	stage(d.watchLosses, hear, nil)
+
+	answer, stopAnswering := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopAnswering()
+	var speaking errgroup.Group
+	speaking.Go(func() error { return d.tracker.Run(answer) })
+	speaking.Go(func() error { return d.control.Run(answer) })
+	err := g.Wait()
+	d.leaveLastStatus()
+	stopAnswering()
+	return errors.Join(err, speaking.Wait())
+}
+
+// noteEnd says why nothing more is heard. It is the last but for the final
+// checkpoint.
+func (d *daemon) noteEnd(hear context.Context) {
+	why := "the source has ended"
+	if cause := context.Cause(hear); cause != nil {
+		why = cause.Error()
+		if errors.Is(cause, context.Canceled) {
+			why = "stopped by signal"
+		}
+	}
+	d.journal.Note(self(auditbridge.TypeDaemonEnd, "stop", auditbridge.Field{Key: "why", Value: why}))
+}

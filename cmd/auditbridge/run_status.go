@@ -1,0 +1,89 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"auditbridge/internal/status"
+)
+
+// facts is what run knows of itself. It may be called from any goroutine.
+func (d *daemon) facts() status.Status {
+	kept, heard, space := d.journal.Stats(), d.ring.Stats(), d.guard.Space()
+	s := status.Status{
+		Running: true, Answering: true, Time: time.Now(), SignOfLife: d.journal.Mark().Heartbeat(),
+		PID: os.Getpid(), Version: thisBuild().Version, Started: d.started,
+		Source: d.cfg.Audit.Source, JournalDir: d.cfg.JournalDir,
+		Recording: status.Recording(kept.State.String()),
+		Stored:    kept.Records,
+		InRing:    heard.Received - heard.Written - heard.Discarded,
+		Refused:   kept.Refused + kept.Lost + heard.Refused - d.before.Refused,
+		Received:  heard.Received - (d.before.Written + d.before.Discarded) + heard.Refused - d.before.Refused,
+
+		KernelLost: d.losses.kernel.Load(), KernelLostAtMost: d.losses.kernel.Load(), Gaps: d.losses.gaps.Load(),
+		Written: uint64(kept.Written), Durable: uint64(kept.Durable),
+		Disk:       status.Disk{Level: string(space.Level), FreeBytes: space.Free, UsedBytes: space.Used, Action: string(space.Action)},
+		Checkpoint: status.Checkpoint{Sequence: uint64(kept.LastSealed), Time: kept.SealedAt},
+		Alarms:     []status.Alarm{},
+	}
+	if kept.LastSealed == 0 {
+		s.Checkpoint.Time = time.Time{}
+	}
+	d.fillKernel(&s)
+	d.fillDestinations(&s)
+	return s
+}
+
+// fillKernel says who owns the kernel's audit, when it is not us any more.
+func (d *daemon) fillKernel(s *status.Status) {
+	if d.kernel == nil {
+		return
+	}
+	if k, err := d.kernel.Status(); err == nil && k.PID != 0 && k.PID != os.Getpid() {
+		s.KernelPID = k.PID
+	}
+}
+
+func (d *daemon) fillDestinations(s *status.Status) {
+	s.Destinations = []status.Destination{}
+	all := d.shipper.Stats()
+	for _, to := range d.cfg.Servers {
+		b := all[to.Name]
+		s.Ship = s.Ship || b.Connected || b.LastError != ""
+		s.Destinations = append(s.Destinations, status.Destination{
+			Name: to.Name, Via: to.Via, Connected: b.Connected, Since: b.Since,
+			Delivered: b.Delivered, Excluded: b.Excluded, Pending: b.Pending, Missed: b.Missed,
+			Read: b.Delivered + b.Excluded + b.Pending, LastError: b.LastError, Hint: b.Hint,
+		})
+	}
+}
+
+// lastStatusFile holds run's last words: the books at its orderly end.
+const lastStatusFile = "last-status.json"
+
+func (d *daemon) leaveLastStatus() {
+	s := d.tracker.Now()
+	text, err := json.Marshal(s)
+	if err == nil {
+		err = os.WriteFile(filepath.Join(d.cfg.RunDir, lastStatusFile), text, 0o600)
+	}
+	if err != nil {
+		d.log.Warn("the last status is not kept", "err", err)
+	}
+}
+
+// lastStatus reads the books as run left them at its orderly end.
+func lastStatus(runDir string) (s status.Status, err error) {
+	text, err := os.ReadFile(filepath.Join(runDir, lastStatusFile))
+	if err == nil {
+		err = json.Unmarshal(text, &s)
+	}
+	if err != nil {
+		return s, fmt.Errorf("read the books that run left: %w", errors.Join(err))
+	}
+	return s, nil
+}

@@ -1,0 +1,54 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"auditbridge/forward"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+)
+
+func newShipCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:    "ship",
+		Short:  "Send records; started by run, as an unprivileged user",
+		Hidden: true, // nobody types it
+		Args:   cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			line := os.NewFile(shipConn, "run")
+			if kind, err := unix.GetsockoptInt(shipConn, unix.SOL_SOCKET, unix.SO_TYPE); err != nil || kind != unix.SOCK_STREAM {
+				return withHint(errors.New("there is no run at the other end"), "ship is started by `auditbridge run`")
+			}
+			unix.CloseOnExec(shipConn)
+			if err := unix.SetNonblock(shipConn, true); err != nil {
+				return fmt.Errorf("take up the line to run: %w", err)
+			}
+			if err := renounce(); err != nil {
+				return err
+			}
+			// A terminal's Ctrl-C and systemd's SIGTERM reach us too: it is run
+			// that says when there is nothing more to send.
+			signal.Ignore(syscall.SIGINT, syscall.SIGTERM)
+			line = os.NewFile(shipConn, "run")
+			return forward.Ship(cmd.Context(), line, slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil)))
+		},
+	}
+}
+
+// renounce makes sure that nothing started from here can gain what we do not
+// have, and that the destination keys in our memory end up in no core file.
+func renounce() error {
+	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+		return fmt.Errorf("renounce new privileges: %w", err)
+	}
+	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
+		return fmt.Errorf("forbid core files: %w", err)
+	}
+	return nil
+}
