@@ -44,8 +44,8 @@ type Block struct {
 
 // RelayPosition is how far a relay's cursor was when a checkpoint was made.
 type RelayPosition struct {
-	Name string
-	At   auditbridge.Sequence
+	Name string               `json:"name"`
+	At   auditbridge.Sequence `json:"sequence"`
 }
 
 // Sequence returns the block line's own sequence.

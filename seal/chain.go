@@ -125,9 +125,15 @@ func (c *chain) block(b *Block, line []byte, at int64) bool {
 func (c *chain) begin(b *Block, line []byte, hash Hash, at int64) {
 	c.begun = true
 	c.report.First = b.First
-	if c.opts.First != 0 && b.First != c.opts.First {
-		c.defect(Defect{Reason: RecordMissing, First: c.opts.First, Last: b.Sequence(), Block: b.Sequence(), Line: at,
-			Detail: fmt.Sprintf("the stream should begin at %d, its first block begins at %d", c.opts.First, b.First)})
+	if first := c.opts.First; first > b.First && first <= b.Sequence() && uint64(c.pending.len()) == uint64(b.Sequence()-first) {
+		// A segment that begins inside a block, the one before it being dropped.
+		c.report.Leading, c.report.First = uint64(c.pending.len()), b.Sequence()
+		c.pending.reset()
+		c.accept(b, line, hash, at, tally{blocks: 1})
+		return
+	} else if first != 0 && first != b.First {
+		c.defect(Defect{Reason: RecordMissing, First: first, Last: b.Sequence(), Block: b.Sequence(), Line: at,
+			Detail: fmt.Sprintf("the stream should begin at %d, its first block begins at %d", first, b.First)})
 	}
 	if !c.opts.Own && !b.covers(&c.pending) && c.startsInside(b) {
 		c.accept(b, line, hash, at, tally{blocks: 1})

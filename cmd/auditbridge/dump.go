@@ -1,0 +1,197 @@
+package main
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"auditbridge/auditbridge"
+	"auditbridge/internal/terminal"
+	"auditbridge/seal"
+
+	"github.com/spf13/cobra"
+)
+
+func newDumpCommand() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "dump SEGMENT",
+		Short: "Print a segment's structure",
+		Long: "dump prints where the blocks of one segment (or of any file of raw lines) lie, what\n" +
+			"each seals, and whether hash and signature fit. It judges each block by itself: whether\n" +
+			"the journal as a whole is sound is for verify to say.",
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			in, err := openFiles(args, cmd.InOrStdin())
+			if err != nil {
+				return err
+			}
+			defer in.Close()
+			d := newDump(args[0])
+			silent := newProgress(nil, 0)
+			if err := eachLine(cmd.Context(), in.files[0], silent, d.line); err != nil {
+				return fmt.Errorf("dump: %s: %w", args[0], err)
+			}
+			d.finish()
+			if asJSON {
+				enc := json.NewEncoder(cmd.OutOrStdout())
+				enc.SetIndent("", "  ")
+				return enc.Encode(d)
+			}
+			return d.writeText(cmd.OutOrStdout())
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print as JSON")
+	return cmd
+}
+
+// dump is a segment's structure. Offsets and sizes are in bytes.
+type dump struct {
+	Segment string               `json:"segment"`
+	First   auditbridge.Sequence `json:"first,omitempty"` // as the file's name says
+	Bytes   int64                `json:"bytes"`
+	Blocks  []dumpedBlock        `json:"blocks"`
+	Open    openBlock            `json:"open"`
+
+	lines []byte // since the last block line
+	n     uint64
+	prev  seal.Hash // of the last block line
+}
+
+// openBlock is what stands behind the last block line.
+type openBlock struct {
+	Offset int64  `json:"offset"`
+	Bytes  int    `json:"bytes"`
+	Lines  uint64 `json:"lines"`
+	Torn   int    `json:"torn_bytes"`
+}
+
+type dumpedBlock struct {
+	Offset    int64                `json:"offset"` // of its first line
+	Line      int64                `json:"line_offset"`
+	Bytes     int64                `json:"bytes"` // block line included
+	First     auditbridge.Sequence `json:"first"`
+	Records   uint64               `json:"records"`
+	Sequence  auditbridge.Sequence `json:"sequence"`
+	Time      time.Time            `json:"time"`
+	Boot      string               `json:"boot"`
+	Source    string               `json:"source"`
+	SHA256    seal.Hash            `json:"sha256"`
+	Prev      seal.Hash            `json:"prev"`
+	Line256   seal.Hash            `json:"line_sha256"`
+	Hash      string               `json:"hash"`  // ok, bad
+	Chain     string               `json:"chain"` // ok, bad, or unknown for the first block of the file
+	Signature string               `json:"signature,omitempty"`
+	Key       string               `json:"key,omitempty"`
+	Next      string               `json:"next,omitempty"`
+	Relays    []seal.RelayPosition `json:"relays,omitempty"`
+}
+
+func newDump(path string) *dump {
+	d := &dump{Segment: path, Blocks: []dumpedBlock{}}
+	d.First, _ = segmentFirst(filepath.Base(path))
+	return d
+}
+
+func (d *dump) line(line []byte, whole bool) {
+	if !whole {
+		d.Open.Torn = len(line)
+		d.Bytes += int64(len(line))
+		return
+	}
+	start := d.Bytes
+	d.Bytes += int64(len(line)) + 1
+	if seal.LooksLikeBlock(line) {
+		if b, err := seal.ParseBlock(line); err == nil && d.fits(&b) {
+			d.block(&b, line, start)
+			return
+		}
+	}
+	d.lines = append(append(d.lines, line...), '\n')
+	d.n++
+}
+
+// fits tells the journal's own block line from a line that was only recorded:
+// its number says which line of the file it is.
+func (d *dump) fits(b *seal.Block) bool {
+	if len(d.Blocks) > 0 {
+		return b.First > d.Blocks[len(d.Blocks)-1].Sequence
+	}
+	return d.First == 0 || b.Sequence() >= d.First
+}
+
+func (d *dump) block(b *seal.Block, line []byte, start int64) {
+	out := dumpedBlock{
+		Offset: start - int64(len(d.lines)), Line: start, Bytes: d.Bytes - start + int64(len(d.lines)),
+		First: b.First, Records: d.n, Sequence: b.Sequence(), Time: b.At, Boot: b.Boot, Source: b.Source,
+		SHA256: b.SHA256, Prev: b.Prev, Line256: seal.HashLine(line), Relays: b.Relays,
+		Key: b.Key.String(), Next: b.Next.String(),
+		Hash:  okOrBad(b.N == d.n && sha256.Sum256(d.lines) == b.SHA256),
+		Chain: okOrBad(b.Prev == d.prev),
+	}
+	if len(d.Blocks) == 0 && !b.Prev.IsZero() {
+		out.Chain = "unknown"
+	}
+	if b.Signed() {
+		out.Signature = okOrBad(b.Verify(line))
+	}
+	d.Blocks = append(d.Blocks, out)
+	d.prev = out.Line256
+	d.lines, d.n = d.lines[:0], 0
+}
+
+func (d *dump) finish() {
+	d.Open.Offset = d.Bytes - int64(len(d.lines)) - int64(d.Open.Torn)
+	d.Open.Bytes, d.Open.Lines = len(d.lines), d.n
+}
+
+func okOrBad(ok bool) string {
+	if ok {
+		return "ok"
+	}
+	return "bad"
+}
+
+func (d *dump) writeText(w io.Writer) error {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "%s: %d bytes, %d blocks\n", terminal.Safe(d.Segment), d.Bytes, len(d.Blocks))
+	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "OFFSET\tBYTES\tFIRST\tRECORDS\tLINE\tTIME\tHASH\tCHAIN\tSIGNATURE\tNOTES")
+	for _, block := range d.Blocks {
+		signature := block.Signature
+		if signature == "" {
+			signature = "-"
+		}
+		fmt.Fprintf(t, "%d\t%d\t%d\t%d\t%d\t%s\t%s\t%s\t%s\t%s\n", block.Offset, block.Bytes, block.First, block.Records, block.Sequence,
+			block.Time.Format("2006-01-02T15:04:05.000Z"), block.Hash, block.Chain, signature, terminal.Safe(block.notes()))
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	fmt.Fprintf(&b, "open block: %d records, %d bytes at offset %d\n", d.Open.Lines, d.Open.Bytes, d.Open.Offset)
+	if d.Open.Torn > 0 {
+		fmt.Fprintf(&b, "torn line: %d bytes\n", d.Open.Torn)
+	}
+	_, err := w.Write(b.Bytes())
+	return err
+}
+
+func (b *dumpedBlock) notes() string {
+	var notes []string
+	if b.Key != "" {
+		notes = append(notes, "key="+b.Key)
+	}
+	if b.Next != "" {
+		notes = append(notes, "next="+b.Next)
+	}
+	for _, r := range b.Relays {
+		notes = append(notes, fmt.Sprintf("%s:%d", r.Name, r.At))
+	}
+	return strings.Join(notes, " ")
+}

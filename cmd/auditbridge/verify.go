@@ -1,0 +1,193 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"auditbridge/config"
+	"auditbridge/internal/terminal"
+	"auditbridge/seal"
+
+	"github.com/spf13/cobra"
+)
+
+// verifyFlags is what the command line of verify says.
+type verifyFlags struct {
+	keys       []string
+	checkpoint string
+	filtered   bool
+	json       bool
+}
+
+func newVerifyCommand() *cobra.Command {
+	var flags verifyFlags
+	cmd := &cobra.Command{
+		Use:   "verify [DIR|FILE…|-]",
+		Short: "Check the seal of a journal or of any copy of its stream",
+		Long: "verify reads a journal directory, or any copy of the raw stream (files in the order\n" +
+			"given, or - for standard input: a SIEM's export, a file rsyslog wrote), and says whether\n" +
+			"every record is as it was sealed. Without arguments it checks the configured journal.\n" +
+			"Without --key or --checkpoint it can only find whether the input is consistent with itself.\n" +
+			"Exit status: 0 verified, 1 not verified, 2 wrong usage.",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			opts, err := flags.options()
+			if err != nil {
+				return &usageError{err, cmd.CommandPath()}
+			}
+			in, err := verifyInput(cmd, args)
+			if err != nil {
+				return err
+			}
+			defer in.Close()
+			return runVerify(cmd, in, opts, flags.json)
+		},
+	}
+	cmd.Flags().StringArrayVar(&flags.keys, "key", nil, "public `KEY` known from elsewhere, ALG:BASE64URL or a file that holds it; may be given again")
+	cmd.Flags().StringVar(&flags.checkpoint, "checkpoint", "", "`CHECKPOINT` noted elsewhere, SEQUENCE:SHA256 or a file that holds it or the block line")
+	cmd.Flags().BoolVar(&flags.filtered, "filtered", false, "records are expected to be absent: a partial copy is accepted")
+	cmd.Flags().BoolVar(&flags.json, "json", false, "print as JSON")
+	return cmd
+}
+
+func (f *verifyFlags) options() (seal.Options, error) {
+	opts := seal.Options{Filtered: f.filtered}
+	for _, given := range f.keys {
+		text, err := textOrFile(given)
+		if err != nil {
+			return opts, fmt.Errorf("--key: %w", err)
+		}
+		key, err := seal.ParsePublicKey(text)
+		if err != nil {
+			return opts, fmt.Errorf("--key: %w", err)
+		}
+		opts.Keys = append(opts.Keys, key)
+	}
+	if f.checkpoint != "" {
+		text, err := textOrFile(f.checkpoint)
+		if err != nil {
+			return opts, fmt.Errorf("--checkpoint: %w", err)
+		}
+		known, err := seal.ParseCheckpoint(text)
+		if err != nil {
+			return opts, fmt.Errorf("--checkpoint: %w", err)
+		}
+		opts.Known = &known
+	}
+	return opts, nil
+}
+
+// textOrFile returns what a flag says, or the first line of the file it names.
+func textOrFile(given string) (string, error) {
+	data, err := os.ReadFile(given)
+	if errors.Is(err, os.ErrNotExist) && strings.Contains(given, ":") {
+		return given, nil
+	}
+	if err != nil {
+		return "", err
+	}
+	first, _, _ := strings.Cut(string(data), "\n")
+	return strings.TrimSpace(first), nil
+}
+
+// verifyInput is the journal directory or the files the arguments name.
+func verifyInput(cmd *cobra.Command, args []string) (*sealedInput, error) {
+	if len(args) == 0 {
+		file, err := cmd.Flags().GetString("config")
+		if err != nil {
+			return nil, err
+		}
+		c, err := config.Load(file)
+		if err != nil && !onlyMissing(err) {
+			return nil, withHint(fmt.Errorf("find the journal: the configuration is not valid"), "name the directory, or see `auditbridge check`")
+		}
+		args = []string{c.JournalDir}
+	}
+	if len(args) == 1 && args[0] != "-" {
+		if info, err := os.Stat(args[0]); err == nil && info.IsDir() {
+			return openJournalDir(args[0])
+		}
+	}
+	return openFiles(args, cmd.InOrStdin())
+}
+
+func runVerify(cmd *cobra.Command, in *sealedInput, opts seal.Options, asJSON bool) error {
+	opts.Own, opts.First = in.own, in.first
+	v := seal.NewVerifier(opts)
+	progress := newProgress(cmd.ErrOrStderr(), in.size())
+	if err := in.each(cmd.Context(), v.Line, progress); err != nil {
+		return fmt.Errorf("verify: %w", err)
+	}
+	r := v.Finish()
+	write := writeVerifyText
+	if asJSON {
+		write = writeVerifyJSON
+	}
+	if err := write(cmd.OutOrStdout(), &r, in); err != nil {
+		return err
+	}
+	if !r.OK() {
+		return withHint(exitStatus(1), verifyHint(&r))
+	}
+	return nil
+}
+
+func writeVerifyText(w io.Writer, r *seal.Report, in *sealedInput) error {
+	var b strings.Builder
+	line := func(indent, text string) { fmt.Fprintf(&b, "%s%s\n", indent, terminal.Safe(text)) }
+	line("", r.Summary())
+	for _, c := range r.Chains {
+		if c.Node != "" {
+			line("", c.Node+": "+string(c.Verdict))
+		}
+		for _, fact := range c.Facts() {
+			line("  ", fact)
+		}
+	}
+	if r.Foreign > 0 {
+		line("  ", fmt.Sprintf("other lines, of no host that seals: %d", r.Foreign))
+	}
+	if in.torn > 0 {
+		line("  ", fmt.Sprintf("at the end: %d bytes of a line that is still being written", in.torn))
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func writeVerifyJSON(w io.Writer, r *seal.Report, in *sealedInput) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	return enc.Encode(struct {
+		*seal.Report
+		Torn int `json:"torn_bytes"`
+	}{r, in.torn})
+}
+
+// verifyHint says what to do about the first thing that is wrong.
+func verifyHint(r *seal.Report) string {
+	for _, c := range r.Chains {
+		if len(c.Defects) == 0 {
+			continue
+		}
+		switch c.Defects[0].Reason {
+		case seal.NotSealed:
+			return "verify takes an auditbridge journal or its raw stream (a destination with format = \"audit\"); another program's log has no seal"
+		case seal.NotAnchored:
+			return "give the key that was in use when this input begins or ends, or one with the checkpoint in it"
+		case seal.KeyNotAnnounced:
+			return "if the daemon's record tells of a lost key, compare the new one with the host's and give both with --key"
+		case seal.OtherJournal:
+			return "verify each journal apart"
+		}
+		return "keep this input as it is and compare the sequences named with another copy"
+	}
+	for _, c := range r.Chains {
+		if c.PartialBlocks > 0 {
+			return "records are absent; if this copy was filtered on purpose, say so with --filtered"
+		}
+	}
+	return "a running auditbridge signs at least every 60 s: look why the last records carry no signature, or get a copy that reaches further"
+}

@@ -1,0 +1,195 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"auditbridge/auditbridge"
+	"auditbridge/internal/terminal"
+)
+
+// sealedInput is what verify reads: a journal's own segments or any copy. All
+// files are opened at once: what retention drops meanwhile is still read.
+type sealedInput struct {
+	files []inputFile
+	own   bool                 // files are a journal's segments, all of them
+	first auditbridge.Sequence // of the first segment
+	torn  int                  // bytes behind the last LF of a journal
+}
+
+type inputFile struct {
+	name string
+	io.ReadCloser
+	size int64 // 0 when it is not known
+}
+
+// openFiles opens the parts of a copy in the order given; "-" is stdin.
+func openFiles(paths []string, stdin io.Reader) (*sealedInput, error) {
+	in := &sealedInput{}
+	for _, path := range paths {
+		if path == "-" {
+			in.files = append(in.files, inputFile{path, io.NopCloser(stdin), 0})
+			continue
+		}
+		if err := in.open(path); err != nil {
+			in.Close()
+			return nil, fmt.Errorf("verify: %w", err)
+		}
+	}
+	return in, nil
+}
+
+// openJournalDir opens a journal's segments by name: the name is the sequence
+// of the first line, in twenty digits, so that name order is their order.
+func openJournalDir(dir string) (*sealedInput, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("verify: %w", err)
+	}
+	in := &sealedInput{own: true}
+	for _, entry := range entries {
+		first, ok := segmentFirst(entry.Name())
+		if !ok {
+			continue
+		}
+		err := in.open(filepath.Join(dir, entry.Name()))
+		if errors.Is(err, os.ErrNotExist) && len(in.files) == 0 {
+			continue // retention has just dropped it; the journal begins behind it
+		}
+		if err != nil {
+			in.Close()
+			return nil, fmt.Errorf("verify: %w", err)
+		}
+		if len(in.files) == 1 {
+			in.first = first
+		}
+	}
+	if len(in.files) == 0 {
+		return nil, withHint(fmt.Errorf("verify: %s: no segments here", dir), "name a journal directory (journal-dir), or the files of a copy")
+	}
+	return in, nil
+}
+
+// segmentFirst reads the name of a segment.
+func segmentFirst(name string) (auditbridge.Sequence, bool) {
+	digits, ok := strings.CutSuffix(name, ".log")
+	first, err := strconv.ParseUint(digits, 10, 64)
+	return auditbridge.Sequence(first), ok && err == nil && len(digits) == 20
+}
+
+func (in *sealedInput) open(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	var size int64
+	if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
+		size = info.Size()
+	}
+	in.files = append(in.files, inputFile{path, f, size})
+	return nil
+}
+
+func (in *sealedInput) Close() {
+	for _, f := range in.files {
+		f.Close()
+	}
+}
+
+func (in *sealedInput) size() (sum int64) {
+	for _, f := range in.files {
+		sum += f.size
+	}
+	return sum
+}
+
+// each hands over every line, without its LF. A last line without LF counts in
+// a copy; at a journal's end it is still being written.
+func (in *sealedInput) each(ctx context.Context, take func(line []byte), p *progress) error {
+	for i, f := range in.files {
+		last := i == len(in.files)-1
+		err := eachLine(ctx, f, p, func(line []byte, whole bool) {
+			if !whole && in.own && last {
+				in.torn = len(line)
+				return
+			}
+			take(line)
+		})
+		if err != nil {
+			return fmt.Errorf("%s: %w", f.name, err)
+		}
+	}
+	return nil
+}
+
+// maxInputLine bounds a line in bytes: no record with any header is as long.
+const maxInputLine = 1 << 20
+
+// eachLine cuts r into lines. What is longer than maxInputLine comes in
+// pieces, none of which is a record then.
+func eachLine(ctx context.Context, r io.Reader, p *progress, take func(line []byte, whole bool)) error {
+	b := bufio.NewReaderSize(r, maxInputLine)
+	for n := 0; ; n++ {
+		line, err := b.ReadSlice('\n')
+		if len(line) > 0 {
+			whole := line[len(line)-1] == '\n'
+			take(bytes.TrimSuffix(line, []byte{'\n'}), whole || err == bufio.ErrBufferFull)
+			p.add(len(line))
+		}
+		switch {
+		case err == io.EOF:
+			return nil
+		case err != nil && err != bufio.ErrBufferFull:
+			return err
+		case n%4096 == 0 && ctx.Err() != nil:
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// progress tells, on a terminal and only when it takes long, how far a long
+// reading has come.
+type progress struct {
+	out         io.Writer // nil: silent
+	done, total int64
+	unchecked   int
+	next        time.Time
+}
+
+// progressPause is the time between two lines.
+const progressPause = 3 * time.Second
+
+func newProgress(out io.Writer, total int64) *progress {
+	p := &progress{total: total, next: time.Now().Add(progressPause)}
+	if f, ok := out.(*os.File); ok {
+		if info, err := f.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
+			p.out = out
+		}
+	}
+	return p
+}
+
+func (p *progress) add(n int) {
+	p.done += int64(n)
+	if p.unchecked += n; p.out == nil || p.unchecked < 1<<20 {
+		return
+	}
+	p.unchecked = 0
+	if now := time.Now(); now.After(p.next) {
+		p.next = now.Add(progressPause)
+		of := ""
+		if p.total > 0 {
+			of = fmt.Sprintf(" of %d", p.total>>20)
+		}
+		fmt.Fprintf(p.out, "auditbridge: %s\n", terminal.Safe(fmt.Sprintf("read %d%s MiB", p.done>>20, of)))
+	}
+}
