@@ -175,7 +175,7 @@ func (r *Ring) unfit(fileSize int64, cfg Config) error {
 		at += uint64(n)
 	}
 	open := c.batch.Load() != p.batch || p.taken < Batch && r.table.headers[p.taken].length != 0
-	if c.size != uint64(cfg.Size) && p.head == q.tail && !open && p.refused == q.noted {
+	if c.size != uint64(cfg.Size) && p.head == q.tail && !open && p.refused == q.noted && q.untold == 0 {
 		return errEmptyAndOtherSize
 	}
 	return nil

@@ -21,6 +21,7 @@ type model struct {
 	pending  []byte
 	left     intent
 	stats    Stats
+	untold   uint64   // records discarded that no note tells of
 	open     []string // messages received, not taken
 	messages int      // sent so far
 }
@@ -90,10 +91,21 @@ func (m *model) write(t *rapid.T) {
 	m.pending = m.pending[n:]
 }
 
+func (m *model) discard(t *rapid.T) {
+	n := rapid.IntRange(0, len(m.r.Pending())).Draw(t, "bytes")
+	n = bytes.LastIndexByte(m.pending[:n], '\n') + 1
+	records := bytes.Count(m.pending[:n], []byte{'\n'})
+	m.r.Discard(n, records, 3, 4)
+	m.left = intent{}
+	m.stats.Discarded += uint64(records)
+	m.untold += uint64(records)
+	m.pending = m.pending[n:]
+}
+
 func (m *model) note(t *rapid.T) {
 	n, _, _ := m.r.Refused()
 	m.r.RefusalNoted(n)
-	m.stats.Noted = m.stats.Refused
+	m.stats.Noted, m.untold = m.stats.Refused, 0
 }
 
 func (m *model) die(t *rapid.T) {
@@ -127,7 +139,7 @@ func (m *model) check(t *rapid.T) {
 	if segment, offset, n := m.r.Left(); m.left.n != 0 && (intent{segment, offset, uint64(n)}) != m.left {
 		t.Fatalf("left %d %d %d, want %+v", segment, offset, n, m.left)
 	}
-	if n, _, _ := m.r.Refused(); uint64(n) != m.stats.Refused-m.stats.Noted {
+	if n, _, _ := m.r.Refused(); uint64(n) != m.stats.Refused-m.stats.Noted+m.untold {
 		t.Fatalf("refused %d, want %+v", n, m.stats)
 	}
 	from, to := m.r.Slots().Unfinished()
@@ -157,7 +169,7 @@ func TestRingIsAQueueThatSurvives(t *testing.T) {
 		defer func() { m.r.Unmap() }()
 		t.Repeat(map[string]func(*rapid.T){
 			"publish": m.publish, "receive": m.receive, "take": m.take, "intend": m.intend,
-			"write": m.write, "note": m.note, "die": m.die, "": m.check,
+			"write": m.write, "discard": m.discard, "note": m.note, "die": m.die, "": m.check,
 		})
 	})
 }
