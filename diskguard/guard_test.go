@@ -89,7 +89,8 @@ func TestWhatIsDoneAndWhen(t *testing.T) {
 			}
 			for i, s := range row.steps {
 				did = nil
-				j.state, j.bytes = s.state, s.bytes
+				j.bytes = s.bytes
+				j.enters(s.state)
 				g.look(t.Context(), time.Now())
 				if diff := cmp.Diff(s.want, did); diff != "" {
 					t.Errorf("step %d: -want +got\n%s", i, diff)
@@ -109,7 +110,8 @@ func TestAHaltThatFailsIsTriedAgain(t *testing.T) {
 			}
 			return nil
 		}
-		j := &fake{state: journal.StateFull, noted: func(string) {}, sealed: func() {}}
+		j := &fake{noted: func(string) {}, sealed: func() {}}
+		j.enters(journal.StateFull)
 		g, err := New(cfg, j)
 		if err != nil {
 			t.Fatal(err)
@@ -136,7 +138,7 @@ func TestTheJournalCanWakeTheGuard(t *testing.T) {
 		done := make(chan error)
 		go func() { done <- g.Run(ctx) }()
 		synctest.Wait()
-		j.state = journal.StateFull
+		j.enters(journal.StateFull)
 		g.Changed()
 		g.Changed()
 		synctest.Wait() // no time passes

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -48,7 +49,8 @@ func processOneOf(what string) error {
 
 // haltAtOnce has a journal that is full; the last step is the real one.
 func haltAtOnce() error {
-	j := &fake{state: journal.StateFull, noted: func(line string) { fmt.Print(line) }, sealed: func() { fmt.Println("sealed") }}
+	j := &fake{noted: func(line string) { fmt.Print(line) }, sealed: func() { fmt.Println("sealed") }}
+	j.enters(journal.StateFull)
 	g, err := New(config(Halt), j)
 	if err != nil {
 		return err
@@ -120,13 +122,14 @@ func TestProcessOneIsAskedInItsOwnWay(t *testing.T) {
 
 // fake is a journal whose state the test decides.
 type fake struct {
-	state  journal.State
+	state  atomic.Uint32 // a journal.State
 	bytes  int64
 	noted  func(line string)
 	sealed func()
 }
 
-func (j *fake) Stats() journal.Stats        { return journal.Stats{State: j.state} }
+func (j *fake) Stats() journal.Stats        { return journal.Stats{State: journal.State(j.state.Load())} }
+func (j *fake) enters(s journal.State)      { j.state.Store(uint32(s)) }
 func (j *fake) Segments() []journal.Segment { return []journal.Segment{{Bytes: j.bytes}} }
 func (j *fake) Note(n auditbridge.Note) {
 	j.noted(string(auditbridge.AppendNote(nil, &n, time.Unix(1709742929, 0), auditbridge.FirstNoteSerial)))

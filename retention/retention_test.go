@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -105,14 +106,27 @@ func TestDecideHolds(t *testing.T) {
 
 // dropper is a journal that notes what it is told to drop.
 type dropper struct {
+	mu       sync.Mutex
 	segments []journal.Segment
 	said     []string
 	fail     error
 }
 
-func (d *dropper) Segments() []journal.Segment { return slices.Clone(d.segments) }
+func (d *dropper) Segments() []journal.Segment {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Clone(d.segments)
+}
+
+func (d *dropper) breaks(err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.fail = err
+}
 
 func (d *dropper) Drop(_ context.Context, n int, why string, more ...auditbridge.Field) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	if d.fail != nil {
 		return d.fail
 	}
@@ -148,13 +162,13 @@ func TestKeeperTriesAgain(t *testing.T) {
 		done := make(chan error)
 		go func() { done <- k.Run(ctx) }()
 		synctest.Wait()
-		if len(j.segments) != 2 {
+		if len(j.Segments()) != 2 {
 			t.Error("dropped although the journal could not put it on record")
 		}
-		j.fail = nil
+		j.breaks(nil)
 		time.Sleep(interval)
 		synctest.Wait()
-		if len(j.segments) != 1 {
+		if len(j.Segments()) != 1 {
 			t.Error("not dropped once it could be")
 		}
 		stop()
