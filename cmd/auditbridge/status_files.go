@@ -23,6 +23,7 @@ import (
 // does not. listening says that somebody has the control socket.
 func statusFromFiles(c *config.Config, listening bool) (*status.Status, error) {
 	s := &status.Status{JournalDir: c.JournalDir, Source: c.Audit.Source, Recording: status.RecordingOK, Running: listening}
+	last, lastErr := lastStatus(c.RunDir)
 	mark, err := journal.OpenMark(c.JournalDir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -34,6 +35,10 @@ func statusFromFiles(c *config.Config, listening bool) (*status.Status, error) {
 	}
 	defer mark.Close()
 	s.PID = mark.PID()
+	if lastErr == nil && last.PID == s.PID && !listening { // these are the books of the process that wrote the journal last
+		*s = last
+		s.Running, s.Answering, s.Destinations = false, false, nil
+	}
 	s.SignOfLife = mark.Heartbeat()
 	s.Running = listening || isAuditbridge(s.PID)
 	s.Durable, s.Written = uint64(mark.Durable()), uint64(mark.Written())

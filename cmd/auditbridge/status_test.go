@@ -109,6 +109,32 @@ func TestStatusReadsTheJournalWhenRunIsDead(t *testing.T) {
 	}
 }
 
+// The books of a run that ended in order are still known; those of another
+// process than the journal's last are not taken for them.
+func TestStatusKnowsTheLastBooks(t *testing.T) {
+	for _, row := range []struct {
+		name string
+		pid  int
+		want uint64
+	}{{"of the journal's last writer", os.Getpid(), 77}, {"of another", 1, 0}} {
+		t.Run(row.name, func(t *testing.T) {
+			c := statusConfig(t)
+			deadJournal(t, c)
+			text, err := json.Marshal(status.Status{PID: row.pid, Running: true, Answering: true, Received: 77, Stored: 77})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(c.RunDir, lastStatusFile), text, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			s, err := currentStatus(t.Context(), c)
+			if err != nil || s.Received != row.want || s.Running || s.ExitCode() != 3 || len(s.Destinations) != 1 {
+				t.Errorf("%+v, %v", s, err)
+			}
+		})
+	}
+}
+
 func TestStatusAsksRun(t *testing.T) {
 	c := statusConfig(t)
 	tracker := status.NewTracker(func() status.Status {

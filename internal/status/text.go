@@ -41,7 +41,7 @@ func (s *Status) verdict() string {
 }
 
 func (s *Status) figures(b *strings.Builder) {
-	if s.Answering {
+	if s.Answering || s.Received > 0 {
 		fmt.Fprintf(b, "records: received %d = stored %d + in the ring %d + refused %d%s\n", s.Received, s.Stored, s.InRing, s.Refused, s.balance())
 		fmt.Fprintf(b, "lost:    by the kernel %s, gaps %d\n", span(s.KernelLost, s.KernelLostAtMost), s.Gaps)
 	}
