@@ -1,5 +1,7 @@
 package auditbridge
 
+import "bytes"
+
 // Verdict is what the program makes of an event.
 type Verdict struct {
 	Class    Class
@@ -65,34 +67,23 @@ func ownKind(r *Record) *kind {
 // keys are joined by 0x01 and then written in hex (AUDIT_KEY_SEPARATOR).
 func keyKind(r *Record) *kind {
 	var space [maxKey]byte
-	for f := r.Stamped(); f.Find("key"); {
-		if len(f.Value) > 2*maxKey {
-			continue
-		}
-		keys := f.AppendDecoded(space[:0], r.Type)
-		for len(keys) > 0 {
-			key := keys
-			if i := indexKeySeparator(keys); i >= 0 {
-				key, keys = keys[:i], keys[i+1:]
-			} else {
-				keys = nil
-			}
-			if k := classes.keys[string(key)]; k != nil {
-				return k
-			}
+	f := ScanFields(callField(r, " key="))
+	f.Key = keyKey
+	f.value(f.rest)
+	if len(f.Value) > 2*maxKey || IsPlaceholder(f.Value) {
+		return nil
+	}
+	for keys := f.AppendDecoded(space[:0], r.Type); len(keys) > 0; {
+		var key []byte
+		key, keys, _ = bytes.Cut(keys, []byte{0x01})
+		if k := classes.keys[string(key)]; k != nil {
+			return k
 		}
 	}
 	return nil
 }
 
+var keyKey = []byte("key")
+
 // maxKey is AUDIT_MAX_KEY_LEN: all keys of a rule together.
 const maxKey = 256
-
-func indexKeySeparator(b []byte) int {
-	for i, c := range b {
-		if c == 0x01 || c == ',' {
-			return i
-		}
-	}
-	return -1
-}

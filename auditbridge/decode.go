@@ -4,13 +4,18 @@ import "bytes"
 
 // AppendDecoded appends the value f stands at, as its writer had it: hex of a
 // field that may be encoded is decoded, all else is appended as it stands. The
-// result is arbitrary bytes. It allocates nothing when dst has room.
+// result is arbitrary bytes; only the NULs between proctitle's arguments become
+// blanks. It allocates nothing when dst has room.
 func (f *Fields) AppendDecoded(dst []byte, t RecordType) []byte {
 	if f.Form != Bare || !mayBeEncoded(t, f.Key) || !isHex(f.Value) {
 		return append(dst, f.Value...)
 	}
 	for i := 0; i < len(f.Value); i += 2 {
-		dst = append(dst, byte(unhex(f.Value[i])<<4|unhex(f.Value[i+1])))
+		c := byte(unhex(f.Value[i])<<4 | unhex(f.Value[i+1]))
+		if c == 0 && t == typeProctitle {
+			c = ' '
+		}
+		dst = append(dst, c)
 	}
 	return dst
 }
@@ -36,7 +41,10 @@ func mayBeEncoded(t RecordType, key []byte) bool {
 	return encodedKeys[string(key)]
 }
 
-const typeExecve RecordType = 1309
+const (
+	typeExecve    RecordType = 1309
+	typeProctitle RecordType = 1327
+)
 
 // isHex reports whether b is hex as the kernel and libaudit write it: upper
 // case, whole bytes.

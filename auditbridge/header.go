@@ -1,6 +1,10 @@
 package auditbridge
 
-import "bytes"
+import (
+	"bytes"
+	"strconv"
+	"time"
+)
 
 // EventID names an event: all records of one EventID form one event. It is
 // comparable. The serial is the kernel's, one per event since boot, wrapping
@@ -10,6 +14,38 @@ type EventID struct {
 	Seconds int64  // Unix time
 	Millis  uint16
 	Serial  uint32
+}
+
+// AppendTime appends the event's time as RFC 3339, UTC, in milliseconds.
+func (id EventID) AppendTime(dst []byte) []byte {
+	t := time.Unix(id.Seconds, 0).UTC()
+	year, month, day := t.Date()
+	hour, minute, second := t.Clock()
+	dst = append(appendDigits(dst, year, 4), '-')
+	dst = append(appendDigits(dst, int(month), 2), '-')
+	dst = append(appendDigits(dst, day, 2), 'T')
+	dst = append(appendDigits(dst, hour, 2), ':')
+	dst = append(appendDigits(dst, minute, 2), ':')
+	dst = append(appendDigits(dst, second, 2), '.')
+	return append(appendDigits(dst, int(id.Millis), 3), 'Z')
+}
+
+func appendDigits(dst []byte, n, width int) []byte {
+	for unit := [...]int{1, 10, 100, 1000}[width-1]; unit > 0; unit /= 10 {
+		dst = append(dst, byte('0'+n/unit%10))
+	}
+	return dst
+}
+
+// String names the event as auditd does: node, time and serial.
+func (id EventID) String() string {
+	b := make([]byte, 0, 64)
+	if id.Node != "" {
+		b = append(append(append(b, "node="...), id.Node...), ' ')
+	}
+	b = strconv.AppendInt(append(b, "audit("...), id.Seconds, 10)
+	b = append(appendDigits(append(b, '.'), int(id.Millis), 3), ':')
+	return string(append(strconv.AppendUint(b, uint64(id.Serial), 10), ')'))
 }
 
 // lastSecond ends the year 9999, the last that RFC 3339 can write.
@@ -95,20 +131,16 @@ func ParseType(name []byte) (RecordType, bool) {
 	return RecordType(n), ok && len(rest) == 0
 }
 
-// cutUint reads decimal digits up to stop, at most max.
+// cutUint reads decimal digits up to stop, at most max, which is below 2⁶³.
 func cutUint(b []byte, stop byte, max uint64) (n uint64, rest []byte, ok bool) {
 	for i, c := range b {
 		if c == stop {
-			return n, b[i+1:], i > 0
+			return n, b[i+1:], i > 0 && n <= max
 		}
-		if c < '0' || c > '9' {
+		if c -= '0'; c > 9 || i == 19 {
 			return 0, nil, false
 		}
-		d := uint64(c - '0')
-		if n > (max-d)/10 {
-			return 0, nil, false
-		}
-		n = n*10 + d
+		n = n*10 + uint64(c)
 	}
 	return 0, nil, false
 }

@@ -67,7 +67,6 @@ type node struct {
 	name       string
 	time, prev int64
 	seen       Sequence // epoch
-	open       int
 	queue      queue
 }
 
@@ -296,6 +295,9 @@ func (r *Reassembler) wasOpen(seq Sequence) bool {
 	return len(r.resumeOpen) > 0 && r.resumeOpen[0] == seq
 }
 
+// keptNodes is how many silent nodes are remembered, so as not to make them anew.
+const keptNodes = 256
+
 // turn forgets the older half of memory when a new half begins. Halves are
 // fixed by the sequence alone, so that a resumed stream forgets alike.
 func (r *Reassembler) turn(seq Sequence) {
@@ -309,9 +311,11 @@ func (r *Reassembler) turn(seq Sequence) {
 		clear(r.endedPrev)
 	}
 	r.epoch = epoch
-	for name, n := range r.nodes {
-		if n.queue.head == nil && n.seen+1 < epoch {
-			delete(r.nodes, name)
+	if len(r.nodes) > keptNodes {
+		for name, n := range r.nodes {
+			if n.queue.head == nil && n.seen+1 < epoch {
+				delete(r.nodes, name)
+			}
 		}
 	}
 }

@@ -52,27 +52,48 @@ func syscallOf(e *Event) *Record {
 	return nil
 }
 
-// recordResult reads the result a record itself carries. libaudit writes res=
-// last, so the last one holds, whatever a program's text before it says.
+// recordResult reads the result a record itself carries.
 func recordResult(r *Record) Result {
-	result := NoResult
+	if kindOf(r.Type).role == Syscall {
+		return callResult(r)
+	}
 	stamped, claimed, _ := r.split()
+	if result := claimedResult(claimed); result != NoResult {
+		return result
+	}
+	result := NoResult
 	for f := ScanFields(stamped); f.Next(); {
 		result = fieldResult(&f, result)
 	}
 	for f := ScanFields(claimed); f.Next(); {
 		result = fieldResult(&f, result)
 	}
-	if result == NoResult && (r.Type == typeLandlockAccess || r.Type == typeSELinuxErr) {
-		return Fail // written on a refusal only
+	switch r.Type {
+	case typeSELinuxErr, typeLandlockAccess: // written on a refusal only
+		if result == NoResult {
+			return Fail
+		}
+	case typeAnomAbend: // a program died; its res= says that this was recorded
+		return Fail
 	}
 	return result
 }
 
 const (
+	typeAnomAbend      RecordType = 1701
 	typeSELinuxErr     RecordType = 1401
 	typeLandlockAccess RecordType = 1423
 )
+
+// claimedResult is the short way to res=. libaudit writes it last, so the last
+// one holds, whatever a program's text before it says.
+func claimedResult(claimed []byte) Result {
+	i := bytes.LastIndex(claimed, []byte(" res="))
+	if i < 0 {
+		return NoResult
+	}
+	return wordResult(bytes.TrimSuffix(claimed[i+len(" res="):], []byte{')'}), NoResult)
+}
 
 // fieldResult returns what one field says of the result, else what was known.
 func fieldResult(f *Fields, known Result) Result {
@@ -98,7 +119,7 @@ func fieldResult(f *Fields, known Result) Result {
 		if bytes.Contains(f.Value, []byte("action=DENY")) {
 			return Fail
 		}
-	case "sig": // SECCOMP, ANOM_ABEND
+	case "sig": // SECCOMP
 		if string(f.Value) != "0" {
 			return Fail
 		}
@@ -118,10 +139,24 @@ func wordResult(word []byte, known Result) Result {
 
 // callResult reads success=, which is missing when a call never returned.
 func callResult(r *Record) Result {
-	if v, ok := r.Stamped().Lookup("success"); ok {
-		return wordResult(v, NoResult)
+	return wordResult(callField(r, " success="), NoResult)
+}
+
+// callField is the short way to a field of a syscall record, of which there are
+// many: in those no value holds a blank, so the first "␣key=" is the field.
+func callField(r *Record, key string) []byte {
+	text := r.Line[r.Body:]
+	i := bytes.Index(text, []byte(key))
+	if i < 0 {
+		return nil
 	}
-	return NoResult
+	v := text[i+len(key):]
+	for i, c := range v {
+		if c == ' ' || c == 0x1d {
+			return v[:i]
+		}
+	}
+	return v
 }
 
 var (
@@ -190,8 +225,8 @@ func typeReason(r *Record) []byte {
 
 // errnoReason names the error a failed call returned.
 func errnoReason(r *Record) []byte {
-	v, ok := r.Stamped().Lookup("exit")
-	if !ok || len(v) < 2 || v[0] != '-' {
+	v := callField(r, " exit=")
+	if len(v) < 2 || v[0] != '-' {
 		return nil
 	}
 	n := 0

@@ -115,18 +115,5 @@ func (w *params) field(p *param, f *auditbridge.Fields, t auditbridge.RecordType
 		}
 		w.said[p.index/64] |= 1 << (p.index % 64)
 	}
-	value := f.AppendDecoded(w.used[:0], t)
-	if p == paramProctitle {
-		spaceNulls(value)
-	}
-	w.add(p.name, value)
-}
-
-// spaceNulls makes a command line of arguments that end in NUL.
-func spaceNulls(b []byte) {
-	for i, c := range b {
-		if c == 0 {
-			b[i] = ' '
-		}
-	}
+	w.add(p.name, f.AppendDecoded(w.used[:0], t))
 }

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"time"
 
 	"auditbridge/auditbridge"
 )
@@ -112,7 +111,7 @@ func (f *Format) appendHeader(dst []byte, id auditbridge.EventID, node []byte, t
 	dst = strconv.AppendUint(dst, uint64(v.Facility)*8+uint64(v.Severity), 10)
 	dst = append(dst, ">1 "...)
 	if timed {
-		dst = appendTime(dst, id)
+		dst = id.AppendTime(dst)
 	} else {
 		dst = append(dst, '-')
 	}
@@ -142,27 +141,6 @@ func (f *Format) appendHost(dst, node []byte) []byte {
 			c = '?'
 		}
 		dst = append(dst, c)
-	}
-	return dst
-}
-
-// appendTime appends an event's time as RFC 3339 in UTC with milliseconds.
-func appendTime(dst []byte, id auditbridge.EventID) []byte {
-	t := time.Unix(id.Seconds, 0).UTC()
-	year, month, day := t.Date()
-	hour, minute, second := t.Clock()
-	dst = append(appendDigits(dst, year, 4), '-')
-	dst = append(appendDigits(dst, int(month), 2), '-')
-	dst = append(appendDigits(dst, day, 2), 'T')
-	dst = append(appendDigits(dst, hour, 2), ':')
-	dst = append(appendDigits(dst, minute, 2), ':')
-	dst = append(appendDigits(dst, second, 2), '.')
-	return append(appendDigits(dst, int(id.Millis), 3), 'Z')
-}
-
-func appendDigits(dst []byte, n, width int) []byte {
-	for unit := [...]int{1, 10, 100, 1000}[width-1]; unit > 0; unit /= 10 {
-		dst = append(dst, byte('0'+n/unit%10))
 	}
 	return dst
 }

@@ -117,23 +117,6 @@ func TestPriorityIsFacilityTimesEightPlusSeverity(t *testing.T) {
 	}
 }
 
-func TestTimestamp(t *testing.T) {
-	for _, row := range []struct {
-		id   auditbridge.EventID
-		want string
-	}{
-		{auditbridge.EventID{Seconds: 1709742862, Millis: 344}, "2024-03-06T16:34:22.344Z"},
-		{auditbridge.EventID{}, "1970-01-01T00:00:00.000Z"},
-		{auditbridge.EventID{Seconds: 1709164799, Millis: 9}, "2024-02-28T23:59:59.009Z"},
-		{auditbridge.EventID{Seconds: 1709251199, Millis: 999}, "2024-02-29T23:59:59.999Z"},
-		{auditbridge.EventID{Seconds: 253402300799}, "9999-12-31T23:59:59.000Z"},
-	} {
-		if got := string(appendTime(nil, row.id)); got != row.want {
-			t.Errorf("%d.%03d is %s, want %s", row.id.Seconds, row.id.Millis, got, row.want)
-		}
-	}
-}
-
 func TestParamValue(t *testing.T) {
 	for _, row := range []struct{ value, want string }{
 		{"plain", "plain"},

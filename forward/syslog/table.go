@@ -217,9 +217,8 @@ var claimedParams = []param{
 }
 
 var (
-	stampedByKey   = byKey(stampedParams, 0)
-	claimedByKey   = byKey(claimedParams, len(stampedParams))
-	paramProctitle = stampedByKey["proctitle"]
+	stampedByKey = byKey(stampedParams, 0)
+	claimedByKey = byKey(claimedParams, len(stampedParams))
 )
 
 func byKey(params []param, index int) map[string]*param {
