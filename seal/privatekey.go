@@ -119,8 +119,8 @@ func (k *PrivateKey) Sign(msg []byte) ([]byte, error) {
 	return nil, errors.New("sign checkpoint: no key")
 }
 
-// String shows the public half only; so do Format, for every verb, and
-// LogValue.
+// String shows the public half only; so do Format, for every verb, LogValue and
+// MarshalText: what prints, logs or encodes a key by mistake gives nothing away.
 func (k *PrivateKey) String() string {
 	if k == nil {
 		return "no signing key"
@@ -128,5 +128,6 @@ func (k *PrivateKey) String() string {
 	return "signing key of " + k.public.String()
 }
 
-func (k *PrivateKey) Format(f fmt.State, _ rune) { io.WriteString(f, k.String()) }
-func (k *PrivateKey) LogValue() slog.Value       { return slog.StringValue(k.String()) }
+func (k *PrivateKey) Format(f fmt.State, _ rune)   { io.WriteString(f, k.String()) }
+func (k *PrivateKey) LogValue() slog.Value         { return slog.StringValue(k.String()) }
+func (k *PrivateKey) MarshalText() ([]byte, error) { return []byte(k.String()), nil }

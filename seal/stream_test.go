@@ -64,9 +64,6 @@ func (s *stream) close(b Block, signer Signer) *stream {
 	return s
 }
 
-// copy returns the lines for a test to change.
-func (s *stream) copy() []string { return append([]string(nil), s.lines...) }
-
 func verify(opts Options, lines ...string) Report {
 	v := NewVerifier(opts)
 	for _, line := range lines {

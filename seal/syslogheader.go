@@ -78,9 +78,9 @@ func cutSyslog(line []byte) (host, msg []byte) {
 	if !ok {
 		return nil, line
 	}
-	// TAG: letters up to a colon, perhaps [pid]; rsyslog writes it even when
-	// the message had none.
-	if tag, after, found := cutWord(rest); found && bytes.HasSuffix(tag, []byte{':'}) {
+	// TAG: a program, perhaps [pid], and a colon, which rsyslog leaves out when
+	// the message came as RFC 5424.
+	if tag, after, found := cutWord(rest); found && (bytes.HasSuffix(tag, []byte{':'}) || bytes.HasSuffix(tag, []byte{']'}) && bytes.IndexByte(tag, '[') > 0) {
 		rest = after
 	}
 	return host, bytes.TrimPrefix(rest, []byte{' '})

@@ -15,6 +15,7 @@ func TestCutHeader(t *testing.T) {
 		{"RFC 3164 without a tag", "<86>Mar  6 16:35:29 web ", "web", record},
 		{"rsyslog's traditional file", "Mar 16 16:35:29 web auditbridge: ", "web", record},
 		{"rsyslog's default file", "2024-03-06T16:35:29.678123+00:00 web auditbridge[7]: ", "web", record},
+		{"rsyslog's default file, received as RFC 5424", "2024-03-06T16:35:29.678Z web auditbridge[812] ", "web", record},
 		{"rsyslog's debug of an unknown sender", "Mar  6 16:35:29 172.18.4.99 audit  ", "172.18.4.99", record},
 		{"an export's own text", "17\tprod\t", "", record},
 		{"an IPv6 host", "Mar  6 16:35:29 fe80::1 auditbridge: ", "fe80::1", record},
@@ -57,4 +58,20 @@ func FuzzCutHeader(f *testing.F) {
 			t.Fatalf("%q became %q", record, again)
 		}
 	})
+}
+
+func TestALineThatIsNoRecordIsFoundBehindItsHeader(t *testing.T) {
+	for _, header := range []string{"Mar  6 16:35:29 web auditbridge[7]: ", "2024-03-06T16:35:29.678Z web auditbridge[812] ", "<86>1 - web auditbridge 7 - - "} {
+		if host, got, ok := CutHeader([]byte(header + "what a plugin sent")); ok || string(host) != "web" || string(got) != "what a plugin sent" {
+			t.Errorf("%q: host %q, %q", header, host, got)
+		}
+	}
+	s := newStream(t).records(2).add("what a plugin sent").records(1).checkpoint()
+	var lines []string
+	for _, line := range s.lines {
+		lines = append(lines, "2024-03-06T16:35:29.678Z web auditbridge[812] "+line)
+	}
+	if got := verify(Options{}, lines...); !got.OK() || got.Chains[0].Sealed != 4 || got.Chains[0].Foreign != 0 {
+		t.Errorf("%s: %+v", got.Summary(), *got.Chains[0])
+	}
 }
