@@ -38,6 +38,7 @@ func (d *daemon) Run(ctx context.Context) error {
 	}
 	stage(d.source.Run, hear, func() {
 		d.noteEnd(hear)
+		stopHearing(nil) // a source that ends by itself ends what goes along with it
 		d.ring.Close()
 	})
 	stage(func(ctx context.Context) error {
