@@ -22,10 +22,10 @@ type cursorError struct{ err error }
 func (e *cursorError) Error() string { return e.err.Error() }
 func (e *cursorError) Unwrap() error { return e.err }
 
-// follow does what a report says, if it may be said.
+// follow does what a report says, if it may be said. Only Run's goroutine calls
+// it, and only it touches the cursor files; the lock is not held over their
+// fsync, for a checkpoint may be waiting to ask for the cursors.
 func (s *Shipper) follow(r report) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	book := s.relays[r.Relay]
 	if book == nil {
 		return fmt.Errorf("there is no destination %q", short(r.Relay))
@@ -38,7 +38,7 @@ func (s *Shipper) follow(r report) error {
 	case r.Link != nil:
 		s.noteLink(r.Relay, book, *r.Link)
 	case r.Stats != nil:
-		return book.tell(*r.Stats, s.cfg.Durable())
+		return s.tell(book, *r.Stats)
 	default:
 		return errors.New("it says nothing")
 	}
@@ -51,13 +51,19 @@ func (s *Shipper) move(book *relayBook, w wireCursor) error {
 	if err != nil {
 		return err
 	}
-	old, _ := book.file.Load()
-	if err := s.checkMove(old, c); err != nil {
-		return fmt.Errorf("cursor from %d to %d: %w", old.At, c.At, err)
+	if err := s.checkMove(book.cursor, c); err != nil {
+		return fmt.Errorf("cursor from %d to %d: %w", book.cursor.At, c.At, err)
 	}
+	return s.store(book, c)
+}
+
+func (s *Shipper) store(book *relayBook, c journal.Cursor) error {
 	if err := book.file.Store(c); err != nil {
 		return &cursorError{err}
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	book.cursor, book.known = c, true
 	return nil
 }
 
@@ -118,15 +124,15 @@ func (s *Shipper) restart(name string, book *relayBook, w wireRestart) error {
 	if err != nil {
 		return err
 	}
-	old, _ := book.file.Load()
+	old := book.cursor
 	if err := s.checkPlace(old, c); err != nil {
 		return fmt.Errorf("restart: %w", err)
 	}
 	if c.At != 0 {
 		return fmt.Errorf("restart at %d: only the oldest record will do", c.At)
 	}
-	if err := book.file.Store(c); err != nil {
-		return &cursorError{err}
+	if err := s.store(book, c); err != nil {
+		return err
 	}
 	s.cfg.Note(note(auditbridge.TypeDaemonErr, "cursor-reset", true, auditbridge.Field{Key: "relay", Value: short(name)},
 		auditbridge.Field{Key: "at", Value: strconv.FormatUint(uint64(old.At), 10)}, auditbridge.Field{Key: "reason", Value: short(w.Why)}))
@@ -135,12 +141,16 @@ func (s *Shipper) restart(name string, book *relayBook, w wireRestart) error {
 
 // tell keeps a balance sheet for status. The counts that matter are the
 // cursor's; these only show more recent ones.
-func (b *relayBook) tell(n Stats, durable auditbridge.Sequence) error {
-	if n.Pending > uint64(durable)+markSlack || n.Delivered > uint64(durable)+b.stats.Delivered || n.Excluded > uint64(durable)+b.stats.Excluded {
-		return fmt.Errorf("a balance sheet beyond the journal's %d records", durable)
+func (s *Shipper) tell(book *relayBook, n Stats) error {
+	end := s.cfg.Durable()
+	possible := uint64(end) + markSlack
+	if n.Pending > possible || n.Delivered > possible+book.cursor.Delivered || n.Excluded > possible+book.cursor.Excluded {
+		return fmt.Errorf("a balance sheet beyond the journal's %d records", end)
 	}
 	n.LastError, n.Hint = short(n.LastError), short(n.Hint)
-	b.stats = n
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	book.stats = n
 	return nil
 }
 

@@ -8,8 +8,6 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"os"
-	"path/filepath"
-	"strings"
 	"sync"
 	"time"
 
@@ -66,9 +64,11 @@ type Shipper struct {
 
 // relayBook is what run knows of one destination.
 type relayBook struct {
-	file  *journal.CursorFile
-	stats Stats
-	notes allowance
+	file   *journal.CursorFile // Run's goroutine's
+	cursor journal.Cursor      // what is in it
+	known  bool                // something is
+	stats  Stats
+	notes  allowance
 }
 
 // NewShipper validates cfg and opens the cursors. It starts nothing.
@@ -78,35 +78,21 @@ func NewShipper(cfg ShipperConfig) (*Shipper, error) {
 	}
 	s := &Shipper{cfg: cfg, relays: map[string]*relayBook{}}
 	for _, d := range cfg.Destinations {
-		file, err := journal.OpenCursor(filepath.Join(cfg.StateDir, cursorName(d.Name)))
+		file, err := journal.OpenCursor(CursorFile(cfg.StateDir, d.Name))
 		if err != nil {
 			s.Close()
 			return nil, err
 		}
 		book := &relayBook{file: file}
 		if c, ok := file.Load(); ok {
+			c.Open = append([]auditbridge.Sequence(nil), c.Open...) // the file reuses it
+			book.cursor, book.known = c, true
 			book.stats.Delivered, book.stats.Excluded = c.Delivered, c.Excluded
 		}
 		book.stats.LastError = "not connected yet"
 		s.relays[d.Name] = book
 	}
 	return s, nil
-}
-
-// cursorName is the name of a destination's cursor file: the destination's,
-// with %XX for what has no place in a file name.
-func cursorName(destination string) string {
-	var name strings.Builder
-	name.WriteString("relay-")
-	for _, c := range []byte(destination) {
-		plain := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-' || c == '_' || c == '.'
-		if plain {
-			name.WriteByte(c)
-		} else {
-			fmt.Fprintf(&name, "%%%02X", c)
-		}
-	}
-	return name.String() + journal.CursorSuffix
 }
 
 // Close closes the cursor files.
@@ -125,9 +111,8 @@ func (s *Shipper) Cursors() map[string]journal.Cursor {
 	defer s.mu.Unlock()
 	cursors := map[string]journal.Cursor{}
 	for name, book := range s.relays {
-		if c, ok := book.file.Load(); ok {
-			c.Open = append([]auditbridge.Sequence(nil), c.Open...)
-			cursors[name] = c
+		if book.known {
+			cursors[name] = book.cursor // its Open is never written to
 		}
 	}
 	return cursors

@@ -271,7 +271,7 @@ func TestReportsThatAreNotBelieved(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			s, said := shipperFor(t, l, []Config{to(9)})
 			defer os.Remove(filepath.Join(l.stateDir(), cursorName("siem")))
-			if err := s.relays["siem"].file.Store(good); err != nil {
+			if err := s.store(s.relays["siem"], good); err != nil {
 				t.Fatal(err)
 			}
 			run, ship := socketPair(t)

@@ -21,7 +21,6 @@ func newShipCommand() *cobra.Command {
 		Hidden: true, // nobody types it
 		Args:   cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			line := os.NewFile(shipConn, "run")
 			if kind, err := unix.GetsockoptInt(shipConn, unix.SOL_SOCKET, unix.SO_TYPE); err != nil || kind != unix.SOCK_STREAM {
 				return withHint(errors.New("there is no run at the other end"), "ship is started by `auditbridge run`")
 			}
@@ -35,7 +34,8 @@ func newShipCommand() *cobra.Command {
 			// A terminal's Ctrl-C and systemd's SIGTERM reach us too: it is run
 			// that says when there is nothing more to send.
 			signal.Ignore(syscall.SIGINT, syscall.SIGTERM)
-			line = os.NewFile(shipConn, "run")
+			// One os.File only: a second would close the descriptor when collected.
+			line := os.NewFile(shipConn, "run")
 			return forward.Ship(cmd.Context(), line, slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil)))
 		},
 	}
