@@ -172,7 +172,8 @@ func disk(s, _ *Status, _ time.Time) []Cause {
 	if s.Disk.Level == "" || s.Disk.Level == "ok" || s.Recording != RecordingOK {
 		return nil
 	}
-	return []Cause{{Degraded, fmt.Sprintf("the journal has %s left (%s)", bytes(s.Disk.FreeBytes), s.Disk.Level), "the oldest segments go when max-size is reached", "df -h " + s.JournalDir, ""}}
+	return []Cause{{Degraded, fmt.Sprintf("the journal has %s left of max-size (%s)", bytes(s.Disk.FreeBytes), s.Disk.Level),
+		"at max-size the oldest segments go before their retention is over: raise max-size or shorten retention", "auditbridge check -v", ""}}
 }
 
 func alarms(s, _ *Status, _ time.Time) []Cause {

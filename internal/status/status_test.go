@@ -49,7 +49,7 @@ func TestVerdicts(t *testing.T) {
 		{"a relay's book", func(s *Status) { s.Destinations[0].Read++ }, Degraded, LosingNo, 1, "the books do not balance"},
 		{"ship is dead", func(s *Status) { s.Ship = false }, Degraded, LosingNo, 1, "the sender, auditbridge ship, is not running"},
 		{"link down", func(s *Status) { s.Destinations[0].Connected, s.Destinations[0].LastError = false, "host key differs" }, Degraded, LosingNo, 1, "siem is not connected: host key differs"},
-		{"space is low", func(s *Status) { s.Disk.Level = "space-left" }, Degraded, LosingNo, 1, "the journal has 9.0 GiB left (space-left)"},
+		{"space is low", func(s *Status) { s.Disk.Level = "space-left" }, Degraded, LosingNo, 1, "the journal has 9.0 GiB left of max-size (space-left)"},
 		{"alarm", func(s *Status) { s.Alarms = []Alarm{{Name: "clock", Text: "went back"}} }, Degraded, LosingNo, 1, "alarm clock: went back"},
 		{"the worst comes first", func(s *Status) { s.KernelLost, s.Recording = 1, RecordingFull }, Impaired, LosingYes, 4, "the journal's disk is full"},
 	} {
