@@ -38,9 +38,9 @@ var DefaultLimits = Limits{
 //   - else it ends when the newest time seen on its node is Timeout beyond what
 //     it was when the event opened (not beyond the event's own time, which is
 //     that of a syscall's entry and may be hours old), or at Distance;
-//   - records from FirstNoteSerial up and the daemons' own (1200–1299) are
-//     events by themselves, as is a line that is no record, and a record that
-//     comes after its event has ended (EndLate).
+//   - a daemon's own record (1200–1299, ours among them) is an event by itself,
+//     as is a line that is no record, and a record that comes after its event
+//     has ended (EndLate).
 //
 // Stream time looks back over the last Memory records only, so that a clock
 // set back, or forward by mistake, is soon forgotten.
@@ -122,7 +122,7 @@ func (r *Reassembler) Push(seq Sequence, line []byte, emit func(*Event)) {
 	if seq > r.resumeAt {
 		r.expire(seq, n, emit)
 	}
-	if h.ID.Serial >= FirstNoteSerial || 1200 <= h.Type && h.Type <= 1299 {
+	if 1200 <= h.Type && h.Type <= 1299 {
 		r.alone(seq, line, h, n, EndComplete, emit)
 		return
 	}
