@@ -30,7 +30,7 @@ func newStatusCommand() *cobra.Command {
 		Short: "Say whether auditing works, and whether records are being lost",
 		Long: "status asks the running process; when there is none, or it does not answer, it reads\n" +
 			"the journal itself and says what is known.\n" +
-			"Exit status: 0 OK, 1 degraded, 3 not running, 4 impaired.",
+			"Exit status: 0 OK, 1 degraded, 3 not running, 4 impaired; 2 when it cannot tell.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			file, err := cmd.Flags().GetString("config")
@@ -79,19 +79,26 @@ func currentStatus(ctx context.Context, c *config.Config) (*status.Status, error
 	case err == nil:
 		return &s, nil
 	case errors.Is(err, fs.ErrPermission):
-		return nil, withHint(err, "only root and the user auditbridge runs as may ask: use sudo")
+		return nil, withHint(cannotTell{err}, "only root and the user auditbridge runs as may ask: use sudo")
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
 	}
 	silent, err := statusFromFiles(c, !errors.Is(err, control.ErrNotRunning))
 	if err != nil {
-		return nil, err
+		return nil, cannotTell{err}
 	}
 	now := time.Now()
 	silent.Time = now
 	status.Judge(silent, nil, now)
 	return silent, nil
 }
+
+// cannotTell is why the state is not known. Its exit status is none of those
+// that mean a state.
+type cannotTell struct{ error }
+
+func (c cannotTell) Unwrap() error { return c.error }
+func (c cannotTell) ExitCode() int { return 2 }
 
 func writeStatusJSON(w io.Writer, s *status.Status) error {
 	e := json.NewEncoder(w)
