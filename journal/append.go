@@ -25,15 +25,16 @@ func (j *Journal) appendPending(pending []byte, now time.Time) error {
 }
 
 // writePending writes whole lines of the ring's. If we die between Intent and
-// Written, the next process compares what reached the file with the ring.
+// Written, the next process compares what reached the file with the ring. The
+// lines are the ring's until Written, so they are hashed before it.
 func (j *Journal) writePending(chunk []byte, now time.Time) error {
 	records := bytes.Count(chunk, lf)
 	j.ring.Intent(uint64(j.seg.first), uint64(j.seg.size), len(chunk))
 	if err := j.seg.write(chunk); err != nil {
 		return err
 	}
-	j.ring.Written(len(chunk), records)
 	j.appended(chunk, records, now)
+	j.ring.Written(len(chunk), records)
 	j.unsynced.add(run{last: j.at, bytes: len(chunk), records: records}, j.mark.Durable())
 	j.books.records.Add(uint64(records))
 	j.seg.content = true

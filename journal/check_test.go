@@ -18,8 +18,19 @@ import (
 // testDirs makes a journal directory and a state directory.
 func testConfig(t testing.TB) Config {
 	t.Helper()
-	base := t.TempDir()
+	base := memoryDir(t)
 	return Config{Dir: base + "/journal", StateDir: base + "/state", Source: "kernel", GroupID: -1}
+}
+
+// memoryDir makes a directory where fsync costs nothing.
+func memoryDir(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "journal")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
 }
 
 func newRing(t testing.TB) *ring.Ring {
@@ -43,7 +54,8 @@ func mustOpen(t testing.TB, cfg Config, in intake) *Journal {
 
 // record is the line of the n-th record of a test, its LF included.
 func record(n int) []byte {
-	return fmt.Appendf(nil, "type=SYSCALL msg=audit(1709742929.678:%d): arch=c000003e syscall=1 success=yes exit=%d a0=3 items=0 ppid=1 pid=%d auid=1000 uid=0 comm=\"x\" key=(null)\n", n, n, n%30000)
+	return fmt.Appendf(nil, "type=SYSCALL msg=audit(%d.%03d:%d): arch=c000003e syscall=1 success=yes exit=%d a0=3 a1=7f a2=10 a3=0 items=0 ppid=1 pid=%d auid=1000 uid=0 gid=0 euid=0 suid=0 fsuid=0 egid=0 sgid=0 fsgid=0 tty=pts0 ses=3 comm=\"x\" exe=\"/usr/bin/x\" key=(null)\n",
+		1709742929+n/1000, n%1000, n, n, n%30000)
 }
 
 // feed publishes records from … from+n-1.
@@ -94,6 +106,7 @@ func drain(t testing.TB, j *Journal, r *ring.Ring) {
 type contents struct {
 	records []string // lines that came through the ring, without LF
 	ours    []string // our own, block lines not included
+	lines   map[auditbridge.Sequence]string
 	last    auditbridge.Sequence
 	report  seal.Report
 }
@@ -117,6 +130,7 @@ func readJournal(cfg Config) (c contents, err error) {
 		return c, err
 	}
 	defer r.Close()
+	c.lines = map[auditbridge.Sequence]string{}
 	v := seal.NewVerifier(seal.Options{Own: true})
 	for {
 		at, line, err := r.Next()
@@ -130,6 +144,7 @@ func readJournal(cfg Config) (c contents, err error) {
 			return c, fmt.Errorf("sequence %d follows %d and no gap is on record", at, c.last)
 		}
 		c.last = at
+		c.lines[at] = string(line)
 		if !saneLine(line) {
 			return c, fmt.Errorf("sequence %d: not a sane line: %q", at, line)
 		}

@@ -51,6 +51,8 @@ type Config struct {
 	// block, nor call the journal.
 	OnState func(State)
 	Logger  *slog.Logger // nil discards
+
+	reserve int64 // smaller in tests only
 }
 
 // Validate names everything that is wrong with c.
@@ -94,6 +96,9 @@ func (c *Config) setDefaults() {
 	}
 	if c.Algorithm == "" {
 		c.Algorithm = seal.Ed25519
+	}
+	if c.reserve == 0 {
+		c.reserve = defaultReserve
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

@@ -158,7 +158,7 @@ func (j *Journal) mend(f *found, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	j.seg = &segment{file: file, first: t.first, size: t.good, allocated: t.good, created: j.createdAt(file, now), content: t.good > 0}
+	j.seg = &segment{file: file, first: t.first, size: t.good, allocated: t.good, reserve: j.cfg.reserve, created: j.createdAt(file, now), content: t.good > 0}
 	if len(t.torn) > 0 {
 		if err := file.Truncate(t.good); err != nil {
 			return fmt.Errorf("cut the torn end: %w", err)

@@ -14,9 +14,7 @@ import (
 const (
 	// reserve is what the open segment, and the next one, own on disk beyond
 	// their end, in bytes: they stay writable when others fill the disk.
-	reserve = 8 << 20
-	// reserveStep is by how much more than the reserve is allocated at a time.
-	reserveStep = 4 << 20
+	defaultReserve = 8 << 20
 )
 
 // segment is the open segment: the one lines are appended to.
@@ -26,7 +24,8 @@ type segment struct {
 	size      int64 // bytes in it
 	allocated int64 // end of what is allocated
 	created   time.Time
-	content   bool // holds anything but its header, block lines and heartbeats
+	reserve   int64 // bytes to own beyond the end
+	content   bool  // holds anything but its header, block lines and heartbeats
 }
 
 // write appends b. On error nothing counts as appended, whatever reached the
@@ -42,13 +41,13 @@ func (s *segment) write(b []byte) error {
 // extend sees to it that n bytes and the reserve behind them are allocated. An
 // error for which isFull holds means that the disk is full: the reserve stands.
 func (s *segment) extend(n int) error {
-	need := s.size + int64(n) + reserve
+	need := s.size + int64(n) + s.reserve
 	if need <= s.allocated {
 		return nil
 	}
-	end := need + reserveStep
+	end := need + s.reserve/2
 	if err := s.file.Allocate(s.allocated, end-s.allocated); err != nil {
-		// The step is a convenience; the reserve is not.
+		// Half as much again is a convenience; the reserve is not.
 		if err := s.file.Allocate(s.allocated, need-s.allocated); err != nil {
 			return err
 		}
@@ -80,7 +79,7 @@ func createNext(dir durable.Dir, cfg *Config) error {
 			return fmt.Errorf("prepare next segment: %w", err)
 		}
 	}
-	if err := f.Allocate(0, reserve); err != nil {
+	if err := f.Allocate(0, cfg.reserve); err != nil {
 		return fmt.Errorf("prepare next segment: %w", err)
 	}
 	return nil
@@ -98,7 +97,7 @@ func openNext(dir durable.Dir, first auditbridge.Sequence, now time.Time, cfg *C
 	if err != nil {
 		return nil, fmt.Errorf("open segment %d: %w", first, err)
 	}
-	return &segment{file: f, first: first, allocated: reserve, created: now}, nil
+	return &segment{file: f, first: first, allocated: cfg.reserve, reserve: cfg.reserve, created: now}, nil
 }
 
 // Segment describes one file of the journal.

@@ -7,9 +7,9 @@ import (
 	"auditbridge/auditbridge"
 )
 
-// lastWords is what is kept of the reserve for our own lines, in bytes, when
-// the ring's lines have taken the rest.
-const lastWords = 1 << 20
+// lastWords is the part of the reserve kept for our own lines when the ring's
+// have taken the rest: an eighth.
+func (c *Config) lastWords() int64 { return c.reserve / 8 }
 
 // trouble is why nothing is stored at the moment.
 type trouble struct {
@@ -53,14 +53,14 @@ func (j *Journal) lastStand(n *auditbridge.Note, now time.Time) error {
 			}
 			continue
 		}
-		if len(chunk) == 0 || j.seg.left() < int64(len(chunk))+lastWords {
+		if len(chunk) == 0 || j.seg.left() < int64(len(chunk))+j.cfg.lastWords() {
 			break
 		}
 		if err := j.writePending(chunk, now); err != nil {
 			return err
 		}
 	}
-	if j.seg.left() < lastWords/4 {
+	if j.seg.left() < j.cfg.lastWords()/4 {
 		return nil // a disk that fills again and again has used even this up
 	}
 	if err := j.appendNote(n, now); err != nil {

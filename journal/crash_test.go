@@ -1,0 +1,142 @@
+package journal
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"auditbridge/auditbridge"
+	"auditbridge/internal/durable"
+)
+
+// instant is what exists outside the files when a process dies.
+type instant struct {
+	op      string
+	ring    *memRing
+	durable auditbridge.Sequence
+	fed     int
+}
+
+// life runs a journal through starts, records, notes, checkpoints, segment
+// ends, drops and stops, and remembers every instant before an operation on
+// the disk.
+func life(t *testing.T, cfg Config) (*disk, []instant) {
+	t.Helper()
+	d, r := &disk{}, newMemRing()
+	var instants []instant
+	var j *Journal
+	fed := 0
+	d.before = func(i int, o op) {
+		at := instant{op: o.String(), ring: r.clone(), fed: fed}
+		if j != nil && j.mark != nil {
+			at.durable = j.mark.Durable()
+		}
+		instants = append(instants, at)
+	}
+	start := func() {
+		opened, err := open(cfg, r, func(path string, mode os.FileMode, gid int) (durable.Dir, error) {
+			return d.open(path, mode, gid)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		j = opened
+	}
+	for range 3 {
+		j = nil
+		start()
+		for range 3 {
+			r.feed(fed+1, 250)
+			fed += 250
+			j.turn(time.Now())
+			if err := j.sync.flush(); err != nil {
+				t.Fatal(err)
+			}
+			r.feed(fed+1, 50)
+			fed += 50
+			j.turn(time.Now())
+		}
+		n := selfNote("test")
+		j.Note(n)
+		if err := j.finish(); err != nil {
+			t.Fatal(err)
+		}
+		if err := j.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return d, instants
+}
+
+// After a crash between any two operations on the disk a start succeeds, the
+// journal is sound, and what was durable is there; after a kill, which leaves
+// the ring, every record is there exactly once.
+func TestACrashBetweenAnyTwoStepsLosesNothing(t *testing.T) {
+	cfg := testConfig(t)
+	cfg.SegmentSize, cfg.reserve = 100<<10, 256<<10
+	d, instants := life(t, cfg)
+	whole := checkJournal(t, cfg)
+	if len(instants) < 200 {
+		t.Fatalf("only %d operations", len(instants))
+	}
+	t.Run("killed within a write", func(t *testing.T) {
+		for i, at := range instants {
+			o := d.ops[i]
+			if o.kind != "write" {
+				continue
+			}
+			for _, n := range []int{1, len(o.data) / 2, len(o.data) - 1, len(o.data)} {
+				t.Run(fmt.Sprintf("%d after %d bytes", i, n), func(t *testing.T) {
+					torn := o
+					torn.data = o.data[:n]
+					crashAndStart(t, cfg, append(slices.Clone(d.ops[:i]), torn), at, killed, whole)
+				})
+			}
+		}
+	})
+	for _, how := range []survival{killed, powerLost, zeroed, namesOnly} {
+		t.Run(how.String(), func(t *testing.T) {
+			for i, at := range instants {
+				t.Run(fmt.Sprint(i), func(t *testing.T) {
+					defer func() {
+						if t.Failed() {
+							t.Logf("died before operation %d: %s", i, at.op)
+						}
+					}()
+					crashAndStart(t, cfg, d.ops[:i], at, how, whole)
+				})
+			}
+		})
+	}
+}
+
+func crashAndStart(t *testing.T, cfg Config, ops []op, at instant, how survival, whole contents) {
+	base := memoryDir(t)
+	cfg.Dir, cfg.StateDir = filepath.Join(base, "journal"), filepath.Join(base, "state")
+	replayOps(t, ops, how, base)
+	setMark(t, base, at.durable)
+	r := at.ring.clone()
+	if how != killed {
+		r = newMemRing() // it was of another boot
+	}
+	j := mustOpen(t, cfg, r)
+	defer j.Close()
+	r.drain(t, j)
+	if err := j.finish(); err != nil {
+		t.Fatal(err)
+	}
+	c := checkJournal(t, cfg)
+	if how == killed {
+		wantRecords(t, c, 1, at.fed)
+	} else {
+		wantRecords(t, c, 1, len(c.records))
+	}
+	for s := auditbridge.Sequence(1); s <= at.durable; s++ {
+		if c.lines[s] != whole.lines[s] {
+			t.Fatalf("sequence %d was durable as %q, now it is %q", s, whole.lines[s], c.lines[s])
+		}
+	}
+}

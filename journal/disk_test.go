@@ -1,0 +1,348 @@
+package journal
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"auditbridge/auditbridge"
+	"auditbridge/internal/durable"
+)
+
+// disk is the seam: it passes every file operation on to real directories,
+// writes down those that change something, and can fail any of them.
+type disk struct {
+	mu    sync.Mutex
+	ops   []op
+	files int
+	// before is called before each changing operation.
+	before func(i int, o op)
+	// fault decides whether an operation fails, and whether it takes effect
+	// although it does.
+	fault func(o op) (err error, effect bool)
+}
+
+// op is one operation that changes the disk.
+type op struct {
+	kind string // create write sync truncate allocate rename remove symlink syncdir
+	dir  string
+	name string // of the file, as it was opened
+	to   string // rename: new name; symlink: target
+	file int    // identity of an open file
+	off  int64  // write: where; truncate: size
+	data []byte
+	mode os.FileMode
+}
+
+func (o op) String() string {
+	return fmt.Sprintf("%s %s/%s %s #%d @%d (%d bytes)", o.kind, filepath.Base(o.dir), o.name, o.to, o.file, o.off, len(o.data))
+}
+
+// do runs an operation under the fault in force.
+func (d *disk) do(o op, act func() error) error {
+	d.mu.Lock()
+	if d.before != nil {
+		d.before(len(d.ops), o)
+	}
+	var err error
+	effect := true
+	if d.fault != nil {
+		err, effect = d.fault(o)
+	}
+	if err == nil || effect {
+		d.ops = append(d.ops, o)
+	}
+	d.mu.Unlock()
+	if err == nil {
+		return act()
+	}
+	if effect {
+		act()
+	}
+	return err
+}
+
+func (d *disk) open(path string, mode os.FileMode, gid int) (durable.Dir, error) {
+	real, err := durable.OpenDir(path, mode, gid)
+	if err != nil {
+		return nil, err
+	}
+	return &tracedDir{real, d}, nil
+}
+
+type tracedDir struct {
+	durable.Dir
+	disk *disk
+}
+
+type tracedFile struct {
+	durable.File
+	disk *disk
+	dir  string
+	name string
+	id   int
+}
+
+func (d *tracedDir) Open(name string, flag int, mode os.FileMode) (f durable.File, err error) {
+	d.disk.mu.Lock()
+	d.disk.files++
+	id := d.disk.files
+	d.disk.mu.Unlock()
+	act := func() error { f, err = d.Dir.Open(name, flag, mode); return err }
+	if flag&(os.O_RDWR|os.O_CREATE) != 0 && name != lockName {
+		kind := "open"
+		if flag&os.O_CREATE != 0 {
+			kind = "create"
+		}
+		err = d.disk.do(op{kind: kind, dir: d.Path(), name: name, file: id, mode: mode, off: int64(flag)}, act)
+	} else {
+		err = act()
+	}
+	if err != nil {
+		if f != nil {
+			f.Close()
+		}
+		return nil, err
+	}
+	return &tracedFile{f, d.disk, d.Path(), name, id}, nil
+}
+
+func (d *tracedDir) Rename(from, to string) error {
+	return d.disk.do(op{kind: "rename", dir: d.Path(), name: from, to: to}, func() error { return d.Dir.Rename(from, to) })
+}
+
+func (d *tracedDir) Remove(name string) error {
+	return d.disk.do(op{kind: "remove", dir: d.Path(), name: name}, func() error { return d.Dir.Remove(name) })
+}
+
+func (d *tracedDir) Symlink(target, name string) error {
+	return d.disk.do(op{kind: "symlink", dir: d.Path(), name: name, to: target}, func() error { return d.Dir.Symlink(target, name) })
+}
+
+func (d *tracedDir) Sync() error {
+	return d.disk.do(op{kind: "syncdir", dir: d.Path()}, d.Dir.Sync)
+}
+
+func (f *tracedFile) do(o op, act func() error) error {
+	o.dir, o.name, o.file = f.dir, f.name, f.id
+	return f.disk.do(o, act)
+}
+
+func (f *tracedFile) WriteAt(b []byte, off int64) (n int, err error) {
+	err = f.do(op{kind: "write", off: off, data: bytes.Clone(b)}, func() error { n, err = f.File.WriteAt(b, off); return err })
+	return n, err
+}
+
+func (f *tracedFile) Sync() error { return f.do(op{kind: "sync"}, f.File.Sync) }
+
+func (f *tracedFile) Truncate(size int64) error {
+	return f.do(op{kind: "truncate", off: size}, func() error { return f.File.Truncate(size) })
+}
+
+func (f *tracedFile) Allocate(off, n int64) error {
+	return f.do(op{kind: "allocate", off: off}, func() error { return f.File.Allocate(off, n) })
+}
+
+// survival says what of the operations before a crash is found after it.
+type survival int
+
+const (
+	killed    survival = iota // the process died: all of it
+	powerLost                 // the machine died: nothing that was not synced
+	zeroed                    // the machine died: names and sizes, but zeros where data was not synced
+	namesOnly                 // the machine died: names, but no data that was not synced
+)
+
+func (s survival) String() string {
+	return [...]string{"killed", "power lost", "power lost, zeros", "power lost, names kept"}[s]
+}
+
+// replay does ops anew in base's directories, as far as they survive.
+func replayOps(t testing.TB, ops []op, how survival, base string) {
+	t.Helper()
+	synced := survivors(ops, how)
+	files := map[int]*os.File{}
+	defer func() {
+		for _, f := range files {
+			f.Close()
+		}
+	}()
+	for i, o := range ops {
+		dir := filepath.Join(base, filepath.Base(o.dir))
+		if o.dir != "" && filepath.Base(filepath.Dir(o.dir)) == "journal" {
+			dir = filepath.Join(base, "journal", filepath.Base(o.dir))
+		}
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(dir, o.name)
+		f := files[o.file]
+		switch {
+		case !synced[i] && !(how == zeroed && o.kind == "write"):
+			// For a name that did not survive the file itself may be written on.
+			if o.kind == "create" || o.kind == "open" {
+				files[o.file], _ = os.CreateTemp(t.TempDir(), "")
+			}
+		case o.kind == "create" || o.kind == "open":
+			f, err := os.OpenFile(path, int(o.off)&(os.O_RDWR|os.O_CREATE|os.O_TRUNC), o.mode)
+			if err == nil {
+				files[o.file] = f
+			}
+		case o.kind == "write" && f != nil:
+			data := o.data
+			if !synced[i] {
+				data = make([]byte, len(data))
+			}
+			f.WriteAt(data, o.off)
+		case o.kind == "truncate" && f != nil:
+			f.Truncate(o.off)
+		case o.kind == "rename":
+			os.Rename(path, filepath.Join(dir, o.to))
+		case o.kind == "remove":
+			os.Remove(path)
+		case o.kind == "symlink":
+			os.Symlink(o.to, path)
+		}
+	}
+}
+
+// survivors marks the operations that are found after the crash.
+func survivors(ops []op, how survival) []bool {
+	is := make([]bool, len(ops))
+	for i, o := range ops {
+		switch o.kind {
+		case "write", "truncate":
+			is[i] = how == killed || followedBy(ops[i:], "sync", func(p op) bool { return p.dir == o.dir && p.file == o.file })
+		case "create", "rename", "remove", "symlink":
+			is[i] = how != powerLost || followedBy(ops[i:], "syncdir", func(p op) bool { return p.dir == o.dir })
+		default:
+			is[i] = true
+		}
+	}
+	return is
+}
+
+func followedBy(ops []op, kind string, same func(op) bool) bool {
+	for _, o := range ops {
+		if o.kind == kind && same(o) {
+			return true
+		}
+	}
+	return false
+}
+
+// memRing is an intake whose state can be copied at any instant, as a shared
+// mapping keeps it when a process dies.
+type memRing struct {
+	mu      sync.Mutex
+	data    []byte
+	tail    int
+	left    [2]uint64
+	n       int
+	written int
+	refused int
+	closed  bool
+	wake    chan struct{}
+}
+
+func newMemRing() *memRing { return &memRing{wake: make(chan struct{}, 1)} }
+
+func (r *memRing) clone() *memRing {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return &memRing{data: bytes.Clone(r.data), tail: r.tail, left: r.left, n: r.n, written: r.written, refused: r.refused, wake: make(chan struct{}, 1)}
+}
+
+func (r *memRing) feed(from, n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i := range n {
+		r.data = append(r.data, record(from+i)...)
+	}
+	signal(r.wake)
+}
+
+func (r *memRing) Pending() []byte {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	b := r.data[r.tail:]
+	if len(b) > 1<<20 {
+		b = wholeLines(b, 1<<20)
+	}
+	return b
+}
+
+func (r *memRing) Drained() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.closed && r.tail == len(r.data)
+}
+
+func (r *memRing) Wake() <-chan struct{} { return r.wake }
+
+func (r *memRing) Intent(first, offset uint64, n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.left, r.n = [2]uint64{first, offset}, n
+}
+
+func (r *memRing) Written(n, records int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.tail, r.n, r.written = r.tail+n, 0, r.written+records
+}
+
+func (r *memRing) Left() (uint64, uint64, int) { return r.left[0], r.left[1], r.n }
+
+func (r *memRing) Discard(n, records int, first, last uint32) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.tail, r.n, r.refused = r.tail+n, 0, r.refused+records
+}
+
+func (r *memRing) Refused() (int, uint32, uint32) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.refused, 1, 2
+}
+
+func (r *memRing) RefusalNoted(n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.refused -= n
+}
+
+func (r *memRing) Replay(dst []byte, n int) ([]byte, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return append(dst, r.data[r.tail-n:r.tail]...), true
+}
+
+// drain lets the append loop go round until the ring is empty.
+func (r *memRing) drain(t testing.TB, j *Journal) {
+	t.Helper()
+	for i := 0; len(r.Pending()) > 0; i++ {
+		if i > 1000 {
+			t.Fatal("the ring is not drained")
+		}
+		j.turn(j.lastTurn.Add(retryWait))
+	}
+}
+
+// setMark puts a durable mark into the mark file of a replayed directory.
+func setMark(t testing.TB, base string, at auditbridge.Sequence) {
+	t.Helper()
+	f, err := os.OpenFile(filepath.Join(base, "journal", markName), os.O_RDWR, 0)
+	if err != nil {
+		return
+	}
+	defer f.Close()
+	var word [8]byte
+	for i := range word {
+		word[i] = byte(uint64(at) >> (8 * i))
+	}
+	f.WriteAt(word[:], 32)
+}
