@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -85,22 +86,39 @@ func (r *recorder) feed(n int) {
 	}
 }
 
-// smallDisk mounts a tmpfs of 48 MiB.
-func smallDisk(t *testing.T) string {
+// smallDisk mounts a new file system of about 48 MiB.
+func smallDisk(t *testing.T, kind string) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "disk")
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := unix.Mount("auditbridge-test", dir, "tmpfs", 0, "size=48m,mode=0700"); err != nil {
+	mount := []string{"mount", "-t", "tmpfs", "-o", "size=48m", "auditbridge-test", dir}
+	if kind != "tmpfs" {
+		image := filepath.Join(t.TempDir(), "image")
+		size := map[string]int64{"ext4": 48 << 20, "xfs": 300 << 20}[kind] // mkfs.xfs makes none smaller
+		if err := os.WriteFile(image, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Truncate(image, size); err != nil {
+			t.Fatal(err)
+		}
+		command(t, "mkfs."+kind, "-q", image)
+		mount = []string{"mount", "-o", "loop", image, dir}
+	}
+	command(t, mount...)
+	t.Cleanup(func() { command(t, "umount", "--lazy", dir) })
+	if err := os.Chmod(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil {
-			t.Error(err)
-		}
-	})
 	return dir
+}
+
+func command(t *testing.T, args ...string) {
+	t.Helper()
+	if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %v\n%s", args, err, out)
+	}
 }
 
 // fill takes all the space there is, as another process would.
@@ -187,7 +205,12 @@ func noted(all [][]byte, want string) bool {
 // recording resumes by itself when space returns. Every record fed is stored or
 // counted.
 func TestSuspendOnAFullDisk(t *testing.T) {
-	dir := smallDisk(t)
+	for _, kind := range []string{"tmpfs", "ext4", "xfs"} {
+		t.Run(kind, func(t *testing.T) { suspendOnAFullDisk(t, smallDisk(t, kind)) })
+	}
+}
+
+func suspendOnAFullDisk(t *testing.T, dir string) {
 	cfg := config(Suspend)
 	var alerts atomic.Int32
 	cfg.Alert = func(string) error { alerts.Add(1); return nil }
@@ -250,7 +273,7 @@ func fillAndHalt(dir string) error {
 // recorded before the disk was full stands in the journal, in order and
 // durable, and so does that the host was halted.
 func TestHaltOnAFullDisk(t *testing.T) {
-	dir := smallDisk(t)
+	dir := smallDisk(t, "tmpfs")
 	inNamespace(t, "disk="+dir)
 	all := lines(t, dir)
 	n, last := records(t, all)
