@@ -9,11 +9,11 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"sort"
 )
 
 // DefaultFile is read when no --config is given; conf.d beside it is read too.
@@ -76,15 +76,13 @@ func read(file string) ([]source, Problems) {
 	if err != nil {
 		return nil, Problems{{At: Position{File: file}, What: err.Error()}}
 	}
-	names := []string{file}
-	dropIns, err := filepath.Glob(filepath.Join(filepath.Dir(file), "conf.d", "*.toml"))
-	if err == nil {
-		sort.Strings(dropIns)
-		names = append(names, dropIns...)
-	}
 	var sources []source
 	var problems Problems
-	for _, name := range names {
+	dropIns, err := dropInsOf(file)
+	if err != nil {
+		problems = append(problems, asProblem(filepath.Dir(file)+"/conf.d", err))
+	}
+	for _, name := range append([]string{file}, dropIns...) {
 		data, err := readTrusted(name)
 		if err != nil {
 			problems = append(problems, asProblem(name, err))
@@ -93,6 +91,23 @@ func read(file string) ([]source, Problems) {
 		sources = append(sources, source{name, data})
 	}
 	return sources, problems
+}
+
+// dropInsOf lists conf.d/*.toml beside file in the order of their names. That
+// there is no conf.d is fine; that it cannot be read is not.
+func dropInsOf(file string) ([]string, error) {
+	dir := filepath.Join(filepath.Dir(file), "conf.d")
+	entries, err := os.ReadDir(dir) // sorted
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	var names []string
+	for _, e := range entries {
+		if filepath.Ext(e.Name()) == ".toml" {
+			names = append(names, filepath.Join(dir, e.Name()))
+		}
+	}
+	return names, err
 }
 
 // maxFile bounds what is read into memory; a real configuration is a few kB.

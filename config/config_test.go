@@ -216,6 +216,43 @@ func TestNobodyElseMayHaveWrittenTheFile(t *testing.T) {
 	}
 }
 
+// Drop-ins are read in the order of their names; what cannot be read is never
+// left out in silence.
+func TestDropIns(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string) {
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	main := filepath.Join(dir, "auditbridge.toml")
+	write("auditbridge.toml", "node = \"n\"\n")
+	if _, problems := read(main); len(problems) > 0 {
+		t.Error("without conf.d:", problems)
+	}
+	write("conf.d/20.toml", "flush = \"data\"\n")
+	write("conf.d/10.toml", "router = \"r\"\n")
+	write("conf.d/30.toml.bak", "not = read\n")
+	sources, problems := read(main)
+	var names []string
+	for _, s := range sources {
+		names = append(names, filepath.Base(s.name))
+	}
+	if got := strings.Join(names, " "); got != "auditbridge.toml 10.toml 20.toml" || len(problems) > 0 {
+		t.Error(got, problems)
+	}
+	if err := os.RemoveAll(filepath.Join(dir, "conf.d")); err != nil {
+		t.Fatal(err)
+	}
+	write("conf.d", "a file")
+	if _, problems := read(main); len(problems) != 1 || !strings.Contains(problems.Error(), "conf.d: cannot read the configuration: ") {
+		t.Error("conf.d that is no directory:", problems)
+	}
+}
+
 func TestADirectoryThatOthersMayWriteIsRefused(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "open")
 	if err := os.Mkdir(dir, 0o700); err != nil {
