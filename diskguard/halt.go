@@ -17,6 +17,10 @@ import (
 // way down.
 type Halter func(context.Context) error
 
+// orderlyLimit is how long process 1 may take to accept that it shall power
+// off; after that it is not asked any more.
+const orderlyLimit = 30 * time.Second
+
 // PowerOff powers the host off: the orderly way of whoever is process 1, else
 // reboot(2). File systems are synced first, for at most 5 seconds.
 func PowerOff(ctx context.Context) error {
@@ -29,7 +33,10 @@ func PowerOff(ctx context.Context) error {
 	if way == nil || underTest { // process 1 may be reached from inside a test's namespace; reboot(2) stays within
 		return powerOffNow()
 	}
-	if out, err := exec.CommandContext(ctx, way[0], way[1:]...).CombinedOutput(); err != nil {
+	// ctx may well end before the command does: process 1 stops us, too.
+	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), orderlyLimit)
+	defer cancel()
+	if out, err := exec.CommandContext(limited, way[0], way[1:]...).CombinedOutput(); err != nil {
 		return errors.Join(fmt.Errorf("%s: %w: %s", strings.Join(way, " "), err, out), powerOffNow())
 	}
 	return nil
