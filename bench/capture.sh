@@ -19,7 +19,7 @@ finish() {
 }
 trap finish EXIT
 gcc -O2 -Wall -o "$dir/rawreader" bench/rawreader.c
-go build -o "$dir/" ./bench/capture ./internal/audittest/gen
+go build -o "$dir/" ./bench/capture ./cmd/auditbridge ./internal/audittest/gen
 
 status() { auditctl -s | awk -v key="$1" '$1 == key { print $2 }'; }
 ticks() { awk '{ print $14 + $15 }' "/proc/$1/stat"; }

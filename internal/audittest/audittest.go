@@ -50,7 +50,8 @@ func take(t testing.TB, lock *os.File) *Audit {
 	if before.Enabled == 2 {
 		t.Fatal("kernel audit is locked (enabled 2) until reboot: this test cannot run here")
 	}
-	script := before.script(auditctl(t, "-l"))
+	holder := fmt.Sprintf("# held by %s, pid %d; this puts kernel audit back:\n", t.Name(), os.Getpid())
+	script := holder + before.script(auditctl(t, "-l"))
 	if err := os.WriteFile(LockFile, []byte(script), 0o600); err != nil {
 		t.Fatalf("save kernel audit state: %v", err)
 	}
