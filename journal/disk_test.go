@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+	"time"
 
 	"auditbridge/auditbridge"
 	"auditbridge/internal/durable"
@@ -328,7 +329,7 @@ func (r *memRing) drain(t testing.TB, j *Journal) {
 		if i > 1000 {
 			t.Fatal("the ring is not drained")
 		}
-		j.turn(j.lastTurn.Add(retryWait))
+		j.turn(time.Now().Add(time.Duration(i) * retryWait))
 	}
 }
 

@@ -36,15 +36,15 @@ func parseSegmentHeader(line []byte) (h segmentHeader, err error) {
 	if !ok || head.Type != auditbridge.TypeDaemonConfig || !bytes.HasPrefix(line[head.Body:], []byte("op=segment ")) {
 		return h, errNoHeader
 	}
-	format, ok1 := fieldOf(line, "format")
-	journal, ok2 := fieldOf(line, "journal")
-	first, ok3 := fieldOf(line, "first")
-	if !ok1 || !ok2 || !ok3 {
-		return h, errNoHeader
-	}
+	format, _ := fieldOf(line, "format")
 	if h.format, err = strconv.ParseUint(format, 10, 64); err != nil {
 		return h, fmt.Errorf("%w: format=%.20q", errNoHeader, format)
 	}
+	if h.format > FormatVersion {
+		return h, nil // what else it says is that version's affair
+	}
+	journal, _ := fieldOf(line, "journal")
+	first, _ := fieldOf(line, "first")
 	if h.journal, err = ParseID(journal); err != nil {
 		return h, fmt.Errorf("%w: %w", errNoHeader, err)
 	}
