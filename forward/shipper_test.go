@@ -166,6 +166,7 @@ func shipperFor(t testing.TB, l *liveJournal, destinations []Config, tunnels ...
 // stock rsyslog. The far end's copy is the journal, and the books balance,
 // exactly, also after a second start.
 func TestJournalThroughShipToRsyslog(t *testing.T) {
+	t.Parallel()
 	far, sshd := peertest.StartRsyslog(t), peertest.StartSSHD(t)
 	l := startJournal(t)
 	c := to(far.Port)
@@ -210,6 +211,7 @@ func TestJournalThroughShipToRsyslog(t *testing.T) {
 
 // A ship that dies is started again, and goes on where its cursor was.
 func TestShipThatDiesIsStartedAgain(t *testing.T) {
+	t.Parallel()
 	far, l := startSink(t), startJournal(t)
 	s, said := shipperFor(t, l, []Config{to(far.port())})
 	var kill func()
@@ -337,6 +339,7 @@ func TestCursorFileNames(t *testing.T) {
 
 // A ship that does not answer to stop is cut off.
 func TestShipThatDoesNotStop(t *testing.T) {
+	t.Parallel()
 	l := startJournal(t)
 	c := to(9)
 	c.Grace, c.Idle = 10*time.Millisecond, 10*time.Millisecond
