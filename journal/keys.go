@@ -28,6 +28,9 @@ type keyring struct {
 	dir       durable.Dir
 	algorithm seal.Algorithm
 	current   *seal.PrivateKey
+	// halfway is set from the announcement of current until its file has the
+	// name of the key that signs.
+	halfway bool
 }
 
 // settle finds the key to sign with, finishing or undoing a change that a
@@ -76,6 +79,26 @@ func (k *keyring) read(name string) (*seal.PrivateKey, error) {
 	return key, nil
 }
 
+// rename is the last step of a key change, if that is open. When it failed it
+// is taken again before the next change: two keys must not wait for one name.
+func (k *keyring) rename() error {
+	if !k.halfway {
+		return nil
+	}
+	err := durable.Rename(k.dir, nextKeyName, keyName)
+	if errors.Is(err, os.ErrNotExist) {
+		// It took effect although it failed.
+		if there, readErr := k.read(keyName); readErr == nil && public(there) == k.current.Public() {
+			err = k.dir.Sync()
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("change signing key: %w", err)
+	}
+	k.halfway = false
+	return nil
+}
+
 // create makes a new key and its durable file.
 func (k *keyring) create(name string) (*seal.PrivateKey, error) {
 	key, err := seal.GenerateKey(k.algorithm)
@@ -103,6 +126,9 @@ func public(k *seal.PrivateKey) seal.PublicKey {
 // changeKey hands the chain over to a new key: the four steps above. On error
 // the current key stays the current one, unless the rename may have happened.
 func (j *Journal) changeKey(now time.Time) error {
+	if err := j.keys.rename(); err != nil {
+		return err
+	}
 	next, err := j.keys.create(nextKeyName)
 	if err != nil {
 		return err
@@ -113,9 +139,6 @@ func (j *Journal) changeKey(now time.Time) error {
 	if err := j.sync.flush(); err != nil {
 		return err
 	}
-	j.keys.current = next
-	if err := durable.Rename(j.keys.dir, nextKeyName, keyName); err != nil {
-		return fmt.Errorf("change signing key: %w", err)
-	}
-	return nil
+	j.keys.current, j.keys.halfway = next, true
+	return j.keys.rename()
 }

@@ -145,6 +145,7 @@ func TestAKeyChangeCutShort(t *testing.T) {
 		{"cut after step 1: written, not announced", KeyFiles{old, next}, ChainEnd{old, none}, UndoChange},
 		{"cut after step 2: announced, not renamed", KeyFiles{old, next}, ChainEnd{old, next}, FinishChange},
 		{"cut after step 3: renamed, not yet used", KeyFiles{next, none}, ChainEnd{old, next}, UseCurrent},
+		{"step 3 failed, and the new key went on signing", KeyFiles{old, next}, ChainEnd{next, none}, FinishChange},
 		{"the new key has signed", KeyFiles{next, none}, ChainEnd{next, none}, UseCurrent},
 		{"cut after step 1 of the next change, the new key unused", KeyFiles{next, third}, ChainEnd{old, next}, UndoChange},
 		{"the announcement was cut off the journal's end", KeyFiles{old, next}, ChainEnd{old, none}, UndoChange},

@@ -56,7 +56,8 @@ func DecideKey(files KeyFiles, end ChainEnd) KeyStep {
 			return UndoChange
 		}
 		return UseCurrent
-	case has(files.Next) && files.Next == end.Next:
+	case has(files.Next) && (files.Next == end.Next || files.Next == end.Key):
+		// Announced, or signing already because step 3 failed while we lived.
 		return FinishChange
 	case files.Current == end.Key:
 		if has(files.Next) || has(end.Next) {
