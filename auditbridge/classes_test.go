@@ -86,3 +86,55 @@ func BenchmarkTypeByName(b *testing.B) {
 		typeByName(names[i%3])
 	}
 }
+
+// docs/format/classes.md has the rows of classes.txt, all of them and in order.
+func TestClassesAreDocumented(t *testing.T) {
+	page, err := os.ReadFile("../docs/format/classes.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, line := range strings.Split(classesText, "\n") {
+		columns := strings.Fields(line)
+		if len(columns) < 2 || strings.HasPrefix(columns[0], "#") {
+			continue
+		}
+		row := strings.ReplaceAll("\n| "+strings.Join(columns, " | ")+" |\n", "*", `\*`)
+		if !strings.Contains(string(page), row) {
+			t.Errorf("classes.txt:%d: docs/format/classes.md lacks the row %s", i+1, row)
+		}
+	}
+}
+
+func TestNoSeverityIsDebug(t *testing.T) {
+	check := func(k *kind) {
+		if k.success == Debug || k.failure == Debug || k.failure > k.success || k.msgID == "" || len(k.msgID) > 32 {
+			t.Errorf("row %+v", *k)
+		}
+	}
+	for n := range RecordType(4000) {
+		check(kindOf(n))
+	}
+	for _, k := range classes.keys {
+		check(k)
+	}
+	for _, k := range classes.ops {
+		check(k)
+	}
+}
+
+// The MSGIDs of RFC 5424 messages stand in their own page.
+func TestMessageIDsAreDocumented(t *testing.T) {
+	page, err := os.ReadFile("../docs/format/rfc5424.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range strings.Split(classesText, "\n") {
+		columns := strings.Fields(line)
+		if len(columns) < 3 || strings.HasPrefix(columns[0], "#") {
+			continue
+		}
+		if id := columns[len(columns)-1]; !strings.Contains(string(page), "\n| "+id+" | ") {
+			t.Errorf("docs/format/rfc5424.md lacks MSGID %s", id)
+		}
+	}
+}

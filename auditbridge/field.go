@@ -146,7 +146,7 @@ func (f *Fields) value(b []byte) {
 			if i := bytes.IndexByte(b[1:], closing); i >= 0 {
 				f.Value, f.Form, f.rest = b[1:1+i], form, b[i+2:]
 				if form == Braced {
-					f.Value = bytes.TrimSpace(f.Value)
+					f.Value = bytes.Trim(f.Value, " \t")
 				}
 				return
 			}
