@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -35,9 +36,10 @@ func Until(t testing.TB, what string, condition func() bool) {
 
 // Process is a child.
 type Process struct {
-	t   testing.TB
-	cmd *exec.Cmd
-	out output
+	t     testing.TB
+	cmd   *exec.Cmd
+	out   output
+	ended chan struct{}
 }
 
 // start runs a peer and kills it, and what it started, when the test ends.
@@ -47,16 +49,20 @@ func start(t testing.TB, name string, args ...string) *Process {
 	if err != nil {
 		t.Fatalf("%v: install it (the tests' peers are listed in scripts/peers)", err)
 	}
-	p := &Process{t: t, cmd: exec.Command(path, args...)}
+	p := &Process{t: t, cmd: exec.Command(path, args...), ended: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.out
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := p.cmd.Start(); err != nil {
 		t.Fatalf("start %s: %v", path, err)
 	}
+	go func() {
+		p.cmd.Wait()
+		close(p.ended)
+	}()
 	t.Cleanup(func() {
 		p.Kill()
-		if t.Failed() {
-			t.Logf("%s said:\n%s", name, p.Output())
+		if said := p.Output(); t.Failed() {
+			t.Logf("%s said at the end:\n%s", name, said[max(0, len(said)-4096):])
 		}
 	})
 	return p
@@ -78,15 +84,17 @@ func (p *Process) Output() string { return p.out.String() }
 
 // Kill kills the process and everything it started, at once, and waits for it.
 func (p *Process) Kill() {
-	if p.cmd.ProcessState != nil {
-		return
-	}
 	p.Signal(syscall.SIGKILL)
-	p.cmd.Wait()
+	<-p.ended
 }
 
 // Signal sends a signal to the process and everything it started.
 func (p *Process) Signal(sig syscall.Signal) {
+	select {
+	case <-p.ended: // its pid may be somebody else's by now
+		return
+	default:
+	}
 	for _, pid := range append([]int{p.cmd.Process.Pid}, Descendants(p.cmd.Process.Pid)...) {
 		syscall.Kill(pid, sig)
 	}
@@ -115,20 +123,38 @@ func Descendants(pid int) (found []int) {
 	return found
 }
 
-// FreePort finds a loopback port that nobody uses.
+// nextPort counts through ports below the kernel's ephemeral range
+// (net.ipv4.ip_local_port_range), so that no outgoing connection can take one
+// between our finding it free and the peer's binding it. Test processes that
+// run at the same time begin at different places.
+var nextPort atomic.Uint32
+
+const firstPort, portCount = 12000, 20000
+
+// FreePort finds a loopback port that nobody uses, another one at every call.
 func FreePort(t testing.TB) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range portCount {
+		port := firstPort + int((uint32(os.Getpid())*131+nextPort.Add(1))%portCount)
+		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		if err == nil {
+			l.Close()
+			return port
+		}
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	t.Fatal("no free port")
+	return 0
 }
 
+// untilListening waits until the process answers, or fails when it ends.
 func (p *Process) untilListening(port int) {
 	p.t.Helper()
 	Until(p.t, fmt.Sprintf("%s listens on port %d", p.cmd.Path, port), func() bool {
+		select {
+		case <-p.ended:
+			p.t.Fatalf("%s ended at once:\n%s", p.cmd.Path, p.Output())
+		default:
+		}
 		conn, err := net.Dial("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 		if err == nil {
 			conn.Close()
