@@ -176,8 +176,13 @@ const waitSlice = 250 * time.Millisecond
 // Wait returns nil when a sequence beyond the given one is durable, or ctx's
 // error.
 func (m *Mark) Wait(ctx context.Context, beyond auditbridge.Sequence) error {
-	stop := context.AfterFunc(ctx, func() { futexWake(&m.page.wake) })
-	defer stop()
+	woken := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() { futexWake(&m.page.wake); close(woken) })
+	defer func() {
+		if !stop() {
+			<-woken // the page may be unmapped as soon as we return
+		}
+	}()
 	for {
 		word := atomic.LoadUint32(&m.page.wake)
 		if m.Durable() > beyond {
