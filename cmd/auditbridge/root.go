@@ -25,8 +25,6 @@ func newRootCommand() *cobra.Command {
 		return &usageError{err, cmd.CommandPath()}
 	})
 	root.AddCommand(
-		newCheckCommand(),
-		newStatusCommand(),
 		newRunCommand(),
 		newShipCommand(),
 		newCheckCommand(),
