@@ -29,10 +29,10 @@ func (r *Record) TypeName() []byte {
 	if r.Body == 0 {
 		return nil
 	}
-	if bytes.HasPrefix(line, []byte("node=")) {
+	if !bytes.HasPrefix(line, typePrefix) { // node=
 		line = line[bytes.IndexByte(line, ' ')+1:]
 	}
-	line = line[len("type="):]
+	line = line[len(typePrefix):]
 	return line[:bytes.IndexByte(line, ' ')]
 }
 

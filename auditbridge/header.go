@@ -61,18 +61,19 @@ type Header struct {
 
 // ParseHeader reads `[node=NAME ]type=NAME msg=audit(SEC.MMM:SERIAL): ` at the
 // start of line without allocating. ok is false when line does not begin so.
-// A name that looks like a type's but is none we know has type 0: a newer
+// Old writers' ways are read too: host= for node=, and no colon behind the
+// bracket. A name that looks like a type's but is none we know has type 0: a newer
 // auditd wrote it, and its event is still told by the rest of the header.
 func ParseHeader(line []byte) (h Header, ok bool) {
 	rest := line
-	if after, found := bytes.CutPrefix(rest, []byte("node=")); found {
-		node, tail, found := bytes.Cut(after, []byte{' '})
+	if !bytes.HasPrefix(rest, typePrefix) && (bytes.HasPrefix(rest, []byte("node=")) || bytes.HasPrefix(rest, []byte("host="))) {
+		node, tail, found := bytes.Cut(rest[len("node="):], []byte{' '})
 		if !found || len(node) == 0 {
 			return h, false
 		}
 		h.Node, rest = node, tail
 	}
-	rest, ok = bytes.CutPrefix(rest, []byte("type="))
+	rest, ok = bytes.CutPrefix(rest, typePrefix)
 	if !ok {
 		return h, false
 	}
@@ -99,8 +100,8 @@ func ParseHeader(line []byte) (h Header, ok bool) {
 	if !ok {
 		return h, false
 	}
-	rest, ok = bytes.CutPrefix(rest, []byte{':'})
-	if !ok {
+	rest = bytes.TrimPrefix(rest, []byte{':'})
+	if len(rest) > 0 && rest[0] != ' ' {
 		return h, false
 	}
 	rest = bytes.TrimPrefix(rest, []byte{' '})
@@ -108,6 +109,8 @@ func ParseHeader(line []byte) (h Header, ok bool) {
 	h.Body = len(line) - len(rest)
 	return h, true
 }
+
+var typePrefix = []byte("type=")
 
 func looksLikeType(name []byte) bool {
 	for _, c := range name {

@@ -53,7 +53,7 @@ func TestParametersAreDocumented(t *testing.T) {
 // What messages really hold is documented, whatever the tables say.
 func TestNothingUndocumentedIsSent(t *testing.T) {
 	page, oracle := page(t), rfc5424.NewParser()
-	for _, name := range []string{"sshd.log", "oddities.log"} {
+	for _, name := range []string{"sshd.log", "oddities.log", "execve.log"} {
 		messages(sample(t, name), func(e *auditbridge.Event, v *auditbridge.Verdict) {
 			parsed := parse(t, oracle, New(testConfig).AppendEvent(nil, e, v))
 			if !strings.Contains(page, "\n| "+*parsed.MsgID+" | ") {
@@ -71,7 +71,7 @@ func TestNothingUndocumentedIsSent(t *testing.T) {
 func TestFormatsAllocateNothing(t *testing.T) {
 	format := New(testConfig)
 	dst := make([]byte, 0, 256<<10)
-	for _, name := range []string{"sshd.log", "oddities.log"} {
+	for _, name := range []string{"sshd.log", "oddities.log", "execve.log"} {
 		messages(sample(t, name), func(e *auditbridge.Event, v *auditbridge.Verdict) {
 			n := testing.AllocsPerRun(10, func() {
 				dst = format.AppendEvent(dst[:0], e, v)

@@ -71,7 +71,7 @@ func TestGoldenMessages(t *testing.T) {
 // The oracle reads every message, and finds in it what was put in.
 func TestOracleReadsEveryMessage(t *testing.T) {
 	format, oracle := New(testConfig), rfc5424.NewParser()
-	for _, name := range []string{"sshd.log", "oddities.log"} {
+	for _, name := range []string{"sshd.log", "oddities.log", "execve.log"} {
 		messages(sample(t, name), func(e *auditbridge.Event, v *auditbridge.Verdict) {
 			parsed := parse(t, oracle, format.AppendEvent(nil, e, v))
 			params := (*parsed.StructuredData)[testConfig.SDID]
