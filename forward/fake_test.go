@@ -129,6 +129,12 @@ func (o *observed) at() journal.Cursor {
 	return o.cursor
 }
 
+func (o *observed) told() []string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return append([]string(nil), o.links...)
+}
+
 // Lines of a journal, as the kernel would have them.
 
 func line(recordType string, serial int, text string) string {

@@ -3,6 +3,7 @@ package forward
 import (
 	"context"
 	"fmt"
+	"net"
 	"slices"
 	"strings"
 	"sync"
@@ -181,6 +182,39 @@ func TestFarEndDownUnderLoad(t *testing.T) {
 }
 
 func sortedLines(lines []string) []string { return slices.Sorted(slices.Values(lines)) }
+
+// Two destinations behind one SSH connection: that one of them reads nothing
+// costs the other nothing.
+func TestDeafNeighbourInTheSameTunnel(t *testing.T) {
+	t.Parallel()
+	far, s := startSink(t), peertest.StartSSHD(t)
+	deaf, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer deaf.Close()
+	j := newMemJournal()
+	shared := tunnelTo(t, s, s.Port, Config{}).(tunnelled).tunnel
+	var relays []*running
+	for _, port := range []int{deaf.Addr().(*net.TCPAddr).Port, far.port()} {
+		c := to(port)
+		c.Grace, c.Settle = time.Second, time.Hour
+		relays = append(relays, startRelay(t, c, j, tunnelled{shared, c}, journal.Cursor{}))
+	}
+	peertest.Until(t, "both are connected", func() bool { return relays[0].Stats().Connected && relays[1].Stats().Connected })
+	lines := events(0, 100_000) // more than all windows and buffers between hold
+	j.append(lines...)
+	peertest.Until(t, "the other has everything", func() bool { return len(far.received()) == len(lines) })
+	for _, r := range relays {
+		r.end(t)
+	}
+	if n := strings.Count(s.Output(), "Accepted publickey"); n != 1 {
+		t.Errorf("%d SSH connections, want one", n)
+	}
+	if n := relays[0].Stats().Delivered; n != 0 {
+		t.Errorf("%d records delivered to who reads nothing", n)
+	}
+}
 
 // While the log server is away its port is closed: the reason is told, with a
 // hint, and sending goes on when it is back.

@@ -69,8 +69,8 @@ func NewRelay(cfg Config, j Journal, d Dialer, cursor journal.Cursor, o Observer
 var errFinished = errors.New("finished")
 
 // Run sends until ctx ends, then reads on to the durable mark, takes leave of
-// the far end, and returns within the grace period. The only errors it returns
-// are the journal's; those of the network it lives with.
+// the far end, and returns within the grace period. With the errors of network
+// and journal it lives: they are told and tried again.
 func (r *Relay) Run(ctx context.Context) error {
 	work, cutOff := context.WithCancel(context.WithoutCancel(ctx))
 	defer cutOff()
@@ -78,11 +78,8 @@ func (r *Relay) Run(ctx context.Context) error {
 		stop := time.AfterFunc(r.cfg.Grace, cutOff)
 		context.AfterFunc(work, func() { stop.Stop() })
 	})()
-	if err := r.begin(); err != nil {
-		return err
-	}
 	for failures := 0; ctx.Err() == nil; failures++ {
-		conn, err := r.dialer.Dial(ctx)
+		conn, err := r.connect(ctx)
 		if err == nil {
 			up := time.Now()
 			r.up(conn, failures)
@@ -103,6 +100,14 @@ func (r *Relay) Run(ctx context.Context) error {
 		sleep(ctx, backoff(failures, rand.Float64()))
 	}
 	return nil
+}
+
+// connect dials, once it is known where to start.
+func (r *Relay) connect(ctx context.Context) (Conn, error) {
+	if err := r.begin(); err != nil {
+		return nil, err
+	}
+	return r.dialer.Dial(ctx)
 }
 
 // begin finds out where to start, when the cursor does not say it.

@@ -197,7 +197,7 @@ func TestYoungRecordsAreSentAgainAfterABreak(t *testing.T) {
 			t.Errorf("%+v, want 12 delivered, each counted once", s)
 		}
 		want := []string{"up=true <nil>", "up=false the far end closed the connection", "up=false connection refused", "up=true <nil>"}
-		if got := r.seen.links; !slices.Equal(got, want) {
+		if got := r.seen.told(); !slices.Equal(got, want) {
 			t.Errorf("told %q, want changes only: %q", got, want)
 		}
 		r.end(t)
@@ -247,8 +247,8 @@ func TestFarEndThatReadsNothingIsNoticed(t *testing.T) {
 		stuck.block = true
 		r := startRelay(t, testConfig(FormatEvent), newMemJournal(events(1, 3)...), &script{conns: []*pipe{stuck, second}}, journal.Cursor{})
 		time.Sleep(time.Minute)
-		if !slices.ContainsFunc(r.seen.links, func(l string) bool { return strings.Contains(l, "took nothing for 30s") }) {
-			t.Errorf("told %q", r.seen.links)
+		if !slices.ContainsFunc(r.seen.told(), func(l string) bool { return strings.Contains(l, "took nothing for 30s") }) {
+			t.Errorf("told %q", r.seen.told())
 		}
 		if second.text() == "" {
 			t.Error("not tried again")

@@ -301,7 +301,7 @@ func TestValidateNamesEveryKey(t *testing.T) {
 func TestStreamAllocatesNothing(t *testing.T) {
 	for _, format := range []string{FormatEvent, FormatRecord} {
 		c := testConfig(format)
-		c.Filters = []Filter{{Match: "comm"}}
+		c.Filters = []Filter{{Facility: "kern"}}
 		s, _ := newStream(&c, journal.Cursor{})
 		lines := bytesOf(events(0, 30_000))
 		next := 0
