@@ -1,6 +1,6 @@
 module auditbridge
 
-go 1.26.8
+go 1.26.0
 
 require (
 	github.com/elastic/go-libaudit/v2 v2.6.2 // kernel control (status, enable, rules) and record-type tables to test ours against; pinned, @latest does not resolve
