@@ -107,26 +107,38 @@ func TestEveryCursorResumes(t *testing.T) {
 				whole = append(whole, frames(t, full)...)
 				want, _ := full.position()
 				for cut := range lines {
-					before, s := play(t, c, journal.Cursor{}, lines[:cut])
-					cursor, ok := s.position()
-					if !ok {
-						t.Fatalf("no position after %d lines", cut)
-					}
+					// Stopped twice: after cut lines, and somewhere behind the
+					// cursor, maybe before the first stop.
+					before, cursor := playTo(t, c, journal.Cursor{}, lines[:cut])
+					again := int(cursor.At) + cut*7%(len(lines)-int(cursor.At))
+					between, cursor := playTo(t, c, cursor, lines[:again])
 					after, resumed := play(t, c, cursor, lines)
 					resumed.end()
 					after = append(after, frames(t, resumed)...)
-					if got := append(before, after...); !slices.Equal(got, whole) {
-						t.Fatalf("after %d lines, at %+v: %d + %d messages, want %d", cut, cursor, len(before), len(after), len(whole))
+					if got := slices.Concat(before, between, after); !slices.Equal(got, whole) {
+						t.Fatalf("after %d and %d lines, at %+v: %d + %d + %d messages, want %d", cut, again, cursor, len(before), len(between), len(after), len(whole))
 					}
 					got, _ := resumed.position()
 					if got.Delivered != want.Delivered || got.Excluded != want.Excluded || got.LineHash != want.LineHash {
-						t.Fatalf("after %d lines: counts %+v, want %+v", cut, got, want)
+						t.Fatalf("after %d and %d lines: counts %+v, want %+v", cut, again, got, want)
 					}
-					checkBooks(t, s, cut)
 				}
 			})
 		}
 	}
+}
+
+// playTo is play up to the end of lines, and the cursor there. The books must
+// balance.
+func playTo(t *testing.T, c Config, from journal.Cursor, lines []string) ([]string, journal.Cursor) {
+	t.Helper()
+	messages, s := play(t, c, from, lines)
+	cursor, ok := s.position()
+	if !ok {
+		t.Fatalf("no position after %d lines", len(lines))
+	}
+	checkBooks(t, s, len(lines))
+	return messages, cursor
 }
 
 // checkBooks is the invariant: read = delivered + excluded + waiting.

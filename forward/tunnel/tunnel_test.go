@@ -200,6 +200,11 @@ func TestRefusals(t *testing.T) {
 			spoil: func(t *testing.T, s *peertest.SSHD, cfg *Config) {
 				rewriteKnownHosts(t, s, "@cert-authority ", s.HostKey)
 			}},
+		{name: "nor is it beside the key of another", want: new(*HostKeyError), word: string(HostKeyUnknown), noUse: true,
+			spoil: func(t *testing.T, s *peertest.SSHD, cfg *Config) {
+				authority := "@cert-authority " + peertest.KnownHostsLine(t, s.Port, s.HostKey)
+				os.WriteFile(s.KnownHosts, []byte(authority+peertest.KnownHostsLine(t, s.Port, otherKey(t))), 0o600)
+			}},
 		{name: "malformed known-hosts", want: new(*FileError), word: "malformed", noUse: true,
 			spoil: func(t *testing.T, s *peertest.SSHD, cfg *Config) {
 				os.WriteFile(s.KnownHosts, []byte("what is this\n"), 0o600)
