@@ -2,7 +2,6 @@ package journal
 
 import (
 	"bytes"
-	"fmt"
 	"time"
 
 	"auditbridge/auditbridge"
@@ -25,14 +24,21 @@ func (j *Journal) fail(why error, now time.Time) {
 	if !ok {
 		lines = nil
 	}
+	j.owed.why = errorWord(why)
 	err := j.newSegmentAfter(end, now)
+	for err == nil && len(runs) > 0 {
+		if lines, err = j.appendAgain(runs[0], lines, now); err == nil {
+			runs = runs[1:]
+		}
+	}
 	if err == nil {
-		err = j.replay(runs, lines, why, now)
+		err = j.sync.flush()
 	}
 	if err != nil {
-		j.giveUp(records, err, now)
+		j.giveUp(runs, err, now)
 		return
 	}
+	j.owed.again += records
 	if j.trouble.state != StateOK {
 		j.enter(StateOK, nil, now)
 	}
@@ -78,67 +84,89 @@ func reopenBlock(end position) blockStart {
 	return b
 }
 
-// replay writes the runs that are not durable once more and syncs them.
-func (j *Journal) replay(runs []run, lines []byte, why error, now time.Time) error {
-	var again, lost int
-	for _, r := range runs {
-		switch {
-		case r.note != nil:
-			if err := j.appendOwn(r.note, now); err != nil {
-				return err
-			}
-		case len(lines) >= r.bytes && r.bytes > 0:
-			if err := j.appendAgain(lines[:r.bytes], r.records, now); err != nil {
-				return err
-			}
-			lines = lines[r.bytes:]
-			again += r.records
-		default:
-			lost += r.records
+// appendAgain writes a run once more: a note, or the next of the ring's lines.
+// What the ring no longer has is lost.
+func (j *Journal) appendAgain(r run, lines []byte, now time.Time) (rest []byte, err error) {
+	if r.note != nil {
+		return lines, j.appendOld(r.note, now)
+	}
+	if len(lines) < r.bytes {
+		j.lose(r.records)
+		return nil, nil
+	}
+	chunk := lines[:r.bytes]
+	if len(chunk) > j.roomInBlock() {
+		if err := j.closeBlock(now, false, seal.PublicKey{}); err != nil {
+			return lines, err
 		}
 	}
-	j.books.lost.Add(uint64(lost))
-	n := selfNote("disk-error", text("why", errorWord(why)), number("again", again), number("lost", lost))
-	n.Type, n.Failed = auditbridge.TypeDaemonErr, true
-	if err := j.appendNote(&n, now); err != nil {
-		return err
+	if err := j.seg.write(chunk); err != nil {
+		return lines, err
 	}
-	if err := j.sync.flush(); err != nil {
-		return fmt.Errorf("sync the new segment: %w", err)
-	}
-	return createNext(j.dir, &j.cfg)
+	j.appended(chunk, r.records, now)
+	j.unsynced.add(run{last: j.at, bytes: len(chunk), records: r.records}, j.mark.Durable())
+	j.seg.content = true
+	return lines[r.bytes:], nil
 }
 
-// appendAgain appends lines whose segment failed.
-func (j *Journal) appendAgain(lines []byte, records int, now time.Time) error {
-	if len(lines) > j.roomInBlock() {
+// appendOld appends a line of our own that was written before.
+func (j *Journal) appendOld(line []byte, now time.Time) error {
+	if len(line) > j.roomInBlock() {
 		if err := j.closeBlock(now, false, seal.PublicKey{}); err != nil {
 			return err
 		}
 	}
-	if err := j.seg.extend(len(lines)); err != nil {
-		return err
-	}
-	if err := j.seg.write(lines); err != nil {
-		return err
-	}
-	j.appended(lines, records, now)
-	j.unsynced.add(run{last: j.at, bytes: len(lines), records: records}, j.mark.Durable())
-	j.seg.content = true
-	return nil
+	return j.appendOwn(line, now)
 }
 
-// giveUp enters StateFailed: the new segment fails too. What is not durable is
-// a gap, told of when storing goes on.
-func (j *Journal) giveUp(records int, why error, now time.Time) {
+// giveUp enters StateFailed: the new segment fails too. What is not durable,
+// written again or not, is a gap; our notes among it are written when storing
+// goes on.
+func (j *Journal) giveUp(rest []run, why error, now time.Time) {
 	end := j.sync.settled()
 	end.block = reopenBlock(end)
-	j.books.lost.Add(uint64(records))
-	j.unsynced.take(j.at)
+	again, _, _ := j.unsynced.take(end.at)
+	for _, r := range append(again, rest...) {
+		if r.note != nil {
+			j.owed.lines = append(j.owed.lines, r.note)
+		}
+		j.lose(r.records)
+	}
 	j.seg.file.Close()
 	j.seg = nil
 	j.at = end.at
 	j.sync.install(position{segment: end.segment, at: end.at, block: end.block})
 	j.enter(StateFailed, why, now)
-	j.trouble.lost += records
+}
+
+// owed is what must still be put on record about a disk that failed.
+type owed struct {
+	lines       [][]byte // our own, that were lost with it
+	lost, again int      // records
+	why         string
+}
+
+func (j *Journal) lose(records int) {
+	j.owed.lost += records
+	j.books.lost.Add(uint64(records))
+}
+
+// payOwed puts on record what a failing disk has cost.
+func (j *Journal) payOwed(now time.Time) error {
+	for len(j.owed.lines) > 0 {
+		if err := j.appendOld(j.owed.lines[0], now); err != nil {
+			return err
+		}
+		j.owed.lines = j.owed.lines[1:]
+	}
+	if j.owed.why == "" {
+		return nil
+	}
+	n := selfNote("disk-error", text("why", j.owed.why), number("again", j.owed.again), number("lost", j.owed.lost))
+	n.Type, n.Failed = auditbridge.TypeDaemonErr, true
+	if err := j.appendNote(&n, now); err != nil {
+		return err
+	}
+	j.owed = owed{}
+	return nil
 }

@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"fmt"
 	"strings"
 	"syscall"
 	"testing"
@@ -93,10 +94,16 @@ func failOnce(t *testing.T, why error, hits func(op) bool, effect bool, after in
 	balance(t, c, 1210)
 }
 
-// balance holds the books: every record of from 1 … n is there once, in order,
-// or counted by a note as refused or lost.
-func balance(t *testing.T, c contents, n int) {
+// balance holds the books: every record of 1 … n is there once, in order, or
+// counted by a note as refused or lost.
+func balance(t testing.TB, c contents, n int) {
 	t.Helper()
+	if err := c.balance(n); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (c *contents) balance(n int) error {
 	told := 0
 	for _, line := range c.ours {
 		for _, key := range []string{" lost=", " n="} {
@@ -111,13 +118,14 @@ func balance(t *testing.T, c contents, n int) {
 			next++
 		}
 		if next > n {
-			t.Fatalf("out of order, twice or unknown: %s", line)
+			return fmt.Errorf("out of order, twice or unknown: %s", line)
 		}
 		next++
 	}
 	if len(c.records)+told != n {
-		t.Fatalf("%d records stored and %d told of as missing, %d came", len(c.records), told, n)
+		return fmt.Errorf("%d records stored and %d told of as missing, %d came", len(c.records), told, n)
 	}
+	return nil
 }
 
 func numberIn(line, key string) (n int) {

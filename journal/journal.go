@@ -56,6 +56,7 @@ type Journal struct {
 	schedule schedule
 	unsynced unsynced
 	trouble  trouble
+	owed     owed
 	refusal  refusal
 	lastLine time.Time // when the last line came that is not a block line
 	lastTurn time.Time

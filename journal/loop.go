@@ -96,7 +96,7 @@ func (j *Journal) turn(now time.Time) {
 // work appends notes and records, and does what is due.
 func (j *Journal) work(now time.Time) error {
 	for _, step := range []func(time.Time) error{
-		j.writeNotes, j.noteRefusals, j.drainRing, j.heartbeat, j.endByAge, j.checkpointIfDue,
+		j.payOwed, j.writeNotes, j.noteRefusals, j.drainRing, j.heartbeat, j.endByAge, j.checkpointIfDue,
 	} {
 		if err := step(now); err != nil {
 			return err
@@ -165,7 +165,7 @@ func (j *Journal) finish() error {
 	if j.seg == nil {
 		return j.trouble.err
 	}
-	for _, step := range []func(time.Time) error{j.writeNotes, j.noteAllRefusals, j.checkpoint} {
+	for _, step := range []func(time.Time) error{j.payOwed, j.writeNotes, j.noteAllRefusals, j.checkpoint} {
 		if err := step(now); err != nil {
 			return err
 		}

@@ -67,7 +67,12 @@ func (j *Journal) nameSegment(first auditbridge.Sequence, now time.Time) error {
 func (j *Journal) writeHeader(now time.Time) error {
 	h := segmentHeader{format: FormatVersion, journal: j.id, first: j.seg.first}
 	n := h.note()
-	return j.appendNote(&n, now)
+	j.buf = auditbridge.AppendNote(j.buf[:0], &n, now, j.nextSerial())
+	if err := j.seg.write(j.buf); err != nil {
+		return err
+	}
+	j.appended(j.buf, 1, now) // it belongs to this file: not written again elsewhere
+	return nil
 }
 
 // endByAge closes a segment that is old.

@@ -17,7 +17,6 @@ type trouble struct {
 	err   error
 	since time.Time
 	tried time.Time // when mending was last tried
-	lost  int       // records that were written and lost again
 }
 
 // handle turns an error of the append loop into a state: a full disk waits
@@ -104,7 +103,7 @@ func (j *Journal) wait(now time.Time) {
 func (j *Journal) resume(now time.Time) {
 	was := j.trouble
 	j.enter(StateOK, nil, now)
-	n := selfNote("resumed", text("state", was.state.String()), moment("since", was.since), number("lost", was.lost))
+	n := selfNote("resumed", text("state", was.state.String()), moment("since", was.since))
 	n.Type = auditbridge.TypeDaemonResume
 	var err error
 	if j.seg.size == 0 {
