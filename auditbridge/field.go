@@ -162,11 +162,20 @@ func (f *Fields) bare(b []byte) {
 	}
 	f.Value, f.Form, f.rest = b[:end], Bare, b[end:]
 	if len(f.Key) > 0 && end > 1 {
-		f.Value = bytes.TrimSuffix(f.Value, []byte{','})
-		if bytes.IndexByte(f.Value, '(') < 0 {
-			f.Value = bytes.TrimSuffix(f.Value, []byte{')'})
-		}
+		f.Value = withoutBracket(f.Value)
 	}
+}
+
+// withoutBracket cuts the comma or the closing bracket behind a field of a list
+// in brackets; "(null)" has its own.
+func withoutBracket(v []byte) []byte {
+	if v[len(v)-1] == ',' {
+		v = v[:len(v)-1]
+	}
+	if n := len(v) - 1; n > 0 && v[n] == ')' && bytes.IndexByte(v, '(') < 0 {
+		v = v[:n]
+	}
+	return v
 }
 
 func isBlank(c byte) bool { return c == ' ' || c == '\t' }
