@@ -92,6 +92,7 @@ func openControl() (*control, error) {
 	if err != nil {
 		return nil, refusal(err, 0)
 	}
+	client.Netlink = queued{client.Netlink}
 	return &control{client: client}, nil
 }
 

@@ -18,8 +18,9 @@ finish() {
 	rm -rf "$dir"
 }
 trap finish EXIT
-gcc -O2 -Wall -o "$dir/rawreader" bench/rawreader.c
-go build -o "$dir/" ./bench/capture ./cmd/auditbridge ./internal/audittest/gen
+mkdir "$dir/bin"
+gcc -O2 -Wall -o "$dir/bin/rawreader" bench/rawreader.c
+go build -o "$dir/bin/" ./bench/capture ./cmd/auditbridge ./internal/audittest/gen
 
 status() { auditctl -s | awk -v key="$1" '$1 == key { print $2 }'; }
 ticks() { awk '{ print $14 + $15 }' "/proc/$1/stat"; }
@@ -49,10 +50,10 @@ start_auditd() {
 	CONF
 	auditd -n -c "$dir" 9>&- &
 }
-start_rawreader() { "$dir/rawreader" "$dir/rawreader.log" 9>&- & }
+start_rawreader() { "$dir/bin/rawreader" "$dir/rawreader.log" 9>&- & }
 start_recording() {
 	mkdir -p -m 700 "$dir/recording" "$dir/state"
-	"$dir/capture" "$dir/recording" "$dir/state" 2>"$dir/recording.err" 9>&- &
+	"$dir/bin/capture" "$dir/recording" "$dir/state" 2>"$dir/recording.err" 9>&- &
 }
 start_auditbridge() {
 	cat >"$dir/auditbridge.toml" <<-CONF
@@ -63,7 +64,7 @@ start_auditbridge() {
 		source = "kernel"
 	CONF
 	mkdir -p -m 700 "$dir/auditbridge" "$dir/state" "$dir/run"
-	"$dir/auditbridge" run --config "$dir/auditbridge.toml" 2>"$dir/auditbridge.err" 9>&- &
+	"$dir/bin/auditbridge" run --config "$dir/auditbridge.toml" 2>"$dir/auditbridge.err" 9>&- &
 }
 stored() { # events in the reader's file
 	case $1 in
@@ -74,12 +75,12 @@ stored() { # events in the reader's file
 
 measure() { # name
 	local t0 t1 cpu=0 before lost0 pid
-	rm -rf "$dir"/*.log "$dir/recording" "$dir/auditbridge" "$dir/state"
+	rm -rf "$dir"/*.log "$dir/recording" "$dir/auditbridge" "$dir/state" "$dir/run"
 	auditctl -D >/dev/null
 	auditctl -b 8192 >/dev/null
 	"start_$1"
 	reader=$!
-	until [ "$(status pid)" = "$reader" ]; do sleep 0.1; kill -0 "$reader"; done
+	until [ "$(status pid)" = "$reader" ]; do sleep 0.1; kill -0 "$reader" || { cat "$dir/$1.err"; exit 1; } >&2; done
 	auditctl -e 1 >/dev/null
 	auditctl -a always,exit -F arch=b64 -S getpgid -F a0=999999 -k bench >/dev/null
 	sleep 0.5
@@ -87,7 +88,7 @@ measure() { # name
 	before=$(ticks "$reader")
 	for pid in $(children "$reader"); do before=$((before + $(ticks "$pid"))); done
 	t0=$(date +%s%N)
-	"$dir/gen" "$events"
+	"$dir/bin/gen" "$events"
 	until [ "$(status backlog)" -le 2 ]; do sleep 0.01; done
 	t1=$(date +%s%N)
 	sleep 1
