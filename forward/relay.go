@@ -112,26 +112,29 @@ func (r *Relay) connect(ctx context.Context) (Conn, error) {
 
 // begin finds out where to start, when the cursor does not say it.
 func (r *Relay) begin() error {
-	none := journal.Cursor{}
-	switch {
-	case r.cursor.Journal == r.journal.ID():
+	id := r.journal.ID()
+	switch r.cursor.Journal {
+	case id:
 		return nil
-	case r.cursor.Journal != none.Journal:
+	case journal.ID{}:
+	default:
 		r.restart("the cursor belongs to another journal")
 		return nil
 	}
-	r.cursor.Journal = r.journal.ID()
+	start := journal.Cursor{Journal: id}
 	if r.cfg.Start == StartNow {
-		if err := r.beginNow(); err != nil {
+		if err := r.toEnd(&start); err != nil {
 			return fmt.Errorf("start %q at the journal's end: %w", r.cfg.Name, err)
 		}
 	}
+	r.cursor = start
 	r.balance()
-	r.observer.MoveCursor(r.cursor)
+	r.observer.MoveCursor(start)
 	return nil
 }
 
-func (r *Relay) beginNow() error {
+// toEnd moves a cursor to the last durable line.
+func (r *Relay) toEnd(c *journal.Cursor) error {
 	end := r.journal.Durable()
 	if end == 0 {
 		return nil
@@ -145,7 +148,7 @@ func (r *Relay) beginNow() error {
 	if err != nil {
 		return err
 	}
-	r.cursor.At, r.cursor.LineHash = seq, lineHash(line)
+	c.At, c.LineHash = seq, lineHash(line)
 	return nil
 }
 
