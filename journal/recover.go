@@ -79,26 +79,47 @@ func (j *Journal) find(page markPage) (*found, error) {
 	if page.id == j.id {
 		f.floor = max(f.floor, auditbridge.Sequence(page.durable))
 	}
-	// The tail of the segment before is wanted when the last has no block yet.
-	for _, first := range f.firsts[max(0, len(f.firsts)-2):] {
+	return f, j.readTails(f)
+}
+
+// readTails reads the end of the last segment, and of as many before it as it
+// takes to know the chain: the last block and the last checkpoint. These are
+// nearly always in the last two; a disk that failed again and again may have
+// left more without any.
+func (j *Journal) readTails(f *found) error {
+	if len(f.firsts) == 0 {
+		return nil
+	}
+	for from := len(f.firsts) - 2; ; from-- {
+		sealed, err := j.readTailsFrom(f, max(from, 0))
+		if err != nil || sealed || from <= 0 {
+			return err
+		}
+	}
+}
+
+func (j *Journal) readTailsFrom(f *found, from int) (sealed bool, err error) {
+	f.tail = nil
+	for _, first := range f.firsts[from:] {
 		file, size, err := j.openSegmentFile(first, unix.O_RDONLY)
 		if err != nil {
-			return nil, err
+			return false, err
 		}
 		f.tail, err = readTail(file, first, size, f.tail)
+		var end seal.ChainEnd
+		var found bool
 		if err == nil {
-			var end seal.ChainEnd
-			var ok bool
-			if end, ok, err = chainEnd(file, f.tail.good); ok {
-				f.end = end
-			}
+			end, found, err = chainEnd(file, f.tail.good)
 		}
 		file.Close()
 		if err != nil {
-			return nil, fmt.Errorf("read the end of segment %s: %w", segmentName(first), err)
+			return false, fmt.Errorf("read the end of segment %s: %w", segmentName(first), err)
+		}
+		if found {
+			f.end, sealed = end, true
 		}
 	}
-	return f, nil
+	return sealed && !f.tail.open.prev.IsZero(), nil
 }
 
 // identify finds the journal's id: in the newest header that can be read, else
