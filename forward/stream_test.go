@@ -274,7 +274,7 @@ func TestWhatIsNotWholePasses(t *testing.T) {
 		if s.idle(); len(frames(t, s)) != 1 {
 			t.Errorf("%s: an event ended by a pause was excluded", format)
 		}
-		s.push(2, []byte(syscallEvent(1)[2]))
+		s.push(2, []byte(syscallEvent(1)[1]))
 		if got := frames(t, s); len(got) != 1 {
 			t.Errorf("%s: a record that came late was excluded", format)
 		}
