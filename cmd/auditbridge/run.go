@@ -78,8 +78,9 @@ type daemon struct {
 	before  ring.Stats // when we took the ring over
 }
 
-// openDaemon opens and recovers everything, from the disk towards the kernel,
-// and starts nothing: nothing is heard before it can be kept.
+// openDaemon opens and recovers everything, and starts nothing: nothing is heard
+// before it can be kept. The source comes first, since on a host where there is
+// nothing to hear nothing shall be made on the disk either.
 func openDaemon(c *config.Config, log *slog.Logger) (d *daemon, err error) {
 	d = &daemon{cfg: c, log: log, started: time.Now()}
 	defer func() {
@@ -87,24 +88,24 @@ func openDaemon(c *config.Config, log *slog.Logger) (d *daemon, err error) {
 			d.Close()
 		}
 	}()
-	if err := os.MkdirAll(c.RunDir, 0o755); err != nil {
-		return d, fmt.Errorf("make run-dir: %w", err)
-	}
-	if err := d.openJournal(); err != nil {
-		return d, err
-	}
-	if err := d.openReaders(); err != nil {
-		return d, err
+	for _, open := range []func() error{d.openRing, d.openSource, d.openJournal, d.openReaders} {
+		if err := open(); err != nil {
+			return d, err
+		}
 	}
 	d.tracker = status.NewTracker(d.facts)
 	d.control, err = control.Listen(c.ControlSocket(), map[string]control.Handler{askStatus: answerStatus(d.tracker)}, log)
-	if err != nil {
-		return d, err
-	}
-	return d, d.openSource()
+	return d, err
 }
 
-func (d *daemon) openJournal() (err error) {
+func (d *daemon) openRing() error {
+	if err := os.MkdirAll(d.cfg.RunDir, 0o755); err != nil {
+		err = fmt.Errorf("make run-dir: %w", err)
+		if os.Geteuid() != 0 {
+			err = withHint(err, "run as root")
+		}
+		return err
+	}
 	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {
 		return fmt.Errorf("tell this boot from others: %w", err)
@@ -113,6 +114,25 @@ func (d *daemon) openJournal() (err error) {
 		return err
 	}
 	d.before = d.ring.Stats()
+	return nil
+}
+
+func (d *daemon) openSource() (err error) {
+	switch d.cfg.Audit.Source {
+	case "kernel":
+		cfg := d.cfg.Kernel()
+		cfg.Logger = d.log
+		d.kernel, err = auditbridge.OpenKernel(cfg, d.ring)
+		d.source = d.kernel
+	case "plugin":
+		d.source, err = auditbridge.OpenLines(os.Stdin, d.cfg.Kernel().Pressure, d.ring)
+	default:
+		err = fmt.Errorf("open source %q: not in this version", d.cfg.Audit.Source)
+	}
+	return err
+}
+
+func (d *daemon) openJournal() error {
 	cfg, err := d.cfg.Journal()
 	if err != nil {
 		return err
@@ -148,21 +168,6 @@ func (d *daemon) openReaders() (err error) {
 		Note:         d.journal.Note,
 		Log:          d.log,
 	})
-	return err
-}
-
-func (d *daemon) openSource() (err error) {
-	switch d.cfg.Audit.Source {
-	case "kernel":
-		cfg := d.cfg.Kernel()
-		cfg.Logger = d.log
-		d.kernel, err = auditbridge.OpenKernel(cfg, d.ring)
-		d.source = d.kernel
-	case "plugin":
-		d.source, err = auditbridge.OpenLines(os.Stdin, d.cfg.Kernel().Pressure, d.ring)
-	default:
-		err = fmt.Errorf("open source %q: not in this version", d.cfg.Audit.Source)
-	}
 	return err
 }
 

@@ -54,10 +54,10 @@ func (d *daemon) startShip() (io.ReadWriteCloser, func() error, error) {
 func (d *daemon) shipCredential() (*syscall.Credential, error) {
 	uid, err := d.cfg.ShipUID()
 	if err != nil {
-		return nil, err
+		return nil, withHint(err, "make the user: useradd --system --no-create-home --shell /usr/sbin/nologin "+d.cfg.ShipUser)
 	}
 	if uid == 0 {
-		return nil, fmt.Errorf("ship-user is root: ship owns the network and must not be privileged")
+		return nil, withHint(fmt.Errorf("ship-user is root: ship owns the network and must not be privileged"), "give ship a user of its own")
 	}
 	own, err := user.LookupId(strconv.Itoa(uid))
 	if err != nil {
@@ -84,7 +84,7 @@ func (d *daemon) shipGroup() (int, error) {
 	}
 	c, err := d.shipCredential()
 	if err != nil {
-		return -1, withHint(err, "make the user: useradd --system --no-create-home --shell /usr/sbin/nologin "+d.cfg.ShipUser)
+		return -1, err
 	}
 	return int(c.Gid), nil
 }

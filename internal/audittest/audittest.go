@@ -75,6 +75,12 @@ func (a *Audit) AddRule(args ...string) {
 	auditctl(a.t, args...)
 }
 
+// Rules lists the kernel's audit rules as auditctl does.
+func (a *Audit) Rules() string {
+	a.t.Helper()
+	return auditctl(a.t, "-l")
+}
+
 // Set changes one of the kernel's values in auditctl's words, "-b", "100" or
 // "--backlog_wait_time", "15000", until the test ends.
 func (a *Audit) Set(option, value string) {

@@ -82,6 +82,9 @@ func find(name string) (string, error) {
 // Output is what the process wrote to stdout and stderr so far.
 func (p *Process) Output() string { return p.out.String() }
 
+// PID is the child's process id.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
+
 // Kill kills the process and everything it started, at once, and waits for it.
 func (p *Process) Kill() {
 	p.Signal(syscall.SIGKILL)

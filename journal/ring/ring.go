@@ -24,8 +24,17 @@ const (
 	defaultSize = 16 << 20
 )
 
-// ErrInUse means that another living process works on the ring file.
-var ErrInUse = errors.New("another auditbridge is using it")
+// ErrInUse means that another living process works on the ring file. It has a
+// Hint() string.
+var ErrInUse error = inUse{}
+
+type inUse struct{}
+
+func (inUse) Error() string { return "another process is using it" }
+
+func (inUse) Hint() string {
+	return "another auditbridge already works on this run-dir: stop it, or give this one directories of its own"
+}
 
 // Config says where the ring is.
 type Config struct {
