@@ -26,8 +26,24 @@ func Classify(e *Event) Verdict {
 	if v.Result == Fail {
 		v.Severity = k.failure
 	}
-	v.Doubtful = !k.known || e.End == EndLimit || k.role == Auxiliary || k.role == Last
+	v.Doubtful = doubtful(e, k)
 	return v
+}
+
+// doubtful reports whether the verdict rests on less than a whole event. A
+// record that decides by itself (LOGIN, a user message) is whole whatever ended
+// its event; a system call without its end may have lost the record that would
+// have decided.
+func doubtful(e *Event, k *kind) bool {
+	switch {
+	case !k.known || k.role == Auxiliary || k.role == Last || e.End == EndLimit:
+		return true
+	case e.End == EndLate:
+		return k.role != End // an EOE that comes after its event tells nothing
+	case k.role == Syscall:
+		return e.End != EndEOE && e.End != EndComplete
+	}
+	return false
 }
 
 // deciding returns the record that decides the event and the row that holds.

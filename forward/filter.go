@@ -105,9 +105,6 @@ func alwaysPasses(e *auditbridge.Event, v *auditbridge.Verdict) bool {
 	if v.Class == auditbridge.Alarm || v.Doubtful {
 		return true
 	}
-	if e.End != auditbridge.EndEOE && e.End != auditbridge.EndComplete {
-		return true
-	}
 	for i := range e.Records {
 		if r := &e.Records[i]; r.Body == 0 || bytes.HasPrefix(r.TypeName(), []byte("UNKNOWN[")) {
 			return true

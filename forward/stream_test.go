@@ -264,7 +264,8 @@ func nameOf(e *auditbridge.Event) string {
 	return string(r.TypeName())
 }
 
-// What was cut by a limit, a pause or a time-out is never filtered away.
+// A system call that was cut by a limit, a pause or a time-out is never
+// filtered away: what would have decided may be missing.
 func TestWhatIsNotWholePasses(t *testing.T) {
 	for _, format := range []string{FormatEvent, FormatRecord} {
 		c := testConfig(format)
@@ -277,6 +278,26 @@ func TestWhatIsNotWholePasses(t *testing.T) {
 		s.push(2, []byte(syscallEvent(1)[1]))
 		if got := frames(t, s); len(got) != 1 {
 			t.Errorf("%s: a record that came late was excluded", format)
+		}
+		checkBooks(t, s, 2)
+	}
+}
+
+// A record that decides by itself is whole whatever ended its event: on a host
+// without rules CONFIG_CHANGE and LOGIN have no EOE, and must not reach a
+// destination that did not ask for them.
+func TestWhatDecidesByItselfIsFilteredWithoutItsEnd(t *testing.T) {
+	for _, format := range []string{FormatEvent, FormatRecord} {
+		c := testConfig(format)
+		c.Include = []string{"login"}
+		s, _ := newStream(&c, journal.Cursor{})
+		s.push(1, []byte(`type=CONFIG_CHANGE msg=audit(1700000000.001:7): op=set audit_enabled=1 old=0 auid=4294967295 ses=4294967295 res=1`))
+		if s.idle(); len(frames(t, s)) != 0 {
+			t.Errorf("%s: a config-change was sent to who asked for logins", format)
+		}
+		s.push(2, []byte(`type=LOGIN msg=audit(1700000000.002:8): pid=1 uid=0 old-auid=4294967295 auid=0 tty=(none) old-ses=4294967295 ses=1 res=1`))
+		if s.idle(); len(frames(t, s)) != 1 {
+			t.Errorf("%s: a login without its end was excluded", format)
 		}
 		checkBooks(t, s, 2)
 	}
