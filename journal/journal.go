@@ -150,7 +150,7 @@ func writable(path string, err error) error {
 // ID is the journal's id.
 func (j *Journal) ID() ID { return j.id }
 
-// Mark is the journal's own mark; it is closed with the journal.
+// Mark is the journal's own mark; it is not the caller's to close.
 func (j *Journal) Mark() *Mark { return j.mark }
 
 // Run appends what the ring receives and what is noted until the ring is
@@ -166,14 +166,12 @@ func (j *Journal) Run(ctx context.Context) error {
 	return errors.Join(j.loop(ctx), j.finish())
 }
 
-// Close gives back files, locks and the mark. It writes nothing.
+// Close gives back files and locks. It writes nothing. The mark's page stays
+// mapped: Stats and Mark answer whoever asks late.
 func (j *Journal) Close() error {
 	var errs []error
 	if j.seg != nil {
 		errs = append(errs, j.seg.file.Close())
-	}
-	if j.mark != nil {
-		errs = append(errs, j.mark.Close())
 	}
 	for _, lock := range j.locks {
 		errs = append(errs, lock.Close())
