@@ -10,12 +10,13 @@ exec 9>>/run/lock/auditbridge-audit.lock
 flock 9
 events=${1:-200000} rounds=${2:-3}
 dir=$(mktemp -d)
+run=$(mktemp -d -p /run) # the ring belongs into memory, as in /run/auditbridge
 reader=
 finish() {
 	[ -z "$reader" ] || { kill "$reader"; wait "$reader"; } 2>/dev/null || true
 	auditctl -D >/dev/null 2>&1 || true
 	auditctl -e 0 >/dev/null 2>&1 || true
-	rm -rf "$dir"
+	rm -rf "$dir" "$run"
 }
 trap finish EXIT
 mkdir "$dir/bin"
@@ -59,11 +60,11 @@ start_auditbridge() {
 	cat >"$dir/auditbridge.toml" <<-CONF
 		journal-dir = "$dir/auditbridge"
 		state-dir = "$dir/state"
-		run-dir = "$dir/run"
+		run-dir = "$run"
 		[audit]
 		source = "kernel"
 	CONF
-	mkdir -p -m 700 "$dir/auditbridge" "$dir/state" "$dir/run"
+	mkdir -p -m 700 "$dir/auditbridge" "$dir/state"
 	"$dir/bin/auditbridge" run --config "$dir/auditbridge.toml" 2>"$dir/auditbridge.err" 9>&- &
 }
 stored() { # events in the reader's file
@@ -75,7 +76,7 @@ stored() { # events in the reader's file
 
 measure() { # name
 	local t0 t1 cpu=0 before lost0 pid
-	rm -rf "$dir"/*.log "$dir/recording" "$dir/auditbridge" "$dir/state" "$dir/run"
+	rm -rf "$dir"/*.log "$dir/recording" "$dir/auditbridge" "$dir/state"
 	auditctl -D >/dev/null
 	auditctl -b 8192 >/dev/null
 	"start_$1"
