@@ -119,6 +119,7 @@ func (s *recordStream) expect(seq auditbridge.Sequence) {
 // them aside until it is their turn.
 func (s *recordStream) take(e *auditbridge.Event) {
 	v := auditbridge.Classify(e)
+	s.census.count(e, v.Class)
 	sent := s.write(e, &v)
 	start := 0
 	for i := range e.Records {

@@ -27,14 +27,15 @@ type Observer interface {
 // Stats is a relay's balance sheet, in records. What it read is delivered,
 // excluded or pending.
 type Stats struct {
-	Connected bool      `json:"connected"`
-	Since     time.Time `json:"since"` // of the present state
-	Delivered uint64    `json:"delivered"`
-	Excluded  uint64    `json:"excluded"`
-	Pending   uint64    `json:"pending"` // durable here, not acknowledged there
-	Missed    uint64    `json:"missed"`  // gone from the journal before this relay could read them
-	LastError string    `json:"last_error"`
-	Hint      string    `json:"hint,omitempty"`
+	Connected bool              `json:"connected"`
+	Since     time.Time         `json:"since"` // of the present state
+	Delivered uint64            `json:"delivered"`
+	Excluded  uint64            `json:"excluded"`
+	Pending   uint64            `json:"pending"` // durable here, not acknowledged there
+	Missed    uint64            `json:"missed"`  // gone from the journal before this relay could read them
+	Classes   map[string]uint64 `json:"classes"` // events read since ship started, sent or not
+	LastError string            `json:"last_error"`
+	Hint      string            `json:"hint,omitempty"`
 }
 
 // Relay sends what a journal holds to one destination.
@@ -47,6 +48,7 @@ type Relay struct {
 
 	cursor  journal.Cursor // acknowledged or excluded up to here
 	waiting int            // records at or before it whose events are open
+	census  census
 
 	mu    sync.Mutex
 	stats Stats
@@ -211,7 +213,9 @@ func (r *Relay) down(err error) {
 func (r *Relay) Stats() Stats {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.stats
+	s := r.stats
+	s.Classes = r.census.classes()
+	return s
 }
 
 // Name is the destination's.

@@ -52,7 +52,7 @@ func (r *Relay) serve(ctx, work context.Context, conn Conn) error {
 	s := &session{Relay: r, conn: conn, resumed: r.cursor.At, hash: r.cursor.LineHash, marked: r.cursor, bye: make(chan struct{}),
 		flight: inFlight{settle: r.cfg.Settle}, reported: time.Now()}
 	var from auditbridge.Sequence
-	s.stream, from = newStream(&r.cfg, r.cursor)
+	s.stream, from = newStream(&r.cfg, r.cursor, &r.census)
 	if r.cursor.At == 0 {
 		from = 0
 	}

@@ -31,8 +31,10 @@ type stream interface {
 
 // newStream starts behind cursor; lines from the returned sequence on are to
 // be pushed.
-func newStream(c *Config, cursor journal.Cursor) (stream, auditbridge.Sequence) {
+func newStream(c *Config, cursor journal.Cursor, seen *census) (stream, auditbridge.Sequence) {
+	seen.again()
 	p := pipeline{
+		census:      seen,
 		filter:      newFilter(c),
 		format:      newFormat(c, cursor.Journal.String()),
 		reassembler: auditbridge.NewReassembler(auditbridge.Limits{}),
@@ -48,6 +50,7 @@ func newStream(c *Config, cursor journal.Cursor) (stream, auditbridge.Sequence) 
 
 // pipeline is what both shapes share.
 type pipeline struct {
+	census      *census
 	filter      *filter
 	format      format
 	reassembler *auditbridge.Reassembler
@@ -127,6 +130,7 @@ func (s *eventStream) position() (journal.Cursor, bool) {
 // take decides on an event that has ended.
 func (s *eventStream) take(e *auditbridge.Event) {
 	v := auditbridge.Classify(e)
+	s.census.count(e, v.Class)
 	sent := false
 	if admission := s.filter.admit(e, &v); admission != excluded {
 		stamped := s.format.stamped(v)

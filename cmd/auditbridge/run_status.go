@@ -57,7 +57,7 @@ func (d *daemon) fillDestinations(s *status.Status) {
 		s.Destinations = append(s.Destinations, status.Destination{
 			Name: to.Name, Via: to.Via, Connected: b.Connected, Since: b.Since,
 			Delivered: b.Delivered, Excluded: b.Excluded, Pending: b.Pending, Missed: b.Missed,
-			Read: b.Delivered + b.Excluded + b.Pending, LastError: b.LastError, Hint: b.Hint,
+			Read: b.Delivered + b.Excluded + b.Pending, LastError: b.LastError, Hint: b.Hint, Classes: b.Classes,
 		})
 	}
 }

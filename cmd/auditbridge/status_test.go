@@ -17,6 +17,8 @@ import (
 	"auditbridge/internal/status"
 	"auditbridge/journal"
 	"auditbridge/journal/ring"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // statusConfig is a configuration with one server and everything in a
@@ -104,8 +106,8 @@ func TestStatusReadsTheJournalWhenRunIsDead(t *testing.T) {
 		t.Errorf("disk %+v", s.Disk)
 	}
 	want := status.Destination{Name: "siem", Delivered: 5, Excluded: 2, Pending: s.Durable - uint64(durable) + 3}
-	if len(s.Destinations) != 1 || s.Destinations[0] != want {
-		t.Errorf("destinations %+v, want %+v", s.Destinations, want)
+	if diff := cmp.Diff([]status.Destination{want}, s.Destinations); diff != "" {
+		t.Errorf("destinations: -want +got\n%s", diff)
 	}
 }
 

@@ -64,11 +64,9 @@ type Status struct {
 	Gaps             uint64 `json:"gaps"`                // on record in the journal
 	Balanced         bool   `json:"balanced"`            // all books
 
-	Written uint64            `json:"written"` // last sequence
-	Durable uint64            `json:"durable"` // last durable sequence
-	Classes map[string]uint64 `json:"classes,omitempty"`
-
-	Ship         bool          `json:"ship"` // the sender runs
+	Written      uint64        `json:"written"` // last sequence
+	Durable      uint64        `json:"durable"` // last durable sequence
+	Ship         bool          `json:"ship"`    // the sender runs
 	Destinations []Destination `json:"destinations"`
 	Disk         Disk          `json:"disk"`
 	Checkpoint   Checkpoint    `json:"checkpoint"`
@@ -78,17 +76,18 @@ type Status struct {
 // Destination is one remote-logging server. Its books: what its relay has read
 // is delivered, excluded or pending.
 type Destination struct {
-	Name      string    `json:"name"`
-	Via       string    `json:"via,omitempty"` // the port-forwarding
-	Connected bool      `json:"connected"`
-	Since     time.Time `json:"since,omitzero"` // of Connected
-	Delivered uint64    `json:"delivered"`
-	Excluded  uint64    `json:"excluded"`
-	Pending   uint64    `json:"pending"`
-	Read      uint64    `json:"read"`
-	Missed    uint64    `json:"missed,omitempty"` // dropped from the journal before they were sent
-	LastError string    `json:"last_error,omitempty"`
-	Hint      string    `json:"hint,omitempty"` // what to do about LastError
+	Name      string            `json:"name"`
+	Via       string            `json:"via,omitempty"` // the port-forwarding
+	Connected bool              `json:"connected"`
+	Since     time.Time         `json:"since,omitzero"` // of Connected
+	Delivered uint64            `json:"delivered"`
+	Excluded  uint64            `json:"excluded"`
+	Pending   uint64            `json:"pending"`
+	Read      uint64            `json:"read"`
+	Classes   map[string]uint64 `json:"classes,omitempty"` // events read since the sender started, sent or not
+	Missed    uint64            `json:"missed,omitempty"`  // dropped from the journal before they were sent
+	LastError string            `json:"last_error,omitempty"`
+	Hint      string            `json:"hint,omitempty"` // what to do about LastError
 }
 
 // Disk is the journal's room.

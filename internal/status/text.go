@@ -52,13 +52,6 @@ func (s *Status) figures(b *strings.Builder) {
 	if s.Checkpoint.Sequence > 0 {
 		fmt.Fprintf(b, "sealed:  up to %d at %s\n", s.Checkpoint.Sequence, stamp(s.Checkpoint.Time))
 	}
-	if len(s.Classes) > 0 {
-		b.WriteString("events: ")
-		for _, name := range slices.Sorted(maps.Keys(s.Classes)) {
-			fmt.Fprintf(b, " %s %d", terminal.Safe(name), s.Classes[name])
-		}
-		b.WriteString("\n")
-	}
 }
 
 func (s *Status) balance() string {
@@ -77,6 +70,13 @@ func (d *Destination) line(b *strings.Builder) {
 		link += " via " + terminal.Safe(d.Via)
 	}
 	fmt.Fprintf(b, "to %s: %s, delivered %d, excluded %d, pending %d\n", terminal.Safe(d.Name), link, d.Delivered, d.Excluded, d.Pending)
+	if len(d.Classes) > 0 {
+		b.WriteString("  events read:")
+		for _, class := range slices.Sorted(maps.Keys(d.Classes)) {
+			fmt.Fprintf(b, " %s %d", terminal.Safe(class), d.Classes[class])
+		}
+		b.WriteString("\n")
+	}
 }
 
 func stamp(t time.Time) string {
