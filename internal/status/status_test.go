@@ -20,8 +20,8 @@ func well() *Status {
 		Received: 100, Stored: 90, InRing: 10, Written: 95, Durable: 94, Ship: true,
 		Destinations: []Destination{{Name: "siem", Via: "tunnel", Connected: true, Read: 80, Delivered: 50, Excluded: 20, Pending: 10,
 			Classes: map[string]uint64{"login": 3, "system": 40}}},
-		Disk:         Disk{Level: "ok", FreeBytes: 9 << 30, UsedBytes: 1 << 30},
-		Checkpoint:   Checkpoint{90, now},
+		Disk:       Disk{Level: "ok", FreeBytes: 9 << 30, UsedBytes: 1 << 30},
+		Checkpoint: Checkpoint{90, now},
 	}
 }
 
