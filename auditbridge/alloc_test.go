@@ -49,7 +49,7 @@ func steady(lines [][]byte, emit func(*Event)) func() {
 			r.Push(seq, line, emit)
 		}
 		seq += 2 * DefaultLimits.Memory // forget these events' names
-		r.Idle(emit)
+		r.Flush(emit)
 	}
 }
 

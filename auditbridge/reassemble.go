@@ -238,20 +238,24 @@ func (r *Reassembler) alone(seq Sequence, line []byte, h Header, n *node, why En
 	e.Records[0].Line = nil
 }
 
-// Idle ends everything that is open because the stream has paused. Its owner
-// decides when that is; it is the only place where wall time comes in.
-func (r *Reassembler) Idle(emit func(*Event)) { r.endAll(EndIdle, emit) }
+// Idle ends the open events that have had no record beyond upTo, because the
+// stream has been quiet since. Its owner decides when that is; it is the only
+// place where wall time comes in.
+func (r *Reassembler) Idle(upTo Sequence, emit func(*Event)) { r.endUpTo(upTo, EndIdle, emit) }
 
 // Flush ends everything that is open because the stream has ended.
-func (r *Reassembler) Flush(emit func(*Event)) { r.endAll(EndOfStream, emit) }
+func (r *Reassembler) Flush(emit func(*Event)) { r.endUpTo(r.newest, EndOfStream, emit) }
 
-func (r *Reassembler) endAll(why EndReason, emit func(*Event)) {
-	for e := r.open.all.head; e != nil; e = r.open.all.head {
-		reason := why
+func (r *Reassembler) endUpTo(upTo Sequence, why EndReason, emit func(*Event)) {
+	for e := r.open.all.head; e != nil && e.first <= upTo; {
+		next, reason := e.links[inAll].next, why
 		if e.lingers != 0 {
 			reason = EndComplete
 		}
-		r.end(e, r.newest, reason, emit)
+		if e.event.Last <= upTo {
+			r.end(e, r.newest, reason, emit)
+		}
+		e = next
 	}
 }
 

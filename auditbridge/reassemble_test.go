@@ -268,3 +268,20 @@ func TestNoRecordIsLostOrDoubled(t *testing.T) {
 		}
 	})
 }
+
+// What has had no record since is ended by a quiet stream; what still gets
+// some is not, whenever it began.
+func TestIdleEndsWhatHasFallenSilent(t *testing.T) {
+	r := NewReassembler(Limits{})
+	if early := run(r, 1, []string{line("", "SYSCALL", 1, 1), line("", "SYSCALL", 1, 2), line("", "PATH", 1, 1), line("", "SYSCALL", 1, 3)}); early != nil {
+		t.Fatalf("ended already: %v", summarize(early))
+	}
+	var events []told
+	r.Idle(2, func(e *Event) { events = append(events, tell(e)) })
+	if diff := cmp.Diff([]string{"2 SYSCALL idle@4"}, summarize(events)); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]Sequence{1, 4}, r.Open(nil)); diff != "" {
+		t.Error(diff)
+	}
+}

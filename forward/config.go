@@ -64,7 +64,7 @@ type Config struct {
 	ConnectTimeout time.Duration `json:"connect-timeout,omitempty"` // 10 s
 	WriteTimeout   time.Duration `json:"write-timeout,omitempty"`   // of a far end that reads nothing; 30 s
 	Settle         time.Duration `json:"settle,omitempty"`          // the five seconds of the promise
-	Idle           time.Duration `json:"idle,omitempty"`            // pause of the journal after which open events are sent as they are; 1 s
+	Idle           time.Duration `json:"idle,omitempty"`            // how long a quiet journal brings no more of an event before it is sent as it is; 200 ms
 	Grace          time.Duration `json:"grace,omitempty"`           // for an orderly end; 5 s
 }
 
@@ -81,7 +81,7 @@ func (c Config) withDefaults() Config {
 		fallback time.Duration
 	}{
 		{&c.ConnectTimeout, 10 * time.Second}, {&c.WriteTimeout, 30 * time.Second},
-		{&c.Settle, 5 * time.Second}, {&c.Idle, time.Second}, {&c.Grace, 5 * time.Second},
+		{&c.Settle, 5 * time.Second}, {&c.Idle, 200 * time.Millisecond}, {&c.Grace, 5 * time.Second},
 	} {
 		if *d.value == 0 {
 			*d.value = d.fallback

@@ -53,6 +53,8 @@ func (j *memJournal) Durable() auditbridge.Sequence {
 	return j.first + auditbridge.Sequence(len(j.lines)) - 1
 }
 
+func (j *memJournal) Written() auditbridge.Sequence { return j.Durable() }
+
 func (j *memJournal) Open(from auditbridge.Sequence) (Source, error) {
 	return &memSource{j: j, next: max(from, 1)}, nil
 }

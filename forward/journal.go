@@ -21,6 +21,7 @@ type Source interface {
 type Journal interface {
 	ID() journal.ID
 	Durable() auditbridge.Sequence
+	Written() auditbridge.Sequence                  // what is beyond Durable will be so presently
 	Open(from auditbridge.Sequence) (Source, error) // from 0: the oldest kept
 }
 
@@ -41,6 +42,7 @@ func openJournal(dir string) (*journalDir, error) {
 
 func (j *journalDir) ID() journal.ID                { return j.mark.Journal() }
 func (j *journalDir) Durable() auditbridge.Sequence { return j.mark.Durable() }
+func (j *journalDir) Written() auditbridge.Sequence { return j.mark.Written() }
 func (j *journalDir) Close() error                  { return j.mark.Close() }
 
 func (j *journalDir) Open(from auditbridge.Sequence) (Source, error) {

@@ -57,12 +57,12 @@ func (s *recordStream) push(seq auditbridge.Sequence, line []byte) {
 	s.reassembler.Push(seq, line, s.emit)
 	s.release()
 	if len(s.queue)-s.head > maxWaiting || s.live > maxStash {
-		s.idle()
+		s.idle(seq)
 	}
 }
 
-func (s *recordStream) idle() {
-	s.reassembler.Idle(s.emit)
+func (s *recordStream) idle(upTo auditbridge.Sequence) {
+	s.reassembler.Idle(upTo, s.emit)
 	s.release()
 }
 

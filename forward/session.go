@@ -35,8 +35,8 @@ type session struct {
 	last     auditbridge.Sequence // read last
 	marked   journal.Cursor       // of the last mark
 	written  uint64               // bytes, on this connection
-	quiet    time.Time            // since when the journal has had nothing new; zero while it has
-	looked   time.Time            // at acknowledgements
+	lull     lull
+	looked   time.Time // at acknowledgements
 	reported time.Time
 	unsaid   bool // the cursor has moved since it was reported
 
@@ -128,7 +128,7 @@ func (s *session) take(seq auditbridge.Sequence, line []byte) error {
 		s.restart("the journal's line at the cursor is another one: the directory was restored or forked")
 		return errors.New("the cursor does not fit the journal")
 	}
-	s.last, s.quiet = seq, time.Time{}
+	s.last = seq
 	s.stream.push(seq, line)
 	if seq == s.resumed {
 		s.waiting = s.stream.waiting()
@@ -194,13 +194,11 @@ func (s *session) pause(ctx context.Context) error {
 		return err
 	}
 	now := time.Now()
-	if s.quiet.IsZero() {
-		s.quiet = now
-	}
 	wait := calm
 	if s.stream.waiting() > 0 {
-		if wait = s.quiet.Add(s.cfg.Idle).Sub(now); wait <= 0 {
-			s.stream.idle()
+		var quiet auditbridge.Sequence
+		if quiet, wait = s.lull.follow(s.last, s.journal.Written(), now, s.cfg.Idle); quiet > 0 {
+			s.stream.idle(quiet)
 			return s.flush(true)
 		}
 	} else if ctx.Err() != nil {

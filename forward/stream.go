@@ -14,9 +14,9 @@ import (
 type stream interface {
 	// push takes the next line; what it lets go of is appended to the batch.
 	push(seq auditbridge.Sequence, line []byte)
-	// idle lets go of all that waits for more, because the journal pauses;
-	// end does so because it has ended.
-	idle()
+	// idle lets go of events that have had no record beyond upTo, because the
+	// journal is quiet; end lets go of all, because it has ended.
+	idle(upTo auditbridge.Sequence)
 	end()
 	// waiting is how many records were pushed and are not decided; waitingAt
 	// how many of these are not beyond the cursor.
@@ -116,9 +116,9 @@ func (s *eventStream) push(seq auditbridge.Sequence, line []byte) {
 	}
 }
 
-func (s *eventStream) idle()        { s.reassembler.Idle(s.emit) }
-func (s *eventStream) end()         { s.reassembler.Flush(s.emit) }
-func (s *eventStream) waiting() int { return s.reassembler.OpenRecords() }
+func (s *eventStream) idle(upTo auditbridge.Sequence) { s.reassembler.Idle(upTo, s.emit) }
+func (s *eventStream) end()                           { s.reassembler.Flush(s.emit) }
+func (s *eventStream) waiting() int                   { return s.reassembler.OpenRecords() }
 
 // waitingAt is the same: the cursor is at the last line.
 func (s *eventStream) waitingAt() int { return s.reassembler.OpenRecords() }

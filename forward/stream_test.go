@@ -272,7 +272,7 @@ func TestWhatIsNotWholePasses(t *testing.T) {
 		c.Include, c.Filters = []string{"login"}, []Filter{{Match: "never"}}
 		s, _ := newStream(&c, journal.Cursor{}, new(census))
 		s.push(1, []byte(syscallEvent(1)[0]))
-		if s.idle(); len(frames(t, s)) != 1 {
+		if s.idle(9); len(frames(t, s)) != 1 {
 			t.Errorf("%s: an event ended by a pause was excluded", format)
 		}
 		s.push(2, []byte(syscallEvent(1)[1]))
@@ -292,11 +292,11 @@ func TestWhatDecidesByItselfIsFilteredWithoutItsEnd(t *testing.T) {
 		c.Include = []string{"login"}
 		s, _ := newStream(&c, journal.Cursor{}, new(census))
 		s.push(1, []byte(`type=CONFIG_CHANGE msg=audit(1700000000.001:7): op=set audit_enabled=1 old=0 auid=4294967295 ses=4294967295 res=1`))
-		if s.idle(); len(frames(t, s)) != 0 {
+		if s.idle(9); len(frames(t, s)) != 0 {
 			t.Errorf("%s: a config-change was sent to who asked for logins", format)
 		}
 		s.push(2, []byte(`type=LOGIN msg=audit(1700000000.002:8): pid=1 uid=0 old-auid=4294967295 auid=0 tty=(none) old-ses=4294967295 ses=1 res=1`))
-		if s.idle(); len(frames(t, s)) != 1 {
+		if s.idle(9); len(frames(t, s)) != 1 {
 			t.Errorf("%s: a login without its end was excluded", format)
 		}
 		checkBooks(t, s, 2)
