@@ -76,6 +76,7 @@ add_destination() { # NAME FORMAT PORT
 		name = "$1"
 		address = "127.0.0.1"
 		port = $3
+		protocol = "tcp"
 		format = "$2"
 		start = "oldest"
 	CONF
