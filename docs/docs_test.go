@@ -146,3 +146,48 @@ func documents(t *testing.T) []string {
 	}
 	return files
 }
+
+// TestEveryOpHasARow: every record of our own is classified by name in
+// classes.txt, and classes.txt names none that does not exist.
+func TestEveryOpHasARow(t *testing.T) {
+	table, err := os.ReadFile("../auditbridge/classes.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(table), "\n[op]\n")
+	rows := map[string]bool{}
+	for line := range strings.Lines(section) {
+		if name, _, _ := strings.Cut(line, " "); !strings.HasPrefix(name, "#") && name != "*" {
+			rows[name] = true
+		}
+	}
+	used := map[string]bool{"block": true, "alarm-raised": true, "alarm-cleared": true, "config": true}
+	made := regexp.MustCompile(`(?:[nN]ote|self|noteLoss|noteLink)\((?:auditbridge\.[A-Za-z]+, )?"([a-z-]+)"|\bOp(?:, [a-zA-Z.]+)* = "([a-z-]+)"|\{"([a-z-]+)", stats\.|\bop(?:, [a-zA-Z]+)? :?= "([a-z-]+)"`)
+	for _, folder := range []string{"journal", "forward", "diskguard", "retention", "cmd/auditbridge"} {
+		files, err := filepath.Glob(filepath.Join("..", folder, "*.go"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			if strings.HasSuffix(file, "_test.go") {
+				continue
+			}
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, m := range made.FindAllStringSubmatch(string(text), -1) {
+				op := strings.Join(m[1:], "")
+				used[op] = true
+				if !rows[op] {
+					t.Errorf("%s makes op=%s, which classes.txt does not name", file, op)
+				}
+			}
+		}
+	}
+	for op := range rows {
+		if !used[op] {
+			t.Errorf("classes.txt names op=%s, which nothing makes", op)
+		}
+	}
+}

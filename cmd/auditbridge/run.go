@@ -224,4 +224,10 @@ func (d *daemon) noteStart() {
 		auditbridge.Field{Key: "go", Value: b.Go},
 		auditbridge.Field{Key: "fips", Value: strconv.FormatBool(b.FIPS)},
 		auditbridge.Field{Key: "source", Value: d.cfg.Audit.Source}))
+	if aside := d.ring.SetAside(); aside != "" {
+		d.losses.gaps.Add(1)
+		gap := self(auditbridge.TypeDaemonErr, "ring-set-aside", auditbridge.Field{Key: "why", Value: aside})
+		gap.Failed = true
+		d.journal.Note(gap)
+	}
 }
