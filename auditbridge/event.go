@@ -36,11 +36,15 @@ func (r *Record) TypeName() []byte {
 	return line[:bytes.IndexByte(line, ' ')]
 }
 
-// Own reports whether the event is one of our own by its serial. That is a
-// reader's guess: what an event did not come from is known only to who stored it.
+// Own reports whether the event is one of our own: by type and serial, which
+// the kernel lets nobody send and which no other source stores as they are
+// (AppendForeign). Of a copy that is a reader's guess.
 func (e *Event) Own() bool {
-	t := e.Records[0].Type
-	return e.ID.Serial >= FirstNoteSerial && 1200 <= t && t <= 1299
+	return isOwn(e.Records[0].Type, e.ID.Serial)
+}
+
+func isOwn(t RecordType, serial uint32) bool {
+	return serial >= FirstNoteSerial && 1200 <= t && t <= 1299
 }
 
 // EndReason tells why an event ended when it did.

@@ -84,8 +84,9 @@ func (l *Lines) split(end bool) {
 	l.buffer = l.buffer[:copy(l.buffer, rest)]
 }
 
-// store puts one line into the ring. The first 0x1d is auditd's own separator
-// in front of what it resolved, and stands.
+// store puts one line into the ring. Whatever it says, it is not one of ours:
+// nobody may disturb the seal, or have a record pass every filter, by sending
+// what looks like a block line.
 func (l *Lines) store(line []byte) {
 	if len(line) == 0 {
 		return
@@ -98,7 +99,7 @@ func (l *Lines) store(line []byte) {
 	if l.middle {
 		l.in.room = append(l.in.room, continued...)
 	}
-	l.in.room = AppendEscaped(l.in.room, line, true)
+	l.in.room = AppendForeign(l.in.room, line)
 	l.in.room = append(l.in.room, '\n')
 	l.in.records++
 }

@@ -48,6 +48,14 @@ func TestLinesAreStoredAsAuditdWroteThem(t *testing.T) {
 		{"second separator", record + "\x1da\x1db\n", record + "\x1da\\x1Db ab-esc=1\n"},
 		{"NUL, CR, ESC", "a\x00b\rc\x1b\n", "a\\x00b\\x0Dc\\x1B ab-esc=1\n"},
 		{"no record at all", "hello\n", "hello\n"},
+		{"like our own", "type=DAEMON_ERR msg=audit(1.000:4278190085): op=gap\n", "\\x74ype=DAEMON_ERR msg=audit(1.000:4278190085): op=gap ab-esc=1\n"},
+		{"like our own behind a node", "node=a type=DAEMON_ERR msg=audit(1.000:4278190085): op=gap\n", "node=a \\x74ype=DAEMON_ERR msg=audit(1.000:4278190085): op=gap ab-esc=1\n"},
+		{"like a block line", "type=DAEMON_CONFIG msg=audit(1.000:1): op=block x\n", "\\x74ype=DAEMON_CONFIG msg=audit(1.000:1): op=block x ab-esc=1\n"},
+		{"like a damaged block line", "type=DAEMON_CONFIG msg=audit(1): op=block x\n", "\\x74ype=DAEMON_CONFIG msg=audit(1): op=block x ab-esc=1\n"},
+		{"auditd's own", "type=DAEMON_START msg=audit(1.000:77): op=start\n", "type=DAEMON_START msg=audit(1.000:77): op=start\n"},
+		{"a record inside", "x type=A msg=audit(1.000:1): type=B\n", "x \\x74ype=A msg=audit(1.000:1): \\x74ype=B ab-esc=1\n"},
+		{"a record inside a record", "type=USER msg=audit(1.000:1): type=B msg=audit(2.000:2): \n", "type=USER msg=audit(1.000:1): type=B msg=audit(2.000:2): \n"},
+		{"a byte order mark", "\xef\xbb\xbfhi\n", "\\xEF\xbb\xbfhi ab-esc=1\n"},
 		{"longest", long + "\n" + record + "\n", long + "\n" + record + "\n"},
 		{"over-long is kept in pieces", long + "rest\n" + record + "\n", long + "\nab-continued=1 rest\n" + record + "\n"},
 		{"over-long cannot forge a record", long + record + "\n", long + "\nab-continued=1 " + record + "\n"},
@@ -180,7 +188,7 @@ func FuzzLines(f *testing.F) {
 				if middle {
 					want = append(want, continued...)
 				}
-				want = append(AppendEscaped(want, piece, true), '\n')
+				want = append(AppendForeign(want, piece), '\n')
 			}
 		}
 		if got != string(want) {

@@ -68,15 +68,61 @@ func AppendEscaped(dst, text []byte, enriched bool) []byte {
 	if !needsEscape(text, separator) {
 		return append(dst, text...)
 	}
+	return appendEscaped(dst, text, separator, false)
+}
+
+// AppendForeign appends a line of auditd's format that somebody else wrote, as
+// AppendEscaped does with auditd's separator. One that could be taken for a line
+// of our own, or in a copy of the journal for a record behind some header, loses
+// that: the t of each "type=" in it is escaped, too. It is then no record, and
+// comes back by AppendUnescaped as it was.
+func AppendForeign(dst, line []byte) []byte {
+	separator := bytes.IndexByte(line, 0x1d)
+	switch misleads := misleads(line); {
+	case misleads || needsEscape(line, separator):
+		return appendEscaped(dst, line, separator, misleads)
+	default:
+		return append(dst, line...)
+	}
+}
+
+// appendEscaped escapes text, whether it needs it or not. With hidden, nothing
+// in it can begin a record.
+func appendEscaped(dst, text []byte, separator int, hidden bool) []byte {
 	const hex = "0123456789ABCDEF"
 	for i, c := range text {
-		if (isControl(c) || c == '\\') && i != separator {
+		if (isControl(c) || c == '\\') && i != separator || hidden && beginsRecord(text, i) {
 			dst = append(dst, '\\', 'x', hex[c>>4], hex[c&15])
 			continue
 		}
 		dst = append(dst, c)
 	}
 	return append(dst, escMark...)
+}
+
+// beginsRecord reports whether "type=" stands at i, or the byte order mark that
+// readers of syslog take off the front.
+func beginsRecord(text []byte, i int) bool {
+	return text[i] == 't' && bytes.HasPrefix(text[i:], typePrefix) || i == 0 && bytes.HasPrefix(text, byteOrderMark)
+}
+
+var byteOrderMark = []byte("\xef\xbb\xbf")
+
+// misleads reports whether a line that is not ours could be taken for one of
+// ours, or for another one once somebody looks for a record inside it.
+func misleads(line []byte) bool {
+	if h, ok := ParseHeader(line); ok {
+		return isOwn(h.Type, h.ID.Serial) || isBlock(line)
+	}
+	if bytes.HasPrefix(line, typePrefix) {
+		return isBlock(line)
+	}
+	return bytes.HasPrefix(line, byteOrderMark) || bytes.Contains(line, typePrefix)
+}
+
+// isBlock is as generous as those who look for block lines.
+func isBlock(line []byte) bool {
+	return bytes.HasPrefix(line, []byte("type=DAEMON_CONFIG ")) && bytes.Contains(line, []byte("op=block"))
 }
 
 // AppendUnescaped appends the bytes that were received as line: it undoes

@@ -32,7 +32,7 @@ func CutHeader(line []byte) (host, record []byte, ok bool) {
 // startsRecord is generous: what begins like a record is taken for one, so
 // that a mangled record counts as changed and is not passed over.
 func startsRecord(line []byte) bool {
-	return bytes.HasPrefix(line, []byte("type=")) || bytes.HasPrefix(line, []byte("node="))
+	return bytes.HasPrefix(line, []byte("type=")) || bytes.HasPrefix(line, []byte("node=")) || bytes.HasPrefix(line, []byte("host="))
 }
 
 // findRecord finds where a record begins behind text it does not know.
