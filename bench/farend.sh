@@ -5,6 +5,7 @@ exec 9>>/run/lock/auditbridge-audit.lock
 flock 9
 [ "$(auditctl -s | awk '$1 == "pid" { print $2 }')" = 0 ] || { echo "$0: kernel audit is owned by another process" >&2; exit 1; }
 dir=$(mktemp -d)
+run=$(mktemp -d -p /run) # the ring belongs into memory, as in /run/auditbridge
 chmod 755 "$dir" # ship, another user, reads its keys there
 started=
 bridge=
@@ -13,11 +14,11 @@ finish() {
 	auditctl -D >/dev/null 2>&1 || true
 	auditctl -e 0 >/dev/null 2>&1 || true
 	for pid in $started; do kill "$pid" 2>/dev/null || true; done
-	rm -rf "$dir"
+	rm -rf "$dir" "$run"
 }
 trap finish EXIT
 mkdir "$dir/bin"
-go build -o "$dir/bin/" ./bench/arrivals ./bench/deaf ./cmd/auditbridge ./internal/audittest/gen
+go build -o "$dir/bin/" ./bench/arrivals ./bench/deaf ./bench/unload ./cmd/auditbridge ./internal/audittest/gen
 
 free_port() {
 	local port
@@ -66,7 +67,7 @@ configure() { # nothing yet but where things are kept
 	cat >"$dir/auditbridge.toml" <<-CONF
 		journal-dir = "$dir/journal"
 		state-dir = "$dir/state"
-		run-dir = "$dir/run"
+		run-dir = "$run"
 		ship-user = "nobody"
 	CONF
 }
@@ -105,7 +106,7 @@ start_bridge() { # sets bridge and ship
 		sleep 0.1
 		kill -0 "$bridge" || { cat "$dir/auditbridge.err"; exit 1; } >&2
 	done
-	ship=$(cat /proc/"$bridge"/task/*/children)
+	ship=$(cat /proc/"$bridge"/task/*/children 2>/dev/null)
 	ship=${ship% }
 }
 stop_bridge() { # ship delivers what is left

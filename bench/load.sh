@@ -1,5 +1,5 @@
 #!/bin/bash
-# The main job under load: kernel → journal → SSH (stock sshd) → stock rsyslog's file, at a steady rate of events of three records and EOE.
+# The main job under load: kernel → journal → SSH (stock sshd) → stock rsyslog's file, at a steady rate of events of SYSCALL, PROCTITLE, EOE.
 # usage: bench/load.sh FORMAT [SECONDS [PER-SECOND [dead]]] — FORMAT is audit or rfc5424; "dead" adds two destinations, one that refuses
 # connections and one that takes them and reads nothing. Prints what was lost, what arrived, memory at its highest, and CPU by process.
 set -eu
@@ -16,7 +16,7 @@ sample_memory() { # every second: KiB resident of run and ship, and of both with
 names() { echo "run:$bridge ship:$ship sshd:$(pgrep -P "$sshd" | head -1) rsyslogd:$rsyslogd"; }
 cpu() { for p in $(names); do echo "${p%:*} $(($(ticks "${p#*:}") + $(tree_ticks "${p#*:}")))"; done; }
 tree_ticks() { local sum=0 c; for c in $(pgrep -P "$1" | grep -vx "$ship"); do sum=$((sum + $(ticks "$c"))); done; echo "$sum"; }
-arrived() { tail -c 4096 "$dir/$format.received" | grep -a -q "$1"; }
+arrived() { tail -c 1048576 "$dir/$format.received" | grep -a -q "$1"; }
 
 auditctl -D >/dev/null
 start_sshd
@@ -44,8 +44,8 @@ t0=$(date +%s%N)
 "$dir/bin/gen" "$events" "$rate"
 t1=$(date +%s%N)
 auditctl -D >/dev/null
-auditctl -m end-of-load
-until arrived end-of-load; do sleep 0.05; done
+auditctl -m op=end-of-load
+until arrived end-of-load || [ $((($(date +%s%N) - t1) / 1000000000)) -ge 120 ]; do sleep 0.05; done
 t2=$(date +%s%N)
 cpu >"$dir/cpu.after"
 kill "$sampler"

@@ -13,18 +13,22 @@ func main() {
 		fmt.Fprintln(os.Stderr, "usage: deaf PORT")
 		os.Exit(2)
 	}
-	listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", os.Args[1]))
-	if err != nil {
+	if err := listen(os.Args[1]); err != nil {
 		fmt.Fprintf(os.Stderr, "deaf: %v\n", err)
 		os.Exit(1)
 	}
-	var held []net.Conn // kept, or the collector would close them
+}
+
+func listen(port string) error {
+	listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", port))
+	if err != nil {
+		return err
+	}
 	for {
 		conn, err := listener.Accept()
 		if err != nil {
-			fmt.Fprintf(os.Stderr, "deaf: %v\n", err)
-			os.Exit(1)
+			return err
 		}
-		held = append(held, conn)
+		defer conn.Close() // held until we end: a connection nobody holds is closed
 	}
 }
