@@ -22,12 +22,12 @@ test: build peers
 # The same code over logs collected elsewhere; CORPORA names the folder.
 CORPORA ?= ../shared/corpora
 corpora:
-	AUDITBRIDGE_CORPORA=$(abspath $(CORPORA)) $(GO) test -tags corpora -count 1 -run Corpora -v $(PKGS) | scripts/only-results
+	AUDITBRIDGE_CORPORA=$(abspath $(CORPORA)) $(GO) test -tags corpora -count 1 -run Corpora $$(grep -rl '^//go:build corpora' --include '*_test.go' . | xargs -n 1 dirname | sort -u)
 
 check:
 	@bad=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$bad" ]; then echo "not gofmt'ed:"; echo "$$bad"; exit 1; fi
 	$(GO) vet $(PKGS)
-	$(GO) vet -tags corpora ./auditbridge/
+	$(GO) vet -tags corpora ./auditbridge/ ./forward/syslog/
 	$(GO) tool staticcheck $(PKGS)
 
 # Comparisons with peers in one run; see bench/README.md. As root, nothing else owning kernel audit.
