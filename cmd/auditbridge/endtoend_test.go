@@ -224,11 +224,10 @@ func requireSameLines(t *testing.T, journal, messages []string) {
 	got := map[string]bool{}
 	var order []string
 	for _, m := range messages {
-		i := strings.Index(m, "] type=")
-		if i < 0 {
+		_, line, ok := strings.Cut(m, `"] `) // inside a parameter both are escaped
+		if !ok {
 			t.Fatalf("a message without a record: %q", m)
 		}
-		line := m[i+2:]
 		if !want[line] {
 			t.Errorf("the far end has a line that the journal does not have: %q", line)
 		}

@@ -22,6 +22,7 @@ import (
 	"auditbridge/seal"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 )
 
 func newRunCommand() *cobra.Command {
@@ -125,11 +126,30 @@ func (d *daemon) openSource() (err error) {
 		d.kernel, err = auditbridge.OpenKernel(cfg, d.ring)
 		d.source = d.kernel
 	case "plugin":
-		d.source, err = auditbridge.OpenLines(os.Stdin, d.cfg.Kernel().Pressure, d.ring)
+		var from *os.File
+		if from, err = standardInput(); err == nil {
+			d.source, err = auditbridge.OpenLines(from, d.cfg.Kernel().Pressure, d.ring)
+		}
 	default:
 		err = fmt.Errorf("open source %q: not in this version", d.cfg.Audit.Source)
 	}
 	return err
+}
+
+// standardInput is the standard input so that a deadline ends a read from it: a
+// signal must stop us although auditd keeps its end of the pipe open.
+func standardInput() (*os.File, error) {
+	var st unix.Stat_t
+	if err := unix.Fstat(unix.Stdin, &st); err != nil {
+		return nil, fmt.Errorf("read records from standard input: %w", err)
+	}
+	if kind := st.Mode & unix.S_IFMT; kind != unix.S_IFIFO && kind != unix.S_IFSOCK {
+		return os.Stdin, nil
+	}
+	if err := unix.SetNonblock(unix.Stdin, true); err != nil {
+		return nil, fmt.Errorf("read records from standard input: %w", err)
+	}
+	return os.NewFile(uintptr(unix.Stdin), "standard input"), nil
 }
 
 func (d *daemon) openJournal() error {

@@ -50,9 +50,13 @@ func (d *daemon) fillKernel(s *status.Status) {
 
 func (d *daemon) fillDestinations(s *status.Status) {
 	s.Destinations = []status.Destination{}
-	all := d.shipper.Stats()
+	all, cursors, durable := d.shipper.Stats(), d.shipper.Cursors(), d.journal.Mark().Durable()
 	for _, to := range d.cfg.Servers {
 		b := all[to.Name]
+		// While there is no link the relay does not look at the journal's end; we do.
+		if at, begun := cursors[to.Name]; begun && !b.Connected && durable > at.At {
+			b.Pending = max(b.Pending, uint64(durable-at.At))
+		}
 		s.Ship = s.Ship || b.Connected || b.LastError != ""
 		s.Destinations = append(s.Destinations, status.Destination{
 			Name: to.Name, Via: to.Via, Connected: b.Connected, Since: b.Since,

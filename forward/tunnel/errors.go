@@ -115,6 +115,24 @@ func (e *RemoteError) Hint() string {
 	return "is the log server running, and does it listen at " + e.Remote + " as seen from the SSH server?"
 }
 
+// UnreachableError: nothing answers where the SSH server should be.
+type UnreachableError struct {
+	Server string
+	Err    error
+}
+
+func (e *UnreachableError) Error() string {
+	return fmt.Sprintf("connect to the SSH server %s: %v", e.Server, e.Err)
+}
+
+// Hint says what to do.
+func (e *UnreachableError) Hint() string {
+	return "is the SSH server running at " + e.Server + ", and does every firewall between let this host in?"
+}
+
+// Unwrap returns the system's own error.
+func (e *UnreachableError) Unwrap() error { return e.Err }
+
 // AlgorithmError: the server has nothing in common with what we allow.
 type AlgorithmError struct {
 	Server string

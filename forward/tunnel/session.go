@@ -69,7 +69,7 @@ func dialTCP(ctx context.Context, cfg Config) (net.Conn, error) {
 	}
 	conn, err := dialer.DialContext(ctx, "tcp", cfg.server())
 	if err != nil {
-		return nil, fmt.Errorf("connect to the SSH server %s: %w", cfg.server(), err)
+		return nil, &UnreachableError{cfg.server(), err}
 	}
 	return conn, nil
 }

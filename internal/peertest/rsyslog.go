@@ -22,8 +22,14 @@ type Rsyslog struct {
 // own default is 8 KiB.
 func StartRsyslog(t testing.TB) *Rsyslog {
 	t.Helper()
+	return StartRsyslogOn(t, FreePort(t))
+}
+
+// StartRsyslogOn is StartRsyslog on a given port.
+func StartRsyslogOn(t testing.TB, port int) *Rsyslog {
+	t.Helper()
 	dir := t.TempDir()
-	r := &Rsyslog{Port: FreePort(t), File: filepath.Join(dir, "received"), conf: filepath.Join(dir, "rsyslog.conf")}
+	r := &Rsyslog{Port: port, File: filepath.Join(dir, "received"), conf: filepath.Join(dir, "rsyslog.conf")}
 	writeFile(t, r.conf, fmt.Sprintf(`global(workDirectory="%s" maxMessageSize="64k" parser.escapeControlCharactersOnReceive="off")
 module(load="imtcp" maxSessions="1000")
 template(name="asItCame" type="string" string="%%rawmsg%%\n")

@@ -20,6 +20,8 @@ type SSHD struct {
 	KnownHosts string // names the server's key for [127.0.0.1]:Port
 	HostKey    string // the server's public key file
 	Config     string
+
+	AuthorizedKeys string
 }
 
 // StartSSHD runs sshd; extra lines are put in front of its configuration, so
@@ -36,11 +38,10 @@ func StartSSHD(t testing.TB, extra ...string) *SSHD {
 	}
 	s := &SSHD{Port: FreePort(t), User: me.Username,
 		Identity: filepath.Join(dir, "id"), HostKey: filepath.Join(dir, "host.pub"),
-		KnownHosts: filepath.Join(dir, "known_hosts"), Config: filepath.Join(dir, "sshd_config")}
+		KnownHosts: filepath.Join(dir, "known_hosts"), AuthorizedKeys: filepath.Join(dir, "authorized_keys"), Config: filepath.Join(dir, "sshd_config")}
 	Keygen(t, s.Identity, "ed25519")
 	Keygen(t, filepath.Join(dir, "host"), "ed25519")
-	authorized := filepath.Join(dir, "authorized_keys")
-	writeFile(t, authorized, readFile(t, s.Identity+".pub"), 0o600)
+	writeFile(t, s.AuthorizedKeys, readFile(t, s.Identity+".pub"), 0o600)
 	writeFile(t, s.KnownHosts, KnownHostsLine(t, s.Port, s.HostKey), 0o600)
 	writeFile(t, s.Config, fmt.Sprintf(`%s
 Port %d
@@ -55,7 +56,7 @@ PasswordAuthentication no
 KbdInteractiveAuthentication no
 PermitRootLogin prohibit-password
 MaxStartups 1000
-`, strings.Join(extra, "\n"), s.Port, filepath.Join(dir, "host"), authorized), 0o600)
+`, strings.Join(extra, "\n"), s.Port, filepath.Join(dir, "host"), s.AuthorizedKeys), 0o600)
 	s.Start(t)
 	return s
 }
