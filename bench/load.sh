@@ -8,7 +8,7 @@ format=$1 seconds=${2:-60} rate=${3:-20000} dead=${4:-}
 events=$((seconds * rate))
 
 sample_memory() { # every second: KiB resident of run and ship, and of both with shared pages counted once
-	while sleep 1; do
+	while sleep 1 && kill -0 "$ship"; do
 		awk '/^Rss/ { rss[FILENAME] += $2 } /^Pss:/ { pss += $2 } END { print rss[ARGV[1]], rss[ARGV[2]], pss }' \
 			"/proc/$bridge/smaps_rollup" "/proc/$ship/smaps_rollup"
 	done
@@ -37,15 +37,15 @@ auditctl -a always,exit -F arch=b64 -S getpgid -F a0=999999 -k bench >/dev/null
 sleep 1
 lost=$(kernel_status lost)
 cpu >"$dir/cpu.before"
-sample_memory >"$dir/memory" &
+sample_memory >"$dir/memory" 2>/dev/null 9>&- &
 sampler=$!
 started="$started $sampler"
 t0=$(date +%s%N)
 "$dir/bin/gen" "$events" "$rate"
 t1=$(date +%s%N)
 auditctl -D >/dev/null
-auditctl -m op=end-of-load
-until arrived end-of-load || [ $((($(date +%s%N) - t1) / 1000000000)) -ge 120 ]; do sleep 0.05; done
+auditctl -m end # a record of type USER, which nobody else sends
+until arrived 'type="\?USER[" ]' || [ $((($(date +%s%N) - t1) / 1000000000)) -ge 120 ]; do sleep 0.05; done
 t2=$(date +%s%N)
 cpu >"$dir/cpu.after"
 kill "$sampler"
