@@ -73,11 +73,17 @@ func TestEachDestinationGetsWhatItAskedFor(t *testing.T) {
 	d := newDaemon(t, settings)
 	d.start()
 	d.feed(mixed)
-	d.stdin.Close()
+	peertest.Until(t, "all destinations have got what was sent", func() bool {
+		s, ok := d.status()
+		return ok && s.Stored == 11 && len(s.Destinations) == len(rows)+2 &&
+			!slices.ContainsFunc(s.Destinations, func(b status.Destination) bool { return !b.Connected || b.Pending > 0 })
+	})
+	d.stdin.Close() // the source ends, and with it run
 	<-d.ended
 	if d.err != nil {
 		t.Fatalf("auditbridge run: %v\n%s", d.err, d.said)
 	}
+	d.untilReceived(collector)
 	received := collector.Received()
 	books := map[string]status.Destination{}
 	last := d.lastStatus()
@@ -394,7 +400,7 @@ func (d *instance) untilReceived(collector *peertest.Rsyslog) {
 	all := d.journalLines()
 	peertest.Until(d.t, "the collector has written the journal's last line", func() bool {
 		got := collector.Received()
-		return len(got) > 0 && strings.HasSuffix(got[len(got)-1], all[len(all)-1])
+		return slices.ContainsFunc(got, func(m string) bool { return strings.HasSuffix(m, all[len(all)-1]) })
 	})
 }
 

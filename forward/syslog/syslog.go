@@ -88,10 +88,12 @@ func New(c Config) *Format {
 
 // AppendRecord appends the message of one record, in the format called "audit":
 // the line as it stands in the journal is the MSG, so that a copy of the
-// journal can be cut out at the far end and verified. v is its event's verdict.
+// journal can be cut out at the far end and verified. HOSTNAME is therefore one
+// for the whole journal; a record's node= stands in its line. v is its event's
+// verdict.
 func (f *Format) AppendRecord(dst []byte, r *auditbridge.Record, v *auditbridge.Verdict) []byte {
 	h, ok := auditbridge.ParseHeader(r.Line)
-	dst = f.appendHeader(dst, h.ID, h.Node, ok, v)
+	dst = f.appendHeader(dst, h.ID, nil, ok, v)
 	dst = f.openElement(dst)
 	dst = appendNumber(dst, "sequence", uint64(r.Sequence))
 	dst = append(dst, "] "...)
