@@ -23,6 +23,7 @@ type instance struct {
 	dir     string
 	journal string
 	config  string
+	as      func(*exec.Cmd) // how to run it, when not like a child of any kind
 	cmd     *exec.Cmd
 	stdin   *os.File // write end of its standard input
 	said    *lockedBuffer
@@ -110,6 +111,9 @@ func (d *instance) launch() {
 	said := &lockedBuffer{}
 	d.said = said
 	d.cmd.Stdin, d.cmd.Stdout, d.cmd.Stderr = stdin, said, said
+	if d.as != nil {
+		d.as(d.cmd)
+	}
 	if err := d.cmd.Start(); err != nil {
 		d.t.Fatal(err)
 	}

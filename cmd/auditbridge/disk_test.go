@@ -1,0 +1,200 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"auditbridge/auditbridge"
+	"auditbridge/diskguard"
+	"auditbridge/internal/peertest"
+	"auditbridge/internal/status"
+
+	"golang.org/x/sys/unix"
+)
+
+// smallDisk mounts a tmpfs as the journal's directory.
+func smallDisk(t *testing.T, d *instance, size string) {
+	t.Helper()
+	must(t, os.Mkdir(d.journal, 0o700))
+	if err := unix.Mount("none", d.journal, "tmpfs", 0, "mode=0700,size="+size); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Unmount(d.journal, unix.MNT_DETACH) })
+}
+
+// ballast is another program's file, which takes all the room there is.
+func ballast(t *testing.T, d *instance) (remove func()) {
+	t.Helper()
+	name := filepath.Join(d.journal, "ballast")
+	f, err := os.Create(name)
+	must(t, err)
+	defer f.Close()
+	for mib := make([]byte, 1<<20); ; {
+		if _, err := f.Write(mib); err != nil {
+			break // full
+		}
+	}
+	return func() { must(t, os.Remove(name)) }
+}
+
+// numbered are records of about 4 KiB, from serial from on.
+func numbered(from, n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "type=USER msg=audit(1709742929.678:%d): pid=1 uid=0 auid=1000 ses=1 msg='op=%s res=success'\n", from+i, strings.Repeat("x", 4000))
+	}
+	return b.String()
+}
+
+// TestAFullDiskIsCountedAndEnds: another program fills the journal's disk; what
+// cannot be stored is counted and status says that records are being lost; once
+// there is room, recording goes on, the gap is on record, and the books balance.
+func TestAFullDiskIsCountedAndEnds(t *testing.T) {
+	d := newDaemon(t, fromStdin+"disk-full-action = \"suspend\"\n")
+	smallDisk(t, d, "40m")
+	d.start()
+	d.feed(numbered(1, 100))
+	d.until("the first are stored", func(s status.Status) bool { return s.Stored == 100 })
+	remove := ballast(t, d)
+	d.feed(numbered(101, 8000))
+	d.until("what has no room is counted", func(s status.Status) bool {
+		return s.Received == 8100 && s.InRing == 0 && s.Refused > 0 && s.Recording == status.RecordingFull
+	})
+	out, _, code := auditbridgeCommand(t, "status", "--config", d.config)
+	if code != 4 || !strings.HasPrefix(out, "IMPAIRED since ") || !strings.Contains(out, "records are being lost now") || !strings.Contains(out, "disk is full") {
+		t.Errorf("status exits %d and says\n%s", code, out)
+	}
+	remove()
+	d.until("recording works again", func(s status.Status) bool { return s.Recording == status.RecordingOK })
+	d.feed(numbered(9001, 100))
+	d.until("the last are stored", func(s status.Status) bool { return s.Received == 8200 && s.InRing == 0 && s.Balanced })
+	s, _ := d.status()
+	d.stop()
+	stored := foreignSerials(t, d)
+	if uint64(len(stored)) != s.Stored || s.Stored+s.Refused != 8200 || stored[len(stored)-1] != 9100 {
+		t.Errorf("%d records in the journal, the last %d; stored %d, refused %d", len(stored), stored[len(stored)-1], s.Stored, s.Refused)
+	}
+	if !strings.Contains(strings.Join(d.journalLines(), "\n"), fmt.Sprintf("op=refused auid=4294967295 pid=%d uid=0 ses=4294967295 n=%d ", d.cmd.Process.Pid, s.Refused)) {
+		t.Error("the gap is not on record")
+	}
+	d.verifies(d.journal)
+}
+
+// TestHaltOnAFullDisk: where the host shall rather go down than go on without
+// audit, it does; what was recorded before is sealed. Run is process 1 of a PID
+// namespace, and the halt ends that.
+func TestHaltOnAFullDisk(t *testing.T) {
+	d := newDaemon(t, fromStdin+"disk-full-action = \"halt\"\n")
+	smallDisk(t, d, "40m")
+	own, err := os.Readlink("/proc/self/ns/pid")
+	must(t, err)
+	d.as = func(cmd *exec.Cmd) {
+		cmd.Env = append(os.Environ(), diskguard.OutsideVariable+"="+own)
+		cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID, Pdeathsig: syscall.SIGKILL}
+	}
+	d.start()
+	d.feed(numbered(1, 100))
+	d.until("the first are stored", func(s status.Status) bool { return s.Stored == 100 })
+	ballast(t, d)
+	full := time.Now()
+	go func() {
+		for i := 101; ; i += 100 {
+			if _, err := d.stdin.WriteString(numbered(i, 100)); err != nil {
+				return
+			}
+		}
+	}()
+	<-d.ended
+	state, _ := d.cmd.ProcessState.Sys().(syscall.WaitStatus)
+	if !state.Signaled() || state.Signal() != syscall.SIGINT {
+		t.Fatalf("the namespace ended with %v, not by its power-off:\n%s", d.err, d.said)
+	}
+	t.Logf("halted %v after the disk began to fill", time.Since(full))
+	serials := foreignSerials(t, d)
+	for i, s := range serials {
+		if s != i+1 {
+			t.Fatalf("record %d has serial %d", i+1, s)
+		}
+	}
+	text := strings.Join(d.journalLines(), "\n")
+	if len(serials) <= 100 || !strings.Contains(text, "op=halt ") {
+		t.Errorf("%d records; the halt is on record: %v", len(serials), strings.Contains(text, "op=halt "))
+	}
+	d.verifies(d.journal)
+}
+
+// TestRetentionGoesByTheConfiguration: beyond max-size the oldest segments go,
+// on record; of what a relay had not delivered its record says how much, or it
+// stays when that is asked for.
+func TestRetentionGoesByTheConfiguration(t *testing.T) {
+	for _, row := range []struct {
+		overrun string
+		drops   bool
+	}{{"drop-oldest", true}, {"keep", false}} {
+		t.Run(row.overrun, func(t *testing.T) {
+			t.Parallel()
+			d := newDaemon(t, fmt.Sprintf("%smax-size = \"16MiB\"\noverrun = %q\n", fromStdin, row.overrun)+plain("away", peertest.FreePort(t)))
+			d.start()
+			for from := 1; from < 8000; from += 1000 { // twice as much, as fast as this disk is
+				d.feed(numbered(from, 1000))
+				d.until("all is stored", func(s status.Status) bool { return s.Stored == uint64(from+999) })
+			}
+			if !row.drops {
+				d.until("there is no room left by max-size", func(s status.Status) bool { return s.Disk.FreeBytes == 0 && s.Destinations[0].Pending > 8000 })
+				d.stop()
+				if serials := foreignSerials(t, d); len(serials) != 8000 {
+					t.Errorf("%d of 8000 undelivered records are left", len(serials))
+				}
+				d.verifies(d.journal)
+				return
+			}
+			peertest.Until(t, "the oldest go", func() bool {
+				_, err := os.Stat(filepath.Join(d.journal, "00000000000000000001.log"))
+				return os.IsNotExist(err)
+			})
+			d.stop()
+			serials := foreignSerials(t, d)
+			if serials[0] == 1 || serials[len(serials)-1] != 8000 {
+				t.Errorf("left are %d to %d", serials[0], serials[len(serials)-1])
+			}
+			text := strings.Join(d.journalLines(), "\n")
+			if !strings.Contains(text, "op=drop ") || !strings.Contains(text, " relay0=away undelivered0=") {
+				t.Error("what went undelivered is not on record")
+			}
+			d.verifies(d.journal)
+		})
+	}
+}
+
+// until waits for a status.
+func (d *instance) until(what string, is func(status.Status) bool) {
+	d.t.Helper()
+	var last status.Status
+	defer func() {
+		if d.t.Failed() {
+			d.t.Logf("%s: last status: %+v", what, last)
+		}
+	}()
+	peertest.Until(d.t, what, func() bool {
+		s, ok := d.status()
+		last = s
+		return ok && is(s)
+	})
+}
+
+// foreignSerials lists the serials of the journal's records that are not ours.
+func foreignSerials(t *testing.T, d *instance) (all []int) {
+	t.Helper()
+	for _, line := range d.journalLines() {
+		if h, ok := auditbridge.ParseHeader([]byte(line)); ok && h.ID.Serial < auditbridge.FirstNoteSerial {
+			all = append(all, int(h.ID.Serial))
+		}
+	}
+	return all
+}

@@ -1,0 +1,57 @@
+package main
+
+import (
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+
+	"auditbridge/internal/peertest"
+	"auditbridge/internal/status"
+)
+
+// TestShipKilledIsStartedAgain: run notices, says so in status, starts it again,
+// and nothing is missing at the far end.
+func TestShipKilledIsStartedAgain(t *testing.T) {
+	collector := peertest.StartRsyslog(t)
+	d := newDaemon(t, fromStdin+plain("siem", collector.Port, `format = "audit"`))
+	d.start()
+	for i := range 3 {
+		d.until("the link is up", func(s status.Status) bool { return s.Destinations[0].Connected })
+		d.feed(numbered(1+100*i, 100))
+		ship := peertest.Descendants(d.cmd.Process.Pid)
+		if len(ship) != 1 {
+			t.Fatalf("children of run: %v", ship)
+		}
+		must(t, syscall.Kill(ship[0], syscall.SIGKILL))
+		peertest.Until(t, "another ship runs", func() bool {
+			now := peertest.Descendants(d.cmd.Process.Pid)
+			return len(now) == 1 && now[0] != ship[0]
+		})
+	}
+	d.untilDelivered()
+	d.stop()
+	d.untilReceived(collector)
+	requireSameLines(t, d.journalLines(), collector.Received())
+	d.verifies(collector.File)
+}
+
+// TestStatusAfterRunWasKilled: it exits 3 and says what is known.
+func TestStatusAfterRunWasKilled(t *testing.T) {
+	d := newDaemon(t, fromStdin)
+	d.start()
+	d.feed(numbered(1, 100))
+	d.until("all is durable", func(s status.Status) bool { return s.Stored == 100 && s.Durable == s.Written })
+	before, _ := d.status()
+	d.kill()
+	out, _, code := auditbridgeCommand(t, "status", "--config", d.config)
+	if code != 3 || !strings.HasPrefix(out, "IMPAIRED since ") || !strings.Contains(out, "auditbridge run is not running; its last sign of life was ") {
+		t.Errorf("status exits %d and says\n%s", code, out)
+	}
+	if s, ok := d.status(); !ok || s.Running || s.Durable < before.Durable || s.Disk.UsedBytes == 0 {
+		t.Errorf("what is known of the journal: %+v", s)
+	}
+	if _, err := os.Stat(d.journal + "/mark"); err != nil {
+		t.Error(err)
+	}
+}
