@@ -12,6 +12,7 @@ measure() { # TEXT of the messages meant, command that makes their events
 		: >"$dir/$format.received"
 		"$dir/bin/arrivals" "$dir/$format.received" "$1" >"$dir/$format.ages" 9>&- &
 		watchers="$watchers $!"
+		started="$started $!"
 	done
 	"$2"
 	sleep 4 # for what waits longest
@@ -26,9 +27,10 @@ system_calls() {
 	"$dir/bin/gen" $((seconds * 10)) 10
 }
 releases() {
-	"$dir/bin/unload" $((seconds * 3)) 3 &
-	for _ in $(seq $((seconds * 5))); do auditctl -m bench && sleep 0.2; done
-	wait $!
+	for _ in $(seq $((seconds * 3))); do
+		"$dir/bin/unload"
+		for _ in 1 2 3; do auditctl -m bench && sleep 0.1; done
+	done
 }
 
 auditctl -D >/dev/null
