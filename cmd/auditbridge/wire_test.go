@@ -116,4 +116,3 @@ func startWiretap(t *testing.T, target int) *wiretap {
 }
 
 func (w *wiretap) seen() string { return w.kept.String() }
-
