@@ -1,6 +1,8 @@
 package auditbridge
 
 import (
+	"fmt"
+	"os"
 	"strconv"
 	"time"
 )
@@ -11,7 +13,6 @@ import (
 const (
 	TypeDaemonStart  RecordType = 1200
 	TypeDaemonEnd    RecordType = 1201
-	TypeDaemonAbort  RecordType = 1202
 	TypeDaemonConfig RecordType = 1203
 	TypeDaemonResume RecordType = 1206
 	TypeDaemonErr    RecordType = 1209
@@ -45,6 +46,30 @@ type Note struct {
 // writes untrusted strings: in hex.
 type Field struct{ Key, Value string }
 
+// Text is a field that holds text.
+func Text(key, value string) Field { return Field{key, value} }
+
+// Number is a field that holds a number.
+func Number[N int | int64 | uint32 | uint64 | Sequence](key string, n N) Field {
+	return Field{key, fmt.Sprint(n)}
+}
+
+// OwnNote is a note about this process itself: nobody's login uid and session
+// stand behind it.
+func OwnNote(t RecordType, op string, fields ...Field) Note {
+	return Note{
+		Type: t, Op: op, Fields: fields,
+		Actor: Actor{AUID: Unset, UID: uint32(os.Geteuid()), Session: Unset, PID: os.Getpid()},
+	}
+}
+
+// OwnFailure is an OwnNote of something that failed or went missing.
+func OwnFailure(op string, fields ...Field) Note {
+	n := OwnNote(TypeDaemonErr, op, fields...)
+	n.Failed = true
+	return n
+}
+
 // AppendNote appends the line of n, its LF included, in auditd's field order:
 // op= auid= pid= uid= ses= … res=.
 func AppendNote(dst []byte, n *Note, at time.Time, serial uint32) []byte {
@@ -52,9 +77,7 @@ func AppendNote(dst []byte, n *Note, at time.Time, serial uint32) []byte {
 	dst = appendType(dst, n.Type)
 	dst = append(dst, " msg=audit("...)
 	dst = strconv.AppendInt(dst, at.Unix(), 10)
-	dst = append(dst, '.')
-	ms := at.Nanosecond() / 1e6
-	dst = append(dst, byte('0'+ms/100), byte('0'+ms/10%10), byte('0'+ms%10), ':')
+	dst = append(appendDigits(append(dst, '.'), at.Nanosecond()/1e6, 3), ':')
 	dst = strconv.AppendUint(dst, uint64(serial), 10)
 	dst = append(dst, "): op="...)
 	dst = appendValue(dst, n.Op)

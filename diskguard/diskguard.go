@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"auditbridge/journal"
@@ -50,7 +51,7 @@ func (c *Config) Validate() error {
 		{"disk-full-action", c.DiskFullAction, []Action{Ignore, Syslog, Suspend, Halt}},
 		{"disk-error-action", c.DiskErrorAction, []Action{Ignore, Syslog, Suspend, Halt}},
 	} {
-		if !contains(a.may, a.action) {
+		if !slices.Contains(a.may, a.action) {
 			errs = append(errs, fmt.Errorf("%s: %q is none of %v", a.key, a.action, a.may))
 		}
 	}
@@ -58,15 +59,6 @@ func (c *Config) Validate() error {
 		errs = append(errs, fmt.Errorf("admin-space-left (%d), space-left (%d) and max-size (%d) do not ascend", c.AdminSpaceLeft, c.SpaceLeft, c.MaxSize))
 	}
 	return errors.Join(errs...)
-}
-
-func contains(all []Action, a Action) bool {
-	for _, one := range all {
-		if one == a {
-			return true
-		}
-	}
-	return false
 }
 
 // Level is how little room there is, in auditd's words.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"os"
 	"sync"
 	"time"
 
@@ -202,12 +201,6 @@ func (g *Guard) halt(ctx context.Context, why string) {
 }
 
 func note(op, why string, action Action) auditbridge.Note {
-	return auditbridge.Note{
-		Type: auditbridge.TypeDaemonErr,
-		Op:   op,
-		Actor: auditbridge.Actor{
-			AUID: auditbridge.Unset, UID: uint32(os.Geteuid()), Session: auditbridge.Unset, PID: os.Getpid(),
-		},
-		Fields: []auditbridge.Field{{Key: "why", Value: why}, {Key: "action", Value: string(action)}},
-	}
+	return auditbridge.OwnNote(auditbridge.TypeDaemonErr, op,
+		auditbridge.Text("why", why), auditbridge.Text("action", string(action)))
 }

@@ -3,8 +3,6 @@ package forward
 import (
 	"errors"
 	"fmt"
-	"os"
-	"strconv"
 	"time"
 
 	"auditbridge/auditbridge"
@@ -134,8 +132,8 @@ func (s *Shipper) restart(name string, book *relayBook, w wireRestart) error {
 	if err := s.store(book, c); err != nil {
 		return err
 	}
-	s.cfg.Note(note(auditbridge.TypeDaemonErr, "cursor-reset", true, auditbridge.Field{Key: "relay", Value: short(name)},
-		auditbridge.Field{Key: "at", Value: strconv.FormatUint(uint64(old.At), 10)}, auditbridge.Field{Key: "reason", Value: short(w.Why)}))
+	s.cfg.Note(auditbridge.OwnFailure("cursor-reset",
+		auditbridge.Text("relay", short(name)), auditbridge.Number("at", old.At), auditbridge.Text("reason", short(w.Why))))
 	return nil
 }
 
@@ -168,14 +166,15 @@ func (s *Shipper) noteLink(name string, book *relayBook, l wireLink) {
 	if l.Up {
 		op, recordType = "link-up", auditbridge.TypeDaemonResume
 	}
-	fields := []auditbridge.Field{{Key: "relay", Value: short(name)}, {Key: "peer", Value: short(l.Peer)}}
+	n := auditbridge.OwnNote(recordType, op, auditbridge.Text("relay", short(name)), auditbridge.Text("peer", short(l.Peer)))
+	n.Failed = !l.Up && l.Why != ""
 	if l.Why != "" {
-		fields = append(fields, auditbridge.Field{Key: "reason", Value: short(l.Why)})
+		n.Fields = append(n.Fields, auditbridge.Text("reason", short(l.Why)))
 	}
 	if suppressed > 0 {
-		fields = append(fields, auditbridge.Field{Key: "unrecorded", Value: strconv.Itoa(suppressed)})
+		n.Fields = append(n.Fields, auditbridge.Number("unrecorded", suppressed))
 	}
-	s.cfg.Note(note(recordType, op, !l.Up && l.Why != "", fields...))
+	s.cfg.Note(n)
 }
 
 // allowance lets twenty changes through, then one in ten seconds: a link that
@@ -203,12 +202,6 @@ func (a *allowance) take(now time.Time) (suppressed int, ok bool) {
 	a.used++
 	suppressed, a.suppressed = a.suppressed, 0
 	return suppressed, true
-}
-
-// note is one of our own records, by this process.
-func note(t auditbridge.RecordType, op string, failed bool, fields ...auditbridge.Field) auditbridge.Note {
-	return auditbridge.Note{Type: t, Op: op, Failed: failed, Fields: fields,
-		Actor: auditbridge.Actor{AUID: auditbridge.Unset, Session: auditbridge.Unset, UID: uint32(os.Getuid()), PID: os.Getpid()}}
 }
 
 // short makes foreign text safe and bounded.

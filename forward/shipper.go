@@ -229,7 +229,7 @@ func (s *Shipper) listen(conn io.Reader) error {
 			continue
 		}
 		err = fmt.Errorf("a report of the ship process: %w", err)
-		s.cfg.Note(note(auditbridge.TypeDaemonErr, "ship-refused", true, auditbridge.Field{Key: "relay", Value: short(r.Relay)}, auditbridge.Field{Key: "reason", Value: short(err.Error())}))
+		s.cfg.Note(auditbridge.OwnFailure("ship-refused", auditbridge.Text("relay", short(r.Relay)), auditbridge.Text("reason", short(err.Error()))))
 		return err
 	}
 }

@@ -82,7 +82,7 @@ func (j *Journal) position() position {
 func (j *Journal) writeNotes(now time.Time) error {
 	var dropped int
 	if j.pending, dropped = j.notes.take(j.pending); dropped > 0 {
-		j.pending = append(j.pending, selfNote("notes-dropped", number("n", dropped)))
+		j.pending = append(j.pending, configNote("notes-dropped", auditbridge.Number("n", dropped)))
 	}
 	for i := range j.pending {
 		if err := j.appendNote(&j.pending[i], now); err != nil {

@@ -59,7 +59,7 @@ func life(t *testing.T, cfg Config) (*disk, []instant) {
 			fed += 50
 			j.turn(time.Now())
 		}
-		n := selfNote("test")
+		n := configNote("test")
 		j.Note(n)
 		if err := j.finish(); err != nil {
 			t.Fatal(err)

@@ -162,8 +162,7 @@ func (j *Journal) payOwed(now time.Time) error {
 	if j.owed.why == "" {
 		return nil
 	}
-	n := selfNote("disk-error", text("why", j.owed.why), number("again", j.owed.again), number("lost", j.owed.lost))
-	n.Type, n.Failed = auditbridge.TypeDaemonErr, true
+	n := auditbridge.OwnFailure("disk-error", auditbridge.Text("why", j.owed.why), auditbridge.Number("again", j.owed.again), auditbridge.Number("lost", j.owed.lost))
 	if err := j.appendNote(&n, now); err != nil {
 		return err
 	}

@@ -23,10 +23,10 @@ type segmentHeader struct {
 var errNoHeader = errors.New("its first line is not a segment header")
 
 func (h *segmentHeader) note() auditbridge.Note {
-	return selfNote("segment",
-		auditbridge.Field{Key: "format", Value: strconv.FormatUint(h.format, 10)},
-		auditbridge.Field{Key: "journal", Value: h.journal.String()},
-		auditbridge.Field{Key: "first", Value: strconv.FormatUint(uint64(h.first), 10)})
+	return configNote("segment",
+		auditbridge.Number("format", h.format),
+		auditbridge.Text("journal", h.journal.String()),
+		auditbridge.Number("first", h.first))
 }
 
 // parseSegmentHeader reads the first line of a segment. A later version may

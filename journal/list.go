@@ -96,8 +96,8 @@ func (j *Journal) Drop(ctx context.Context, n int, why string, more ...auditbrid
 	for _, s := range list {
 		bytes += s.Bytes
 	}
-	note := selfNote("drop", number("segments", n), number("first", list[0].First),
-		number("last", list[n-1].Last), number("bytes", bytes), text("why", why))
+	note := configNote("drop", auditbridge.Number("segments", n), auditbridge.Number("first", list[0].First),
+		auditbridge.Number("last", list[n-1].Last), auditbridge.Number("bytes", bytes), auditbridge.Text("why", why))
 	note.Fields = append(note.Fields, more...)
 	err := j.inLoop(ctx, func(now time.Time) error {
 		if j.seg == nil {

@@ -129,7 +129,7 @@ func (j *Journal) heartbeat(now time.Time) error {
 	if now.Sub(j.lastLine) < j.cfg.Heartbeat {
 		return nil
 	}
-	n := selfNote("heartbeat")
+	n := configNote("heartbeat")
 	if err := j.appendNote(&n, now); err != nil {
 		return err
 	}

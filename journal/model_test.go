@@ -64,7 +64,7 @@ func TestTheJournalBehavesLikeItsModel(t *testing.T) {
 			},
 			"turn": func(*rapid.T) { w.turn() },
 			"sync": func(*rapid.T) { w.j.sync.flush() },
-			"note": func(*rapid.T) { w.j.Note(selfNote("test")) },
+			"note": func(*rapid.T) { w.j.Note(configNote("test")) },
 			"fault": func(rt *rapid.T) {
 				w.fault = rapid.SampledFrom([]string{"", "full", "broken", "sync", "write"}).Draw(rt, "fault")
 			},

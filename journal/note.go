@@ -1,7 +1,6 @@
 package journal
 
 import (
-	"os"
 	"strconv"
 	"sync"
 	"time"
@@ -50,23 +49,9 @@ func (q *notes) take(dst []auditbridge.Note) (taken []auditbridge.Note, dropped 
 // their order, between the records that come in meanwhile.
 func (j *Journal) Note(n auditbridge.Note) { j.notes.put(n) }
 
-// selfNote is a note about ourselves: nobody's login uid and session stand
-// behind it.
-func selfNote(op string, fields ...auditbridge.Field) auditbridge.Note {
-	return auditbridge.Note{
-		Type:   auditbridge.TypeDaemonConfig,
-		Op:     op,
-		Actor:  auditbridge.Actor{AUID: auditbridge.Unset, UID: uint32(os.Geteuid()), Session: auditbridge.Unset, PID: os.Getpid()},
-		Fields: fields,
-	}
-}
-
-func number[N int | int64 | uint32 | uint64 | auditbridge.Sequence](key string, n N) auditbridge.Field {
-	return auditbridge.Field{Key: key, Value: strconv.FormatInt(int64(n), 10)}
-}
-
-func text(key, value string) auditbridge.Field {
-	return auditbridge.Field{Key: key, Value: value}
+// configNote is a note about the journal itself.
+func configNote(op string, fields ...auditbridge.Field) auditbridge.Note {
+	return auditbridge.OwnNote(auditbridge.TypeDaemonConfig, op, fields...)
 }
 
 func moment(key string, t time.Time) auditbridge.Field {

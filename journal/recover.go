@@ -216,12 +216,11 @@ func (j *Journal) openFirst(f *found, first auditbridge.Sequence, now time.Time)
 func (j *Journal) goOnBehind(f *found, damaged bool, now time.Time) error {
 	t := f.tail
 	first := max(f.floor, t.last()+auditbridge.Sequence(bytes.Count(t.torn, lf))) + 1
-	gap := selfNote("gap", number("after", t.last()), number("before", first), number("unsealed", t.lines))
-	gap.Type, gap.Failed = auditbridge.TypeDaemonErr, true
+	gap := auditbridge.OwnFailure("gap", auditbridge.Number("after", t.last()), auditbridge.Number("before", first), auditbridge.Number("unsealed", t.lines))
 	if damaged {
-		gap.Fields = append(gap.Fields, text("why", "damaged"))
+		gap.Fields = append(gap.Fields, auditbridge.Text("why", "damaged"))
 	} else {
-		gap.Fields = append(gap.Fields, text("why", "lost"))
+		gap.Fields = append(gap.Fields, auditbridge.Text("why", "lost"))
 	}
 	f.notes = append(f.notes, gap)
 	j.chain = seal.NewWriter(first, t.open.prev)
@@ -236,7 +235,7 @@ func (j *Journal) keepTorn(f *found, damaged bool) error {
 	if len(t.torn) == 0 {
 		return nil
 	}
-	n := selfNote("cut", text("segment", segmentName(t.first)), number("offset", t.good), number("bytes", len(t.torn)))
+	n := configNote("cut", auditbridge.Text("segment", segmentName(t.first)), auditbridge.Number("offset", t.good), auditbridge.Number("bytes", len(t.torn)))
 	if damaged {
 		n.Op, n.Type, n.Failed = "damage", auditbridge.TypeDaemonErr, true
 	}
@@ -250,7 +249,7 @@ func (j *Journal) keepTorn(f *found, damaged bool) error {
 		if err := durable.Create(dir, name, t.torn, j.cfg.fileMode(), j.cfg.GroupID); err != nil {
 			return fmt.Errorf("keep a damaged end: %w", err)
 		}
-		n.Fields = append(n.Fields, text("quarantine", name))
+		n.Fields = append(n.Fields, auditbridge.Text("quarantine", name))
 	}
 	f.notes = append(f.notes, n)
 	return nil
@@ -292,7 +291,7 @@ func (j *Journal) announce(f *found, now time.Time) error {
 			return err
 		}
 	}
-	opened := selfNote("open", text("journal", j.id.String()), number("first", f.firsts[0]), number("last", j.at), text("key", keyWord(step)))
+	opened := configNote("open", auditbridge.Text("journal", j.id.String()), auditbridge.Number("first", f.firsts[0]), auditbridge.Number("last", j.at), auditbridge.Text("key", keyWord(step)))
 	for _, n := range append(f.notes, opened) {
 		if err := j.appendNote(&n, now); err != nil {
 			return err

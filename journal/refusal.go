@@ -64,10 +64,9 @@ func (j *Journal) noteAllRefusals(now time.Time) error {
 		return nil
 	}
 	j.refusal.grew(n, "ring-full", now)
-	note := selfNote("refused", number("n", n),
-		number("first-serial", first), number("last-serial", last),
-		moment("since", j.refusal.since), moment("until", j.refusal.until), text("why", j.refusal.why))
-	note.Type, note.Failed = auditbridge.TypeDaemonErr, true
+	note := auditbridge.OwnFailure("refused", auditbridge.Number("n", n),
+		auditbridge.Number("first-serial", first), auditbridge.Number("last-serial", last),
+		moment("since", j.refusal.since), moment("until", j.refusal.until), auditbridge.Text("why", j.refusal.why))
 	if err := j.appendNote(&note, now); err != nil {
 		return err
 	}

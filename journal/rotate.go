@@ -100,7 +100,7 @@ func (j *Journal) rotate(why string, now time.Time) error {
 	if !j.seg.content {
 		return nil
 	}
-	n := selfNote("rotate", text("why", why), number("segment", j.seg.first))
+	n := configNote("rotate", auditbridge.Text("why", why), auditbridge.Number("segment", j.seg.first))
 	if err := j.appendNote(&n, now); err != nil {
 		return err
 	}

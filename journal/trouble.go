@@ -35,8 +35,7 @@ func (j *Journal) handle(err error, now time.Time) {
 // words, and a last checkpoint.
 func (j *Journal) fill(why error, now time.Time) {
 	j.enter(StateFull, why, now)
-	n := selfNote("disk-full", number("durable", j.mark.Durable()))
-	n.Type, n.Failed = auditbridge.TypeDaemonErr, true
+	n := auditbridge.OwnFailure("disk-full", auditbridge.Number("durable", j.mark.Durable()))
 	if err := j.lastStand(&n, now); err != nil {
 		j.fail(err, now)
 	}
@@ -103,8 +102,7 @@ func (j *Journal) wait(now time.Time) {
 func (j *Journal) resume(now time.Time) {
 	was := j.trouble
 	j.enter(StateOK, nil, now)
-	n := selfNote("resumed", text("state", was.state.String()), moment("since", was.since))
-	n.Type = auditbridge.TypeDaemonResume
+	n := auditbridge.OwnNote(auditbridge.TypeDaemonResume, "resumed", auditbridge.Text("state", was.state.String()), moment("since", was.since))
 	var err error
 	if j.seg.size == 0 {
 		err = j.writeHeader(now)
@@ -143,7 +141,7 @@ func (j *Journal) Suspend(ctx context.Context) error {
 			j.books.state.Store(uint32(StateSuspended))
 			return nil
 		}
-		n := selfNote("suspend")
+		n := configNote("suspend")
 		err := j.appendNote(&n, now)
 		if err == nil {
 			err = j.checkpoint(now)

@@ -81,8 +81,8 @@ func (d *Drop) fields() []auditbridge.Field {
 	for i, lost := range d.Undelivered {
 		n := strconv.Itoa(i)
 		fields = append(fields,
-			auditbridge.Field{Key: "relay" + n, Value: lost.Relay},
-			auditbridge.Field{Key: "undelivered" + n, Value: strconv.FormatUint(lost.Records, 10)})
+			auditbridge.Text("relay"+n, lost.Relay),
+			auditbridge.Number("undelivered"+n, lost.Records))
 	}
 	return fields
 }

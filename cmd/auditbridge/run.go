@@ -231,23 +231,15 @@ func (d *daemon) retentionCursors() (all []retention.Cursor) {
 	return all
 }
 
-// self is a note about this process itself.
-func self(t auditbridge.RecordType, op string, fields ...auditbridge.Field) auditbridge.Note {
-	return auditbridge.Note{Type: t, Op: op, Fields: fields,
-		Actor: auditbridge.Actor{AUID: auditbridge.Unset, UID: uint32(os.Geteuid()), Session: auditbridge.Unset, PID: os.Getpid()}}
-}
-
 func (d *daemon) noteStart() {
 	b := thisBuild()
-	d.journal.Note(self(auditbridge.TypeDaemonStart, "start",
-		auditbridge.Field{Key: "ver", Value: b.Version},
-		auditbridge.Field{Key: "go", Value: b.Go},
-		auditbridge.Field{Key: "fips", Value: strconv.FormatBool(b.FIPS)},
-		auditbridge.Field{Key: "source", Value: d.cfg.Audit.Source}))
+	d.journal.Note(auditbridge.OwnNote(auditbridge.TypeDaemonStart, "start",
+		auditbridge.Text("ver", b.Version),
+		auditbridge.Text("go", b.Go),
+		auditbridge.Text("fips", strconv.FormatBool(b.FIPS)),
+		auditbridge.Text("source", d.cfg.Audit.Source)))
 	if aside := d.ring.SetAside(); aside != "" {
 		d.losses.gaps.Add(1)
-		gap := self(auditbridge.TypeDaemonErr, "ring-set-aside", auditbridge.Field{Key: "why", Value: aside})
-		gap.Failed = true
-		d.journal.Note(gap)
+		d.journal.Note(auditbridge.OwnFailure("ring-set-aside", auditbridge.Text("why", aside)))
 	}
 }

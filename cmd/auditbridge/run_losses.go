@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -48,7 +47,7 @@ func (d *daemon) watchLosses(ctx context.Context) error {
 			d.noteLoss("kernel-lost", now-lost)
 			lost = now
 		case now < lost:
-			d.journal.Note(self(auditbridge.TypeDaemonErr, "kernel-lost-reset", number("old", lost), number("new", now)))
+			d.journal.Note(auditbridge.OwnNote(auditbridge.TypeDaemonErr, "kernel-lost-reset", auditbridge.Number("old", lost), auditbridge.Number("new", now)))
 			lost = now
 		}
 		stats := d.kernel.Stats()
@@ -71,11 +70,5 @@ func (d *daemon) watchLosses(ctx context.Context) error {
 
 func (d *daemon) noteLoss(op string, n uint64) {
 	d.losses.gaps.Add(1)
-	note := self(auditbridge.TypeDaemonErr, op, number("n", n))
-	note.Failed = true
-	d.journal.Note(note)
-}
-
-func number(key string, n uint64) auditbridge.Field {
-	return auditbridge.Field{Key: key, Value: strconv.FormatUint(n, 10)}
+	d.journal.Note(auditbridge.OwnFailure(op, auditbridge.Number("n", n)))
 }

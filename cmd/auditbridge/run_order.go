@@ -73,5 +73,5 @@ func (d *daemon) noteEnd(hear context.Context) {
 			why = "stopped by signal"
 		}
 	}
-	d.journal.Note(self(auditbridge.TypeDaemonEnd, "stop", auditbridge.Field{Key: "why", Value: why}))
+	d.journal.Note(auditbridge.OwnNote(auditbridge.TypeDaemonEnd, "stop", auditbridge.Text("why", why)))
 }
