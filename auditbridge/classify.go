@@ -11,6 +11,7 @@ type Verdict struct {
 	Reason   []byte // why it failed, nil otherwise; aliases the event or is constant
 	MsgID    string // RFC 5424 MSGID
 	Deciding int    // index of the record the verdict rests on
+	Role     Role   // of that record
 	Doubtful bool   // not understood or not whole: passes every filter
 }
 
@@ -26,24 +27,18 @@ func Classify(e *Event) Verdict {
 	if v.Result == Fail {
 		v.Severity = k.failure
 	}
-	v.Doubtful = doubtful(e, k)
+	v.Role = k.role
+	v.Doubtful = !k.known || e.End == EndLimit || k.role == Auxiliary || k.role == Last
 	return v
 }
 
-// doubtful reports whether the verdict rests on less than a whole event. A
-// record that decides by itself (LOGIN, a user message) is whole whatever ended
-// its event; a system call without its end may have lost the record that would
-// have decided.
-func doubtful(e *Event, k *kind) bool {
-	switch {
-	case !k.known || k.role == Auxiliary || k.role == Last || e.End == EndLimit:
-		return true
-	case e.End == EndLate:
-		return k.role != End // an EOE that comes after its event tells nothing
-	case k.role == Syscall:
-		return e.End != EndEOE && e.End != EndComplete
-	}
-	return false
+// Torn reports whether the verdict rests on a record that does not decide by
+// itself, of an event that did not end as it should: what would have decided
+// may be missing. LOGIN or a user message is whole whatever ended its event; an
+// EOE that came late says nothing.
+func (v *Verdict) Torn(e *Event) bool {
+	whole := e.End == EndEOE || e.End == EndComplete
+	return !whole && (v.Role == Syscall || v.Role == Auxiliary || v.Role == Last)
 }
 
 // deciding returns the record that decides the event and the row that holds.

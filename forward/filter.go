@@ -103,7 +103,7 @@ func (r *rule) holds(v *auditbridge.Verdict) bool {
 // alone no record is believed to be ours; but here a liar gains no more than
 // that his record is sent.
 func alwaysPasses(e *auditbridge.Event, v *auditbridge.Verdict) bool {
-	if v.Class == auditbridge.Alarm || v.Doubtful {
+	if v.Class == auditbridge.Alarm || v.Doubtful || v.Torn(e) {
 		return true
 	}
 	for i := range e.Records {
