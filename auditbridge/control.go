@@ -24,10 +24,10 @@ type Status struct {
 	BacklogWaitTimeActual int
 }
 
-// ErrOwned means that another audit daemon owns the kernel's audit socket.
-type ErrOwned struct{ PID int }
+// OwnedError means that another audit daemon owns the kernel's audit socket.
+type OwnedError struct{ PID int }
 
-func (e ErrOwned) Error() string {
+func (e OwnedError) Error() string {
 	comm, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", e.PID))
 	if err != nil {
 		return fmt.Sprintf("kernel audit is owned by process %d", e.PID)
@@ -36,31 +36,31 @@ func (e ErrOwned) Error() string {
 }
 
 // Hint tells an operator what to do.
-func (ErrOwned) Hint() string {
+func (OwnedError) Hint() string {
 	return `stop that daemon, or let auditbridge live beside it: source = "plugin" (run by auditd) or source = "multicast"`
 }
 
-// ErrNoAudit means that the kernel was built or booted without audit.
-type ErrNoAudit struct{ Err error }
+// NoAuditError means that the kernel was built or booted without audit.
+type NoAuditError struct{ Err error }
 
-func (e ErrNoAudit) Error() string { return fmt.Sprintf("this kernel has no audit: %v", e.Err) }
-func (e ErrNoAudit) Unwrap() error { return e.Err }
+func (e NoAuditError) Error() string { return fmt.Sprintf("this kernel has no audit: %v", e.Err) }
+func (e NoAuditError) Unwrap() error { return e.Err }
 
 // Hint tells an operator what to do.
-func (ErrNoAudit) Hint() string {
+func (NoAuditError) Hint() string {
 	return "the kernel needs CONFIG_AUDIT and must not be booted with audit=0; in a container the host's kernel audit is out of reach"
 }
 
-// ErrNotRoot means that the process may not control kernel audit.
-type ErrNotRoot struct{ Err error }
+// NotRootError means that the process may not control kernel audit.
+type NotRootError struct{ Err error }
 
-func (e ErrNotRoot) Error() string {
+func (e NotRootError) Error() string {
 	return fmt.Sprintf("not allowed to control kernel audit: %v", e.Err)
 }
-func (e ErrNotRoot) Unwrap() error { return e.Err }
+func (e NotRootError) Unwrap() error { return e.Err }
 
 // Hint tells an operator what to do.
-func (ErrNotRoot) Hint() string {
+func (NotRootError) Hint() string {
 	return "run as root (CAP_AUDIT_CONTROL and CAP_NET_ADMIN) in the initial PID and user namespaces"
 }
 
@@ -70,11 +70,11 @@ func refusal(err error, owner int) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, unix.EPROTONOSUPPORT), errors.Is(err, unix.EAFNOSUPPORT), errors.Is(err, unix.ECONNREFUSED):
-		return ErrNoAudit{err}
+		return NoAuditError{err}
 	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES):
-		return ErrNotRoot{err}
+		return NotRootError{err}
 	case errors.Is(err, unix.EEXIST):
-		return ErrOwned{owner}
+		return OwnedError{owner}
 	}
 	return err
 }

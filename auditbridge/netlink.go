@@ -78,7 +78,7 @@ type KernelStats struct {
 type kernelCounts struct{ foreign, malformed, truncated, overruns atomic.Uint64 }
 
 // OpenKernel opens the sockets and makes sure that kernel audit can be had. It
-// changes nothing yet: Run does. Errors are ErrOwned, ErrNoAudit or ErrNotRoot
+// changes nothing yet: Run does. Errors are OwnedError, NoAuditError or NotRootError
 // where one of them is the cause.
 func OpenKernel(cfg KernelConfig, r *ring.Ring) (*Kernel, error) {
 	if err := cfg.complete(); err != nil {
@@ -91,7 +91,7 @@ func OpenKernel(cfg KernelConfig, r *ring.Ring) (*Kernel, error) {
 	status, err := ctl.status()
 	if err == nil && status.PID != 0 && status.PID != os.Getpid() && unix.Kill(status.PID, 0) != unix.ESRCH {
 		// The kernel names a dead owner until it next tries to deliver to it.
-		err = ErrOwned{status.PID}
+		err = OwnedError{status.PID}
 	}
 	var socket *auditSocket
 	if err == nil {

@@ -246,7 +246,7 @@ func TestKernelAuditOfAnotherOwnerIsRefused(t *testing.T) {
 	defer k.Close()
 	before := audit.Status()
 	err = k.Run(t.Context())
-	var owned ErrOwned
+	var owned OwnedError
 	if !errors.As(err, &owned) || owned.PID != os.Getpid() || !strings.Contains(owned.Hint(), "plugin") {
 		t.Errorf("second owner: %v", err)
 	}
@@ -275,7 +275,7 @@ func TestStockAuditdAsOwnerIsNamed(t *testing.T) {
 	}
 	defer r.Unmap()
 	_, err = OpenKernel(KernelConfig{}, r)
-	var owned ErrOwned
+	var owned OwnedError
 	if !errors.As(err, &owned) || owned.PID != auditd.Process.Pid || !strings.Contains(err.Error(), "auditd") {
 		t.Errorf("opened beside auditd: %v", err)
 	}

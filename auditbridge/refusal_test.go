@@ -22,13 +22,13 @@ func TestMain(m *testing.M) {
 	if err == nil {
 		_, err = OpenKernel(KernelConfig{}, r)
 	}
-	var notRoot ErrNotRoot
-	var noAudit ErrNoAudit
+	var notRoot NotRootError
+	var noAudit NoAuditError
 	switch {
 	case errors.As(err, &notRoot):
-		fmt.Println("ErrNotRoot:", err, "hint:", notRoot.Hint())
+		fmt.Println("NotRootError:", err, "hint:", notRoot.Hint())
 	case errors.As(err, &noAudit):
-		fmt.Println("ErrNoAudit:", err, "hint:", noAudit.Hint())
+		fmt.Println("NoAuditError:", err, "hint:", noAudit.Hint())
 	default:
 		fmt.Println(err)
 	}
@@ -41,13 +41,13 @@ func TestKernelAuditOutOfReachIsSaidPolitely(t *testing.T) {
 		want []string
 	}{
 		{"not root", syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}},
-			[]string{"ErrNotRoot: open kernel audit: ", "not allowed", "operation not permitted", "run as root"}},
+			[]string{"NotRootError: open kernel audit: ", "not allowed", "operation not permitted", "run as root"}},
 		{"in another PID namespace", syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID},
-			[]string{"ErrNotRoot: open kernel audit: ", "initial PID"}},
+			[]string{"NotRootError: open kernel audit: ", "initial PID"}},
 		{"in a user namespace", syscall.SysProcAttr{
 			Cloneflags:  syscall.CLONE_NEWUSER,
 			UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: 0, Size: 1}},
-		}, []string{"ErrNoAudit: open kernel audit: this kernel has no audit", "connection refused", "container"}},
+		}, []string{"NoAuditError: open kernel audit: this kernel has no audit", "connection refused", "container"}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			child := exec.Command("/proc/self/exe")
