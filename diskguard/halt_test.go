@@ -97,6 +97,14 @@ func TestHaltPowersOffItsNamespace(t *testing.T) {
 	}
 }
 
+// Without a namespace named, it is this alone that keeps a test from halting
+// the machine; so it is asked here, and PowerOff is not tried.
+func TestATestBinaryIsKnownForOne(t *testing.T) {
+	if !isTestBinary() {
+		t.Fatal("this program is not known to be a test")
+	}
+}
+
 func TestPowerOffRefusesOutsideANamespaceMadeForIt(t *testing.T) {
 	own, err := os.Readlink("/proc/self/ns/pid")
 	if err != nil {
