@@ -26,8 +26,8 @@ const (
 // Defaults of Config.
 const (
 	DefaultSegmentSize = 64 << 20
-	DefaultSegmentAge  = 24 * time.Hour
-	DefaultHeartbeat   = time.Hour
+	defaultSegmentAge  = 24 * time.Hour
+	defaultHeartbeat   = time.Hour
 )
 
 // Config says where a journal is and how it is kept.
@@ -86,13 +86,13 @@ func (c *Config) setDefaults() {
 		c.SegmentSize = DefaultSegmentSize
 	}
 	if c.SegmentAge == 0 {
-		c.SegmentAge = DefaultSegmentAge
+		c.SegmentAge = defaultSegmentAge
 	}
 	if c.Retention > 0 {
 		c.SegmentAge = min(c.SegmentAge, c.Retention/24)
 	}
 	if c.Heartbeat == 0 {
-		c.Heartbeat = DefaultHeartbeat
+		c.Heartbeat = defaultHeartbeat
 	}
 	if c.Algorithm == "" {
 		c.Algorithm = seal.Ed25519

@@ -9,6 +9,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"auditbridge/auditbridge"
@@ -141,7 +142,7 @@ func (j *Journal) openAll(open openDir) (err error) {
 // writable turns what a read-only file system or a foreign directory answers
 // into an error with a hint.
 func writable(path string, err error) error {
-	if errors.Is(err, os.ErrPermission) || isReadOnly(err) {
+	if errors.Is(err, os.ErrPermission) || errors.Is(err, syscall.EROFS) {
 		return &ReadOnlyError{path, err}
 	}
 	return err

@@ -26,8 +26,9 @@ func segmentName(first auditbridge.Sequence) string {
 	return fmt.Sprintf("%020d%s", uint64(first), segmentSuffix)
 }
 
-// parseSegmentName is the inverse of segmentName.
-func parseSegmentName(name string) (auditbridge.Sequence, bool) {
+// ParseSegmentName returns the sequence of a segment's first line, which is its
+// name; ok is false when the file is none of the journal's segments.
+func ParseSegmentName(name string) (first auditbridge.Sequence, ok bool) {
 	digits, ok := strings.CutSuffix(name, segmentSuffix)
 	if !ok || len(digits) != 20 {
 		return 0, false
@@ -47,7 +48,7 @@ func parseSegmentName(name string) (auditbridge.Sequence, bool) {
 func segmentsIn(names []string) []auditbridge.Sequence {
 	var firsts []auditbridge.Sequence
 	for _, name := range names {
-		if first, ok := parseSegmentName(name); ok {
+		if first, ok := ParseSegmentName(name); ok {
 			firsts = append(firsts, first)
 		}
 	}

@@ -306,7 +306,7 @@ func (r *Reader) open(first auditbridge.Sequence) error {
 
 // segmentAfter returns the first sequence of the segment behind the open one.
 func (r *Reader) segmentAfter() (auditbridge.Sequence, error) {
-	own, _ := parseSegmentName(r.name)
+	own, _ := ParseSegmentName(r.name)
 	firsts, err := r.segments()
 	for _, first := range firsts {
 		if first > own {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"os"
 	"time"
 
 	"auditbridge/auditbridge"
@@ -107,15 +106,15 @@ func (j *Journal) readTailsFrom(f *found, from int) (sealed bool, err error) {
 		}
 		f.tail, err = readTail(file, first, size, f.tail)
 		var end seal.ChainEnd
-		var found bool
+		var signed bool
 		if err == nil {
-			end, found, err = chainEnd(file, f.tail.good)
+			end, signed, err = chainEnd(file, f.tail.good)
 		}
 		file.Close()
 		if err != nil {
 			return false, fmt.Errorf("read the end of segment %s: %w", segmentName(first), err)
 		}
-		if found {
+		if signed {
 			f.end, sealed = end, true
 		}
 	}
@@ -332,8 +331,4 @@ func (j *Journal) createdAt(file durable.File, now time.Time) time.Time {
 		return now
 	}
 	return time.Unix(h.ID.Seconds, int64(h.ID.Millis)*1e6)
-}
-
-func isReadOnly(err error) bool {
-	return errors.Is(err, unix.EROFS) || errors.Is(err, os.ErrPermission)
 }

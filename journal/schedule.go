@@ -1,9 +1,13 @@
 package journal
 
-import "time"
+import (
+	"time"
+
+	"auditbridge/seal"
+)
 
 const (
-	blockSize = 64 << 10 // bytes of lines after which a block closes
+	blockSize = seal.MaxBlock // bytes of lines after which a block closes
 
 	checkpointPause = 5 * time.Second  // between two checkpoints at least
 	checkpointLimit = 60 * time.Second // from the first uncovered record to its checkpoint at most

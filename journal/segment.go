@@ -11,11 +11,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const (
-	// reserve is what the open segment, and the next one, own on disk beyond
-	// their end, in bytes: they stay writable when others fill the disk.
-	defaultReserve = 8 << 20
-)
+// defaultReserve is what the open segment, and the next one, own on disk beyond
+// their end, in bytes: they stay writable when others fill the disk.
+const defaultReserve = 8 << 20
 
 // segment is the open segment: the one lines are appended to.
 type segment struct {

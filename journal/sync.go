@@ -36,9 +36,7 @@ type blockStart struct {
 }
 
 // syncer makes durable what append has written, one fdatasync in flight, and
-// raises the durable mark. append calls the
-// others; run
-// is the sync goroutine.
+// raises the durable mark. run is the sync goroutine; append calls the others.
 type syncer struct {
 	raise func(auditbridge.Sequence) error
 	kick  chan struct{} // capacity 1: there is something to sync, or it has become urgent

@@ -13,6 +13,7 @@ import (
 
 	"auditbridge/auditbridge"
 	"auditbridge/internal/terminal"
+	"auditbridge/journal"
 	"auditbridge/seal"
 
 	"github.com/spf13/cobra"
@@ -95,7 +96,7 @@ type dumpedBlock struct {
 
 func newDump(path string) *dump {
 	d := &dump{Segment: path, Blocks: []dumpedBlock{}}
-	d.First, _ = segmentFirst(filepath.Base(path))
+	d.First, _ = journal.ParseSegmentName(filepath.Base(path))
 	return d
 }
 

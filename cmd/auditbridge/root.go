@@ -3,10 +3,10 @@ package main
 import (
 	"strings"
 
+	"auditbridge/config"
+
 	"github.com/spf13/cobra"
 )
-
-const defaultConfig = "/etc/auditbridge/auditbridge.toml"
 
 // newRootCommand puts the subcommands together. Each is built anew, so that a
 // test may run the whole program twice in one process.
@@ -20,7 +20,7 @@ func newRootCommand() *cobra.Command {
 		Args:          cobra.NoArgs,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.PersistentFlags().String("config", defaultConfig, "configuration `FILE`; conf.d/*.toml beside it is read too")
+	root.PersistentFlags().String("config", config.DefaultFile, "configuration `FILE`; conf.d/*.toml beside it is read too")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return &usageError{err, cmd.CommandPath()}
 	})

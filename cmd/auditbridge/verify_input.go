@@ -9,12 +9,11 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"time"
 
 	"auditbridge/auditbridge"
 	"auditbridge/internal/terminal"
+	"auditbridge/journal"
 )
 
 // sealedInput is what verify reads: a journal's own segments or any copy. All
@@ -57,7 +56,7 @@ func openJournalDir(dir string) (*sealedInput, error) {
 	}
 	in := &sealedInput{own: true}
 	for _, entry := range entries {
-		first, ok := segmentFirst(entry.Name())
+		first, ok := journal.ParseSegmentName(entry.Name())
 		if !ok {
 			continue
 		}
@@ -77,13 +76,6 @@ func openJournalDir(dir string) (*sealedInput, error) {
 		return nil, withHint(fmt.Errorf("verify: %s: no segments here", dir), "name a journal directory (journal-dir), or the files of a copy")
 	}
 	return in, nil
-}
-
-// segmentFirst reads the name of a segment.
-func segmentFirst(name string) (auditbridge.Sequence, bool) {
-	digits, ok := strings.CutSuffix(name, ".log")
-	first, err := strconv.ParseUint(digits, 10, 64)
-	return auditbridge.Sequence(first), ok && err == nil && len(digits) == 20
 }
 
 func (in *sealedInput) open(path string) error {
