@@ -116,7 +116,7 @@ const maxFile = 256 << 10
 // readTrusted reads a regular file that nobody but root and the running user
 // could have put there or written to.
 func readTrusted(name string) ([]byte, error) {
-	if err := CheckPath(name); err != nil {
+	if err := checkPath(name); err != nil {
 		return nil, err
 	}
 	f, err := os.Open(name)

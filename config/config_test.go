@@ -261,7 +261,7 @@ func TestADirectoryThatOthersMayWriteIsRefused(t *testing.T) {
 	if err := os.Chmod(dir, 0o777); err != nil {
 		t.Fatal(err)
 	}
-	err := CheckPath(filepath.Join(dir, "a.toml"))
+	err := checkPath(filepath.Join(dir, "a.toml"))
 	if err == nil || !strings.Contains(err.Error(), "writable by group or others (mode 0777)") {
 		t.Error("got", err)
 	}

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// nearest suggests what an unknown key of table t, at path, may have meant: a similar key
-// of the same table, else the same key where it does belong, else "".
+// nearest suggests what an unknown key of table t, at path, may have meant: a
+// similar key of the same table, else the same key where it does belong, else "".
 func nearest(t reflect.Type, path, name string) string {
 	var keys []string
 	for i := range t.NumField() {

@@ -27,12 +27,12 @@ func (e *PathError) what(name string) string {
 	return e.Path + " " + e.Why
 }
 
-// CheckPath walks an absolute path from the root down as far as it exists. No
+// checkPath walks an absolute path from the root down as far as it exists. No
 // component may be a symbolic link, belong to anyone but root and the running
 // user (or one of owners), or be writable by group or others (a sticky
-// directory such as /tmp may). Once all that holds nobody else can exchange a component, so whoever
-// opens the path afterwards opens what was checked.
-func CheckPath(path string, owners ...int) error {
+// directory such as /tmp may). Once all that holds nobody else can exchange a
+// component, so whoever opens the path afterwards opens what was checked.
+func checkPath(path string, owners ...int) error {
 	if !filepath.IsAbs(path) {
 		return &PathError{Path: path, Why: "is not an absolute path"}
 	}

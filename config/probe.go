@@ -34,7 +34,7 @@ func (c *Config) probe() (problems Problems, warnings []Problem) {
 
 // trusted checks as much of a path as exists.
 func (k *completion) trusted(path, name string, owners ...int) {
-	if err := CheckPath(name, owners...); err != nil && !os.IsNotExist(err) && !os.IsPermission(err) {
+	if err := checkPath(name, owners...); err != nil && !os.IsNotExist(err) && !os.IsPermission(err) {
 		p := asProblem(name, err)
 		k.wrong(path, p.Hint, "%s: %s", name, p.What)
 	}

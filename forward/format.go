@@ -9,16 +9,17 @@ import (
 // it has them, stand in the header instead of the event's.
 type format struct {
 	*syslog.Format
-	facility, severity *uint8
+	facility *auditbridge.Facility // nil is the event's own
+	severity *auditbridge.Severity // the same
 }
 
 func newFormat(c *Config, journal string) format {
 	f := format{Format: syslog.New(syslog.Config{Node: c.Node, PID: c.PID, Journal: journal, SDID: c.SDID, MaxBytes: c.MaxMessage})}
 	if v, ok := auditbridge.ParseFacility(c.Facility); ok {
-		f.facility = (*uint8)(&v)
+		f.facility = &v
 	}
 	if v, ok := auditbridge.ParseSeverity(c.Severity); ok {
-		f.severity = (*uint8)(&v)
+		f.severity = &v
 	}
 	return f
 }
@@ -26,10 +27,10 @@ func newFormat(c *Config, journal string) format {
 // stamped returns v as it is to be written; filters look at v itself.
 func (f *format) stamped(v auditbridge.Verdict) auditbridge.Verdict {
 	if f.facility != nil {
-		v.Facility = auditbridge.Facility(*f.facility)
+		v.Facility = *f.facility
 	}
 	if f.severity != nil {
-		v.Severity = auditbridge.Severity(*f.severity)
+		v.Severity = *f.severity
 	}
 	return v
 }

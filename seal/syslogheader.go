@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// CutHeader takes a line of some copy of the stream apart: the record, and the
+// cutHeader takes a line of some copy of the stream apart: the record, and the
 // host that a syslog header in front of it names. It knows the headers of
 // RFC 5424, RFC 3164 and rsyslog's file templates; behind any other text it
 // finds the record where "type=NAME msg=audit(" begins. A trailing CR goes. ok
@@ -14,7 +14,7 @@ import (
 //
 // What a header says is never believed: it only sorts lines, and every record
 // is held to a block's hash afterwards.
-func CutHeader(line []byte) (host, record []byte, ok bool) {
+func cutHeader(line []byte) (host, record []byte, ok bool) {
 	line = bytes.TrimSuffix(line, []byte{'\r'})
 	if startsRecord(line) {
 		return nil, line, true

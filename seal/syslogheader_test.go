@@ -22,7 +22,7 @@ func TestCutHeader(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			for _, end := range []string{"", "\r"} {
-				host, got, ok := CutHeader([]byte(row.header + row.record + end))
+				host, got, ok := cutHeader([]byte(row.header + row.record + end))
 				if !ok || string(host) != row.host || string(got) != row.record {
 					t.Errorf("host %q, record %q, %v", host, got, ok)
 				}
@@ -40,7 +40,7 @@ func TestOtherProgramsMessagesAreNoRecords(t *testing.T) {
 		{"<38>1 2024-03-06T16:35:29Z web sshd 812 - [broken type=x", ""},
 		{"Mar  6 16:35:29", ""},
 	} {
-		if host, _, ok := CutHeader([]byte(row.line)); ok || string(host) != row.host {
+		if host, _, ok := cutHeader([]byte(row.line)); ok || string(host) != row.host {
 			t.Errorf("%q: host %q, record %v", row.line, host, ok)
 		}
 	}
@@ -50,11 +50,11 @@ func FuzzCutHeader(f *testing.F) {
 	f.Add([]byte("<86>1 - web - - - [a b=\"]\"] type=A msg=audit("))
 	f.Add([]byte("Mar  6 16:35:29 web t: node=a type=B msg=audit("))
 	f.Fuzz(func(t *testing.T, line []byte) {
-		_, record, ok := CutHeader(line)
+		_, record, ok := cutHeader(line)
 		if ok && !startsRecord(record) {
 			t.Fatalf("%q", record)
 		}
-		if _, again, _ := CutHeader(record); ok && string(again) != string(record) && record[len(record)-1] != '\r' {
+		if _, again, _ := cutHeader(record); ok && string(again) != string(record) && record[len(record)-1] != '\r' {
 			t.Fatalf("%q became %q", record, again)
 		}
 	})
@@ -62,7 +62,7 @@ func FuzzCutHeader(f *testing.F) {
 
 func TestALineThatIsNoRecordIsFoundBehindItsHeader(t *testing.T) {
 	for _, header := range []string{"Mar  6 16:35:29 web auditbridge[7]: ", "2024-03-06T16:35:29.678Z web auditbridge[812] ", "<86>1 - web auditbridge 7 - - "} {
-		if host, got, ok := CutHeader([]byte(header + "what a plugin sent")); ok || string(host) != "web" || string(got) != "what a plugin sent" {
+		if host, got, ok := cutHeader([]byte(header + "what a plugin sent")); ok || string(host) != "web" || string(got) != "what a plugin sent" {
 			t.Errorf("%q: host %q, %q", header, host, got)
 		}
 	}

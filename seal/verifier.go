@@ -40,7 +40,7 @@ func ParseCheckpoint(text string) (Checkpoint, error) {
 		}
 		return Checkpoint{Sequence: auditbridge.Sequence(n), Hash: h}, nil
 	}
-	_, line, _ := CutHeader([]byte(text))
+	_, line, _ := cutHeader([]byte(text))
 	b, err := ParseBlock(line)
 	if err != nil {
 		return Checkpoint{}, fmt.Errorf("parse checkpoint: neither SEQUENCE:SHA256 nor a block line: %w", err)
@@ -81,7 +81,7 @@ func (v *Verifier) Line(line []byte) {
 		v.chain("").line(line, v.line, true)
 		return
 	}
-	host, record, isRecord := CutHeader(line)
+	host, record, isRecord := cutHeader(line)
 	c := v.last
 	switch {
 	case isRecord:

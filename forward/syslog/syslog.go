@@ -11,15 +11,15 @@ import (
 	"auditbridge/auditbridge"
 )
 
-// AppName is the APP-NAME of every message.
-const AppName = "auditbridge"
+// appName is the APP-NAME of every message.
+const appName = "auditbridge"
 
-// DefaultSDID identifies our structured data. 32473 is the enterprise number
+// defaultSDID identifies our structured data. 32473 is the enterprise number
 // that RFC 5612 keeps for documentation; who has one of their own sets it.
-const DefaultSDID = "auditbridge@32473.1.0.0"
+const defaultSDID = "auditbridge@32473.1.0.0"
 
-// DefaultMaxBytes bounds a message, its header included.
-const DefaultMaxBytes = 64 << 10
+// defaultMaxBytes bounds a message, its header included.
+const defaultMaxBytes = 64 << 10
 
 // minMaxBytes leaves room for the header and what names an event.
 const minMaxBytes = 2048
@@ -29,8 +29,8 @@ type Config struct {
 	Node     string // HOSTNAME, of records that do not name their own node; name.group allowed
 	PID      int    // PROCID: of the process that hears the records; 0 is unknown
 	Journal  string // id of the journal, "" when the records stand in none
-	SDID     string // SD-ID; "" is DefaultSDID
-	MaxBytes int    // of one message; 0 is DefaultMaxBytes
+	SDID     string // SD-ID; "" is defaultSDID
+	MaxBytes int    // of one message; 0 is defaultMaxBytes
 }
 
 // Validate returns every problem of c at once.
@@ -75,10 +75,10 @@ type Format struct {
 func New(c Config) *Format {
 	f := &Format{node: c.Node, journal: c.Journal, sdID: c.SDID, max: c.MaxBytes, procID: "-"}
 	if f.sdID == "" {
-		f.sdID = DefaultSDID
+		f.sdID = defaultSDID
 	}
 	if f.max == 0 {
-		f.max = DefaultMaxBytes
+		f.max = defaultMaxBytes
 	}
 	if c.PID > 0 {
 		f.procID = strconv.Itoa(c.PID)
@@ -119,7 +119,7 @@ func (f *Format) appendHeader(dst []byte, id auditbridge.EventID, node []byte, t
 	}
 	dst = append(dst, ' ')
 	dst = f.appendHost(dst, node)
-	dst = append(dst, " "+AppName+" "...)
+	dst = append(dst, " "+appName+" "...)
 	dst = append(dst, f.procID...)
 	dst = append(dst, ' ')
 	dst = append(dst, v.MsgID...)

@@ -84,11 +84,11 @@ func TestAStateFileIsOpened(t *testing.T) {
 		{"new", func([]byte) []byte { return nil }, "", nil},
 		{"as it was made", func(b []byte) []byte { return make([]byte, len(b)) }, "", nil},
 		{"whole", func(b []byte) []byte { return b }, "old", nil},
-		{"with one slot damaged", func(b []byte) []byte { b[SlotSize+30] ^= 1; return b }, "", func(err error) bool { return errors.As(err, new(*StateError)) }},
-		{"cut to the slot in force", func(b []byte) []byte { return b[:SlotSize] }, "old", nil},
+		{"with one slot damaged", func(b []byte) []byte { b[slotSize+30] ^= 1; return b }, "", func(err error) bool { return errors.As(err, new(*StateError)) }},
+		{"cut to the slot in force", func(b []byte) []byte { return b[:slotSize] }, "old", nil},
 		{"cut within it", func(b []byte) []byte { return b[:30] }, "", func(err error) bool { return errors.As(err, new(*StateError)) }},
 		{"of a later version", func([]byte) []byte {
-			b := make([]byte, 2*SlotSize)
+			b := make([]byte, 2*slotSize)
 			encodeSlot(b, testMagic, 2, 7, []byte("later"))
 			return b
 		}, "", func(err error) bool { return errors.Is(err, ErrNewer) }},
@@ -222,7 +222,7 @@ func TestAllocateKeepsTheSizeAndTruncateGivesBack(t *testing.T) {
 }
 
 func FuzzSlots(f *testing.F) {
-	whole := make([]byte, 2*SlotSize)
+	whole := make([]byte, 2*slotSize)
 	encodeSlot(whole, testMagic, 1, 1, []byte("state"))
 	f.Add(whole)
 	f.Add(whole[:40])

@@ -11,12 +11,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// SlotSize is the size in bytes of one slot of a state file: a multiple of
+// slotSize is the size in bytes of one slot of a state file: a multiple of
 // every sector size, so that writing one slot cannot tear the other.
-const SlotSize = 4096
+const slotSize = 4096
 
-// MaxState is the longest state a slot holds, in bytes.
-const MaxState = SlotSize - slotHead - 4
+// maxState is the longest state a slot holds, in bytes.
+const maxState = slotSize - slotHead - 4
 
 // slotHead: magic 8, version 4, length 4, generation 8.
 const slotHead = 24
@@ -37,7 +37,7 @@ type Slots struct {
 	generation uint64
 	next       int // the slot Store writes: never the one that is in force
 	state      []byte
-	buf        [SlotSize]byte
+	buf        [slotSize]byte
 }
 
 // OpenSlots opens or creates the state file name. It fails with an error that
@@ -47,7 +47,7 @@ func OpenSlots(d Dir, name string, magic [8]byte, version uint32, mode os.FileMo
 	s := &Slots{path: d.Path() + "/" + name, magic: magic, version: version}
 	f, err := d.Open(name, unix.O_RDWR, 0)
 	if errors.Is(err, os.ErrNotExist) {
-		if err := Create(d, name, make([]byte, 2*SlotSize), mode, gid); err != nil {
+		if err := Create(d, name, make([]byte, 2*slotSize), mode, gid); err != nil {
 			return nil, err
 		}
 		f, err = d.Open(name, unix.O_RDWR, 0)
@@ -91,12 +91,12 @@ func (s *Slots) State() []byte { return bytes.Clone(s.state) }
 // is durable. If we die in between, the one before is in force. After an error
 // the file must be opened anew: which of the two is in force is not known.
 func (s *Slots) Store(state []byte) error {
-	if len(state) > MaxState {
-		return fmt.Errorf("store %s: %d bytes are more than a slot holds (%d)", s.path, len(state), MaxState)
+	if len(state) > maxState {
+		return fmt.Errorf("store %s: %d bytes are more than a slot holds (%d)", s.path, len(state), maxState)
 	}
 	n := encodeSlot(s.buf[:], s.magic, s.version, s.generation+1, state)
 	clear(s.buf[n:])
-	if _, err := s.f.WriteAt(s.buf[:], int64(s.next)*SlotSize); err != nil {
+	if _, err := s.f.WriteAt(s.buf[:], int64(s.next)*slotSize); err != nil {
 		return err
 	}
 	if err := s.f.Sync(); err != nil {
@@ -112,7 +112,7 @@ func (s *Slots) Store(state []byte) error {
 func (s *Slots) Close() error { return s.f.Close() }
 
 func (s *Slots) load() error {
-	file := make([]byte, 2*SlotSize)
+	file := make([]byte, 2*slotSize)
 	n, err := s.f.ReadAt(file, 0)
 	if n < len(file) && err != nil && n > 0 {
 		file = file[:n]
@@ -148,13 +148,13 @@ func encodeSlot(dst []byte, magic [8]byte, version uint32, generation uint64, st
 }
 
 func decodeSlot(file []byte, slot int, magic [8]byte) (version uint32, generation uint64, state []byte, ok bool) {
-	at := slot * SlotSize
+	at := slot * slotSize
 	if len(file) < at+slotHead+4 || !bytes.Equal(file[at:at+8], magic[:]) {
 		return 0, 0, nil, false
 	}
-	b := file[at:min(len(file), at+SlotSize)]
+	b := file[at:min(len(file), at+slotSize)]
 	n := uint64(binary.LittleEndian.Uint32(b[12:]))
-	if n > MaxState || slotHead+int(n)+4 > len(b) {
+	if n > maxState || slotHead+int(n)+4 > len(b) {
 		return 0, 0, nil, false
 	}
 	end := slotHead + int(n)
