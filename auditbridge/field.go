@@ -54,6 +54,13 @@ func (r *Record) Claims() Fields {
 	return ScanFields(claimed)
 }
 
+// Message returns all that a program wrote into its message, without the quotes
+// around it. It aliases the line.
+func (r *Record) Message() []byte {
+	_, claimed, _ := r.split()
+	return claimed
+}
+
 // Resolved scans what auditd added in its enriched format.
 func (r *Record) Resolved() Fields {
 	_, _, resolved := r.split()

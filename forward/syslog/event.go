@@ -98,8 +98,14 @@ func (w *params) record(r *auditbridge.Record) {
 	for f := r.Stamped(); f.Next(); {
 		w.field(stampedParam(&f, r.Type), &f, r.Type)
 	}
+	known := true
 	for f := r.Claims(); f.Next(); {
-		w.field(paramOf(claimedByKey, &f), &f, r.Type)
+		p := paramOf(claimedByKey, &f)
+		known = known && (p != nil || string(f.Key) == "res") // res is the result
+		w.field(p, &f, r.Type)
+	}
+	if !known {
+		w.add("msg-text", r.Message())
 	}
 }
 

@@ -192,3 +192,21 @@ func TestFrame(t *testing.T) {
 		t.Errorf("frame %q", got)
 	}
 }
+
+// What a person writes with `auditctl -m`, and any field we have no parameter
+// for, arrives in the program's own words.
+func TestNoWordOfAProgramIsLeftOut(t *testing.T) {
+	for text, want := range map[string]string{
+		`text=hello there`:                `msg-text="text=hello there"`,
+		`op=login brand_new=1 res=failed`: `msg-text="op=login brand_new=1 res=failed"`,
+		`op=login res=success`:            ``,
+	} {
+		line := "type=USER msg=audit(1700000000.001:7): pid=1 uid=0 auid=0 ses=1 msg='" + text + "'"
+		messages([]byte(line+"\n"), func(e *auditbridge.Event, v *auditbridge.Verdict) {
+			message := string(New(testConfig).AppendEvent(nil, e, v))
+			if !strings.Contains(message, want) || want == "" && strings.Contains(message, "msg-text") {
+				t.Errorf("%s becomes %s", text, message)
+			}
+		})
+	}
+}

@@ -214,6 +214,7 @@ var claimedParams = []param{
 	{name: "msg-uri", key: "uri", meaning: "printer's address"},
 	{name: "msg-function", key: "function", meaning: "what was called"},
 	{name: "msg-permissions", key: "{}", meaning: "SELinux permissions", repeats: true},
+	{name: "msg-text", key: "msg", meaning: "a program's whole message, when some of it has no parameter of its own", repeats: true},
 }
 
 var (
