@@ -1,8 +1,6 @@
 package journal
 
 import (
-	"context"
-	"fmt"
 	"time"
 
 	"auditbridge/auditbridge"
@@ -83,19 +81,8 @@ func (j *Journal) endByAge(now time.Time) error {
 	return j.rotate("age", now)
 }
 
-// Rotate closes the open segment, on record with the reason given, unless
-// there is nothing in it but what the journal puts into every segment.
-func (j *Journal) Rotate(ctx context.Context, why string) error {
-	return j.inLoop(ctx, func(now time.Time) error {
-		if j.trouble.state != StateOK {
-			return fmt.Errorf("rotate: the journal's state is %s", j.trouble.state)
-		}
-		err := j.rotate(why, now)
-		j.handle(err, now)
-		return err
-	})
-}
-
+// rotate closes the open segment, on record with the reason given, unless there
+// is nothing in it but what the journal puts into every segment.
 func (j *Journal) rotate(why string, now time.Time) error {
 	if !j.seg.content {
 		return nil

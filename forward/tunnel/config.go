@@ -109,18 +109,6 @@ func (c Config) Validate() error {
 	return errors.Join(problems...)
 }
 
-// Serves reports whether a destination at address and port means this tunnel.
-func (c Config) Serves(address string, port int) bool {
-	if c.LocalPort == 0 || c.LocalPort != port {
-		return false
-	}
-	mine, theirs := net.ParseIP(c.LocalAddress), net.ParseIP(address)
-	if mine != nil && theirs != nil {
-		return mine.Equal(theirs)
-	}
-	return strings.EqualFold(c.LocalAddress, address)
-}
-
 func (c Config) server() string {
 	return net.JoinHostPort(c.ServerAddress, strconv.Itoa(c.ServerPort))
 }

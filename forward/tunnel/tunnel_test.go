@@ -329,9 +329,6 @@ func TestValidateAcceptsTheUsersForwarding(t *testing.T) {
 	if err := cfg.Validate(); err != nil {
 		t.Error(err)
 	}
-	if !cfg.Serves("127.0.0.1", 7777) || cfg.Serves("127.0.0.1", 7778) || cfg.Serves("127.0.0.2", 7777) {
-		t.Error("a destination means this tunnel by local-address and local-port, and only so")
-	}
 }
 
 func rewriteKnownHosts(t *testing.T, s *peertest.SSHD, marker, key string) {
