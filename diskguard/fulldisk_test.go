@@ -61,13 +61,14 @@ func record(dir string, cfg Config) (*recorder, error) {
 	}
 	guard.Store(g)
 	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 2)
-	go func() { ended <- j.Run(ctx) }()
-	go func() { ended <- g.Run(ctx) }()
+	recorded, guarded := make(chan error, 1), make(chan error, 1)
+	go func() { recorded <- j.Run(ctx) }()
+	go func() { guarded <- g.Run(ctx) }()
 	return &recorder{ring: r, journal: j, guard: g, stop: func() (int, error) {
-		r.Close()
+		r.Close() // the journal ends when it has dealt with all the ring holds
+		err := <-recorded
 		cancel()
-		err := errors.Join(<-ended, <-ended)
+		err = errors.Join(err, <-guarded)
 		refused := int(j.Stats().Refused)
 		return refused, errors.Join(err, j.Close())
 	}}, nil
@@ -214,7 +215,7 @@ func suspendOnAFullDisk(t *testing.T, dir string) {
 	cfg := config(Suspend)
 	var alerts atomic.Int32
 	cfg.Alert = func(string) error { alerts.Add(1); return nil }
-	cfg.MaxSize, cfg.SpaceLeft, cfg.AdminSpaceLeft = 1<<40, 1<<20, 1<<10
+	cfg.MaxSize, cfg.SpaceLeft, cfg.AdminSpaceLeft = 1<<40, Threshold{Bytes: 1 << 20}, Threshold{Bytes: 1 << 10}
 	r, err := record(dir, cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -258,7 +259,7 @@ func suspendOnAFullDisk(t *testing.T, dir string) {
 // fillAndHalt is process 1 of a namespace whose journal's disk is filled.
 func fillAndHalt(dir string) error {
 	cfg := config(Halt)
-	cfg.MaxSize, cfg.SpaceLeft, cfg.AdminSpaceLeft = 1<<40, 1<<20, 1<<10
+	cfg.MaxSize, cfg.SpaceLeft, cfg.AdminSpaceLeft = 1<<40, Threshold{Bytes: 1 << 20}, Threshold{Bytes: 1 << 10}
 	r, err := record(dir, cfg)
 	if err != nil {
 		return err
