@@ -37,7 +37,7 @@ func (e OwnedError) Error() string {
 
 // Hint tells an operator what to do.
 func (OwnedError) Hint() string {
-	return `stop that daemon, or let auditbridge live beside it: source = "plugin" (run by auditd) or source = "multicast"`
+	return `stop that daemon, or let auditbridge live beside it, run by auditd: source = "plugin" (source = "multicast" is not in this version yet)`
 }
 
 // NoAuditError means that the kernel was built or booted without audit.
@@ -92,8 +92,19 @@ func openControl() (*control, error) {
 	if err != nil {
 		return nil, refusal(err, 0)
 	}
-	client.Netlink = queued{client.Netlink}
+	client.Netlink = newQueued(client.Netlink)
 	return &control{client: client}, nil
+}
+
+// AskKernel asks the kernel once for its audit status, without owning it. Errors
+// are NoAuditError or NotRootError where one of them is the cause.
+func AskKernel() (Status, error) {
+	c, err := openControl()
+	if err != nil {
+		return Status{}, fmt.Errorf("ask the kernel for its audit status: %w", err)
+	}
+	s, err := c.status()
+	return s, errors.Join(err, c.close())
 }
 
 func (c *control) status() (Status, error) {
@@ -110,6 +121,17 @@ func (c *control) status() (Status, error) {
 		BacklogWaitTime:       int(s.BacklogWaitTime),
 		BacklogWaitTimeActual: int(s.BacklogWaitTimeActual),
 	}, nil
+}
+
+// rules counts the rules that are loaded.
+func (c *control) rules() (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	all, err := c.client.GetRules()
+	if err != nil {
+		return 0, fmt.Errorf("ask the kernel for its audit rules: %w", refusal(err, 0))
+	}
+	return len(all), nil
 }
 
 func (c *control) setEnabled(on bool) error {

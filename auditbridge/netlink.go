@@ -115,6 +115,10 @@ func (k *Kernel) Close() error {
 // Status asks the kernel. Any goroutine may call it.
 func (k *Kernel) Status() (Status, error) { return k.control.status() }
 
+// Rules asks the kernel how many rules are loaded. It costs the kernel a message
+// per rule. Any goroutine may call it.
+func (k *Kernel) Rules() (int, error) { return k.control.rules() }
+
 // Stats may be called from any goroutine.
 func (k *Kernel) Stats() KernelStats {
 	return KernelStats{

@@ -1,6 +1,7 @@
 package auditbridge
 
 import (
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -10,8 +11,9 @@ import (
 // typeTrustedApp is a user message of free text (AUDIT_TRUSTED_APP).
 const typeTrustedApp = 1121
 
-// queued sends requests like the connection it wraps, and hands on the place in
-// the line that a request had to wait in.
+// queued sends requests like the connection it wraps, hands on the place in the
+// line that a request had to wait in, and lets nobody take the answer to an
+// earlier request for the answer to the last one.
 //
 // While its queue is full, the kernel makes whoever sends it a request wait in
 // one line with the processes it holds back, and wakes one of them each time it
@@ -19,12 +21,22 @@ const typeTrustedApp = 1121
 // a request that logs nothing, it has no reason to turn again, and all others
 // sleep for the whole of backlog_wait_time, a minute. So a request that waited is
 // followed by a record.
-type queued struct{ libaudit.NetlinkSendReceiver }
+//
+// On a busy host an answer may also come after the asker has given up
+// (go-libaudit waits half a second). Left in the socket, it would stand before
+// the answer to the next request, and so on for ever.
+type queued struct {
+	libaudit.NetlinkSendReceiver
+	last *atomic.Uint32 // number of the last request whose answer is waited for
+}
+
+func newQueued(to libaudit.NetlinkSendReceiver) queued { return queued{to, new(atomic.Uint32)} }
 
 func (q queued) Send(msg syscall.NetlinkMessage) (uint32, error) {
 	const waited = 2 * time.Millisecond // the kernel answers in microseconds
 	sent := time.Now()
 	seq, err := q.NetlinkSendReceiver.Send(msg)
+	q.last.Store(seq)
 	if err == nil && time.Since(sent) > waited {
 		// A failure leaves the others asleep for a while, as without us.
 		q.NetlinkSendReceiver.Send(syscall.NetlinkMessage{
@@ -33,4 +45,15 @@ func (q queued) Send(msg syscall.NetlinkMessage) (uint32, error) {
 		})
 	}
 	return seq, err
+}
+
+// Receive drops what answers another request than the last. A number of 0 is
+// nobody's answer; go-libaudit looks after those.
+func (q queued) Receive(nonBlocking bool, parse libaudit.NetlinkParser) ([]syscall.NetlinkMessage, error) {
+	for {
+		messages, err := q.NetlinkSendReceiver.Receive(nonBlocking, parse)
+		if err != nil || len(messages) == 0 || messages[0].Header.Seq == 0 || messages[0].Header.Seq == q.last.Load() {
+			return messages, err
+		}
+	}
 }
