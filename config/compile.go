@@ -62,8 +62,8 @@ func (s *Settings) Disk() diskguard.Config {
 	return diskguard.Config{
 		Dir:                  s.JournalDir,
 		MaxSize:              int64(a.MaxSize),
-		SpaceLeft:            a.SpaceLeft.Of(a.MaxSize),
-		AdminSpaceLeft:       a.AdminSpaceLeft.Of(a.MaxSize),
+		SpaceLeft:            a.SpaceLeft.threshold(),
+		AdminSpaceLeft:       a.AdminSpaceLeft.threshold(),
 		SpaceLeftAction:      diskguard.Action(a.SpaceLeftAction),
 		AdminSpaceLeftAction: diskguard.Action(a.AdminSpaceLeftAction),
 		DiskFullAction:       diskguard.Action(a.DiskFullAction),

@@ -144,7 +144,7 @@ func TestTheConfigsOfThePackages(t *testing.T) {
 	if j, err := c.Journal(); err != nil || j.Retention != 24*time.Hour || j.GroupID != -1 {
 		t.Errorf("journal %+v, %v", j, err)
 	}
-	if g := c.Disk(); g.DiskFullAction != diskguard.Halt || g.SpaceLeft != 10<<30/4 {
+	if g := c.Disk(); g.DiskFullAction != diskguard.Halt || g.SpaceLeft.Of(10<<30) != 10<<30/4 {
 		t.Errorf("diskguard %+v", g)
 	}
 }

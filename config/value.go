@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"auditbridge/diskguard"
 )
 
 // Duration is written as in the user's documents, in hours and days: "24h",
@@ -87,7 +89,8 @@ func (z Size) String() string {
 	return strconv.FormatInt(int64(z), 10) + "B"
 }
 
-// Level is an amount of space: a share of max-size ("25%") or a Size.
+// Level is an amount of space: a share of max-size, or of the file system when
+// that is smaller ("25%"), or a Size.
 type Level struct {
 	Percent int  // 1 … 99, or 0
 	Size    Size // when Percent is 0
@@ -121,11 +124,10 @@ func (l Level) String() string {
 }
 
 // Of is the level in bytes when whole is the space there is.
-func (l Level) Of(whole Size) int64 {
-	if l.Percent > 0 {
-		return int64(whole)/100*int64(l.Percent) + int64(whole)%100*int64(l.Percent)/100
-	}
-	return int64(l.Size)
+func (l Level) Of(whole Size) int64 { return l.threshold().Of(int64(whole)) }
+
+func (l Level) threshold() diskguard.Threshold {
+	return diskguard.Threshold{Percent: l.Percent, Bytes: int64(l.Size)}
 }
 
 // Port is a TCP or UDP port; 0 stands for "not set".

@@ -24,12 +24,12 @@ const (
 
 // Config says when to act and how.
 type Config struct {
-	Dir                  string // the journal's directory, whose file system is looked at
-	MaxSize              int64  // bytes the journal may have; the levels are measured against it
-	SpaceLeft            int64  // bytes left of MaxSize at which SpaceLeftAction is due, once per descent
-	AdminSpaceLeft       int64  // the same, lower
-	SpaceLeftAction      Action // Ignore or Syslog
-	AdminSpaceLeftAction Action // Ignore or Syslog
+	Dir                  string    // the journal's directory, whose file system is looked at
+	MaxSize              int64     // bytes the journal may have
+	SpaceLeft            Threshold // SpaceLeftAction is due when less is left, once per descent
+	AdminSpaceLeft       Threshold // the same, lower
+	SpaceLeftAction      Action    // Ignore or Syslog
+	AdminSpaceLeftAction Action    // Ignore or Syslog
 	DiskFullAction       Action
 	DiskErrorAction      Action
 
@@ -55,8 +55,8 @@ func (c *Config) Validate() error {
 			errs = append(errs, fmt.Errorf("%s: %q is none of %v", a.key, a.action, a.may))
 		}
 	}
-	if c.AdminSpaceLeft >= c.SpaceLeft || c.SpaceLeft >= c.MaxSize {
-		errs = append(errs, fmt.Errorf("admin-space-left (%d), space-left (%d) and max-size (%d) do not ascend", c.AdminSpaceLeft, c.SpaceLeft, c.MaxSize))
+	if admin, left := c.AdminSpaceLeft.Of(c.MaxSize), c.SpaceLeft.Of(c.MaxSize); admin >= left || left >= c.MaxSize {
+		errs = append(errs, fmt.Errorf("admin-space-left (%d), space-left (%d) and max-size (%d) do not ascend", admin, left, c.MaxSize))
 	}
 	return errors.Join(errs...)
 }
@@ -71,15 +71,24 @@ const (
 	LevelFull           Level = "full"
 )
 
-// LevelAt is the level when used of MaxSize is taken. Full is not decided by
-// counting: it means that the journal could not be extended.
-func (c *Config) LevelAt(used int64, full bool) Level {
-	switch left := c.MaxSize - used; {
+// LevelAt is the level in that room. Full is not decided by counting: it means
+// that the journal could not be extended.
+//
+// A journal smaller than its file system is measured against MaxSize alone, so
+// that nobody else's files can trigger an action. One that may outgrow its file
+// system is measured against that: MaxSize would never be reached, and the disk
+// would be full without a warning.
+func (c *Config) LevelAt(r Room, full bool) Level {
+	whole, left := c.MaxSize, c.MaxSize-r.Used
+	if r.Disk > 0 && r.Disk < c.MaxSize {
+		whole, left = r.Disk, c.Free(r)
+	}
+	switch {
 	case full:
 		return LevelFull
-	case left < c.AdminSpaceLeft:
+	case left < c.AdminSpaceLeft.Of(whole):
 		return LevelAdminSpaceLeft
-	case left < c.SpaceLeft:
+	case left < c.SpaceLeft.Of(whole):
 		return LevelSpaceLeft
 	}
 	return LevelOK

@@ -9,8 +9,6 @@ import (
 
 	"auditbridge/auditbridge"
 	"auditbridge/journal"
-
-	"golang.org/x/sys/unix"
 )
 
 // Journal is what a Guard needs of the journal: *journal.Journal.
@@ -30,6 +28,7 @@ type Guard struct {
 	journal Journal
 	log     *slog.Logger
 	changed chan struct{}
+	room    func(used int64) Room
 
 	mu    sync.Mutex
 	space Space
@@ -51,6 +50,7 @@ func New(cfg Config, journal Journal) (*Guard, error) {
 	return &Guard{
 		cfg: cfg, journal: journal, log: cfg.Logger,
 		changed: make(chan struct{}, 1),
+		room:    func(used int64) Room { return RoomAt(cfg.Dir, used) },
 		space:   Space{Level: LevelOK, Since: time.Now()},
 	}, nil
 }
@@ -91,9 +91,9 @@ func (g *Guard) look(ctx context.Context, now time.Time) {
 	before := g.Space()
 	next := before
 	next.State = g.journal.Stats().State
-	next.Used = used(g.journal.Segments())
-	next.Level = g.cfg.LevelAt(next.Used, next.State == journal.StateFull)
-	next.Free = g.free(next.Used)
+	room := g.room(used(g.journal.Segments()))
+	next.Used, next.Free = room.Used, g.cfg.Free(room)
+	next.Level = g.cfg.LevelAt(room, next.State == journal.StateFull)
 	switch action, why := g.due(before, next); {
 	case why != "":
 		next.Since, next.Action = now, action
@@ -144,16 +144,6 @@ func used(segments []journal.Segment) int64 {
 		n += s.Bytes
 	}
 	return n
-}
-
-// free is what can still be written: of max-size, or of the disk when less.
-func (g *Guard) free(used int64) int64 {
-	left := max(0, g.cfg.MaxSize-used)
-	var fs unix.Statfs_t
-	if err := unix.Statfs(g.cfg.Dir, &fs); err != nil {
-		return left
-	}
-	return min(left, int64(fs.Bavail)*fs.Bsize)
 }
 
 // act carries out one action. Every action but Ignore is on record.

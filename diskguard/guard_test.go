@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -23,7 +25,7 @@ func (j *fake) Checkpoint(ctx context.Context) error {
 
 func config(full Action) Config {
 	return Config{
-		Dir: "/", MaxSize: 1000, SpaceLeft: 250, AdminSpaceLeft: 50,
+		Dir: "/", MaxSize: 1000, SpaceLeft: Threshold{Percent: 25}, AdminSpaceLeft: Threshold{Bytes: 50},
 		SpaceLeftAction: Syslog, AdminSpaceLeftAction: Syslog, DiskFullAction: full, DiskErrorAction: Syslog,
 		Alert:  func(string) error { return nil },
 		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
@@ -31,17 +33,33 @@ func config(full Action) Config {
 }
 
 func TestLevels(t *testing.T) {
-	cfg := config(Suspend)
+	const large = 1 << 40 // a disk that does not matter
 	for _, row := range []struct {
-		used int64
+		name string
+		room Room
 		full bool
 		want Level
+		free int64
 	}{
-		{0, false, LevelOK}, {750, false, LevelOK}, {751, false, LevelSpaceLeft}, {950, false, LevelSpaceLeft},
-		{951, false, LevelAdminSpaceLeft}, {2000, false, LevelAdminSpaceLeft}, {0, true, LevelFull},
+		{"nothing used", Room{0, large, large}, false, LevelOK, 1000},
+		{"25% left", Room{750, large, large}, false, LevelOK, 250},
+		{"less than 25%", Room{751, large, large}, false, LevelSpaceLeft, 249},
+		{"50 bytes left", Room{950, large, large}, false, LevelSpaceLeft, 50},
+		{"less than 50", Room{951, large, large}, false, LevelAdminSpaceLeft, 49},
+		{"more than max-size", Room{2000, large, large}, false, LevelAdminSpaceLeft, 0},
+		{"could not be extended", Room{0, large, large}, true, LevelFull, 1000},
+		{"the disk does not say", Room{700, 0, 0}, false, LevelOK, 300},
+
+		{"others' files on a disk larger than max-size do not count", Room{100, 2000, 10}, false, LevelOK, 10},
+		{"max-size is as large as the disk", Room{100, 1000, 10}, false, LevelOK, 10},
+		{"a disk smaller than max-size: 25% of it", Room{150, 200, 50}, false, LevelOK, 50},
+		{"less than 25% of it", Room{100, 400, 99}, false, LevelSpaceLeft, 99},
+		{"less than 50 bytes of it", Room{100, 400, 49}, false, LevelAdminSpaceLeft, 49},
+		{"used up to max-size although the disk has room", Room{980, 999, 900}, false, LevelAdminSpaceLeft, 20},
 	} {
-		if got := cfg.LevelAt(row.used, row.full); got != row.want {
-			t.Errorf("%d used of 1000, full %v: %s, want %s", row.used, row.full, got, row.want)
+		cfg := config(Suspend)
+		if got, free := cfg.LevelAt(row.room, row.full), cfg.Free(row.room); got != row.want || free != row.free {
+			t.Errorf("%s: %s with %d free, want %s with %d", row.name, got, free, row.want, row.free)
 		}
 	}
 }
@@ -155,6 +173,30 @@ func TestConfigSaysAllThatIsWrong(t *testing.T) {
 	for _, want := range []string{"space-left-action", "admin-space-left-action", "disk-full-action", "disk-error-action", "do not ascend"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is missing in %v", want, err)
+		}
+	}
+}
+
+// A journal whose max-size is more than its disk is warned of before the disk
+// is full, by shares of the disk.
+func TestASmallDiskWarnsBeforeItIsFull(t *testing.T) {
+	dir := smallDisk(t, "tmpfs") // 48 MiB
+	cfg := config(Suspend)
+	cfg.Dir, cfg.MaxSize, cfg.SpaceLeft, cfg.AdminSpaceLeft = dir, 10<<30, Threshold{Percent: 25}, Threshold{Percent: 5}
+	g, err := New(cfg, &fake{noted: func(string) {}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range []struct {
+		taken int64 // MiB
+		want  Level
+	}{{0, LevelOK}, {35, LevelOK}, {37, LevelSpaceLeft}, {45, LevelSpaceLeft}, {46, LevelAdminSpaceLeft}, {48, LevelAdminSpaceLeft}, {0, LevelOK}} {
+		if err := os.WriteFile(filepath.Join(dir, "taken"), make([]byte, row.taken<<20), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		g.look(t.Context(), time.Now())
+		if s := g.Space(); s.Level != row.want || s.Free != (48-row.taken)<<20 {
+			t.Errorf("%d MiB taken: %s, %d free; want %s", row.taken, s.Level, s.Free, row.want)
 		}
 	}
 }

@@ -11,12 +11,11 @@ import (
 
 	"auditbridge/auditbridge"
 	"auditbridge/config"
+	"auditbridge/diskguard"
 	"auditbridge/forward"
 	"auditbridge/internal/status"
 	"auditbridge/journal"
 	"auditbridge/seal"
-
-	"golang.org/x/sys/unix"
 )
 
 // statusFromFiles is what the journal's mark, segments and cursors say when run
@@ -68,13 +67,9 @@ func fillDisk(s *status.Status, c *config.Config) {
 			s.Disk.UsedBytes += info.Size()
 		}
 	}
-	disk := c.Disk()
-	s.Disk.FreeBytes = max(0, disk.MaxSize-s.Disk.UsedBytes)
-	s.Disk.Level = string(disk.LevelAt(s.Disk.UsedBytes, s.Recording == status.RecordingFull))
-	var fs unix.Statfs_t
-	if err := unix.Statfs(c.JournalDir, &fs); err == nil {
-		s.Disk.FreeBytes = min(s.Disk.FreeBytes, int64(fs.Bavail)*fs.Bsize)
-	}
+	disk, room := c.Disk(), diskguard.RoomAt(c.JournalDir, s.Disk.UsedBytes)
+	s.Disk.FreeBytes = disk.Free(room)
+	s.Disk.Level = string(disk.LevelAt(room, s.Recording == status.RecordingFull))
 }
 
 func destinationFromFile(c *config.Config, server *config.Server, mark *journal.Mark) status.Destination {
