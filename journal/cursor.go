@@ -10,7 +10,8 @@ import (
 	"auditbridge/internal/durable"
 )
 
-// MaxOpen bounds Cursor.Open: what does not fit restarts from the smallest.
+// MaxOpen bounds Cursor.Open. Whoever keeps a cursor has no more events than
+// that open at once.
 const MaxOpen = 480
 
 // CursorSuffix ends the names of cursor files in the state directory. Open
@@ -27,9 +28,12 @@ type Cursor struct {
 	Journal   ID
 	At        auditbridge.Sequence
 	Open      []auditbridge.Sequence // first sequences of the events open at At, at most MaxOpen
-	LineHash  [32]byte               // SHA-256 of the line At, its LF included: tells a restored directory
+	LineHash  [32]byte               // SHA-256 of the line At, its LF included: tells a restored directory; zero is not known
 	Delivered uint64                 // records acknowledged so far
 	Excluded  uint64                 // records filtered away so far
+	Waiting   uint64                 // records at or before At whose events are open
+	Read      uint64                 // records read so far, each once: what the three before add up to
+	Missed    uint64                 // records that were gone before they could be read
 }
 
 // CursorFile keeps one Cursor. It is not safe for concurrent use.
@@ -90,9 +94,9 @@ func appendCursor(dst []byte, c *Cursor) []byte {
 	dst = append(dst, c.Journal[:]...)
 	dst = binary.LittleEndian.AppendUint64(dst, uint64(c.At))
 	dst = append(dst, c.LineHash[:]...)
-	dst = binary.LittleEndian.AppendUint64(dst, c.Delivered)
-	dst = binary.LittleEndian.AppendUint64(dst, c.Excluded)
-	dst = binary.LittleEndian.AppendUint64(dst, uint64(len(c.Open)))
+	for _, n := range [...]uint64{c.Delivered, c.Excluded, c.Waiting, c.Read, c.Missed, uint64(len(c.Open))} {
+		dst = binary.LittleEndian.AppendUint64(dst, n)
+	}
 	for _, s := range c.Open {
 		dst = binary.LittleEndian.AppendUint64(dst, uint64(s))
 	}
@@ -100,16 +104,17 @@ func appendCursor(dst []byte, c *Cursor) []byte {
 }
 
 func decodeCursor(b []byte) (c Cursor, err error) {
-	const fixed = 16 + 8 + 32 + 8 + 8 + 8
+	const fixed = 16 + 8 + 32 + 6*8
 	if len(b) < fixed {
 		return c, fmt.Errorf("%d bytes are too few for a cursor", len(b))
 	}
 	copy(c.Journal[:], b)
 	c.At = auditbridge.Sequence(binary.LittleEndian.Uint64(b[16:]))
 	copy(c.LineHash[:], b[24:])
-	c.Delivered = binary.LittleEndian.Uint64(b[56:])
-	c.Excluded = binary.LittleEndian.Uint64(b[64:])
-	n := binary.LittleEndian.Uint64(b[72:])
+	var n uint64
+	for i, to := range [...]*uint64{&c.Delivered, &c.Excluded, &c.Waiting, &c.Read, &c.Missed, &n} {
+		*to = binary.LittleEndian.Uint64(b[56+8*i:])
+	}
 	if n > MaxOpen || len(b) != fixed+int(n)*8 {
 		return c, fmt.Errorf("%d bytes do not hold %d open events", len(b), n)
 	}
@@ -119,32 +124,37 @@ func decodeCursor(b []byte) (c Cursor, err error) {
 	return c, nil
 }
 
-// farthestCursor returns the highest position any cursor file in dir holds for
-// journal id. A cursor nobody can read is an error: numbering must not guess.
-func farthestCursor(dir durable.Dir, id ID) (auditbridge.Sequence, error) {
+// reached is how far a cursor file's reader has come.
+type reached struct {
+	name string
+	at   auditbridge.Sequence
+}
+
+// cursorsOf returns the positions all cursor files in dir hold for journal id.
+// A cursor nobody can read is an error: numbering must not guess.
+func cursorsOf(dir durable.Dir, id ID) (all []reached, err error) {
 	names, err := dir.Names()
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	var farthest auditbridge.Sequence
 	for _, name := range names {
 		if !strings.HasSuffix(name, CursorSuffix) {
 			continue
 		}
 		state, err := durable.ReadSlots(dir, name, cursorMagic, cursorVersion)
 		if err != nil {
-			return 0, fmt.Errorf("read cursor: %w", err)
+			return nil, fmt.Errorf("read cursor: %w", err)
 		}
 		if state == nil {
 			continue
 		}
 		c, err := decodeCursor(state)
 		if err != nil {
-			return 0, fmt.Errorf("read cursor: %s/%s: %w", dir.Path(), name, err)
+			return nil, fmt.Errorf("read cursor: %s/%s: %w", dir.Path(), name, err)
 		}
 		if c.Journal == id {
-			farthest = max(farthest, c.At)
+			all = append(all, reached{name, c.At})
 		}
 	}
-	return farthest, nil
+	return all, nil
 }

@@ -91,7 +91,7 @@ func decodeSlotExample(t *testing.T, id ID) {
 	if err != nil || !ok {
 		t.Fatal(ok, err)
 	}
-	if c.Journal != id || c.At != 5 || c.Delivered != 3 || c.Excluded != 1 || len(c.Open) != 1 || c.Open[0] != 4 {
+	if c.Journal != id || c.At != 5 || c.Delivered != 3 || c.Excluded != 1 || c.Waiting != 1 || c.Read != 5 || c.Missed != 0 || len(c.Open) != 1 || c.Open[0] != 4 {
 		t.Errorf("%+v", c)
 	}
 }
