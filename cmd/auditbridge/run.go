@@ -73,7 +73,7 @@ type daemon struct {
 	shipper *forward.Shipper
 	tracker *status.Tracker
 	control *control.Server
-	losses  losses
+	losses  *losses
 
 	started time.Time
 	before  ring.Stats // when we took the ring over
@@ -84,6 +84,7 @@ type daemon struct {
 // nothing to hear nothing shall be made on the disk either.
 func openDaemon(c *config.Config, log *slog.Logger) (d *daemon, err error) {
 	d = &daemon{cfg: c, log: log, started: time.Now()}
+	d.losses = &losses{log: log, note: func(n auditbridge.Note) { d.journal.Note(n) }}
 	defer func() {
 		if err != nil {
 			d.Close()
@@ -123,8 +124,10 @@ func (d *daemon) openSource() (err error) {
 	case "kernel":
 		cfg := d.cfg.Kernel()
 		cfg.Logger = d.log
-		d.kernel, err = auditbridge.OpenKernel(cfg, d.ring)
-		d.source = d.kernel
+		if d.kernel, err = auditbridge.OpenKernel(cfg, d.ring); err == nil {
+			d.source, d.losses.kernel = d.kernel, d.kernel
+			err = d.losses.begin()
+		}
 	case "plugin":
 		var from *os.File
 		if from, err = standardInput(); err == nil {

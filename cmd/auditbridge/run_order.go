@@ -37,6 +37,7 @@ func (d *daemon) Run(ctx context.Context) error {
 		})
 	}
 	stage(d.source.Run, hear, func() {
+		d.losses.finish()
 		d.noteEnd(hear)
 		stopHearing(nil) // a source that ends by itself ends what goes along with it
 		d.ring.Close()
@@ -50,7 +51,7 @@ func (d *daemon) Run(ctx context.Context) error {
 	stage(func(ctx context.Context) error { return d.shipper.Run(ctx, d.startShip) }, send, nil)
 	stage(d.keeper.Run, hear, nil)
 	stage(d.guard.Run, below, nil)
-	stage(d.watchLosses, hear, nil)
+	stage(d.losses.Run, hear, nil)
 
 	answer, stopAnswering := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopAnswering()

@@ -24,7 +24,6 @@ func (d *daemon) facts() status.Status {
 		Refused:   kept.Refused + kept.Lost + heard.Refused - d.before.Refused,
 		Received:  heard.Received - (d.before.Written + d.before.Discarded) + heard.Refused - d.before.Refused,
 
-		KernelLost: d.losses.kernel.Load(), KernelLostAtMost: d.losses.kernel.Load(), Gaps: d.losses.gaps.Load(),
 		Written: uint64(kept.Written), Durable: uint64(kept.Durable),
 		Disk:       status.Disk{Level: string(space.Level), FreeBytes: space.Free, UsedBytes: space.Used, Action: string(space.Action)},
 		Checkpoint: status.Checkpoint{Sequence: uint64(kept.LastSealed), Time: kept.SealedAt},
@@ -33,19 +32,9 @@ func (d *daemon) facts() status.Status {
 	if kept.LastSealed == 0 {
 		s.Checkpoint.Time = time.Time{}
 	}
-	d.fillKernel(&s)
+	d.losses.fill(&s)
 	d.fillDestinations(&s)
 	return s
-}
-
-// fillKernel says who owns the kernel's audit, when it is not us any more.
-func (d *daemon) fillKernel(s *status.Status) {
-	if d.kernel == nil {
-		return
-	}
-	if k, err := d.kernel.Status(); err == nil && k.PID != 0 && k.PID != os.Getpid() {
-		s.KernelPID = k.PID
-	}
 }
 
 func (d *daemon) fillDestinations(s *status.Status) {

@@ -53,8 +53,7 @@ func statusFromFiles(c *config.Config, listening bool) (*status.Status, error) {
 
 // isAuditbridge reports whether pid is alive and one of us: a pid comes again.
 func isAuditbridge(pid int) bool {
-	name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
-	return err == nil && strings.TrimSpace(string(name)) == "auditbridge"
+	return processName(pid) == "auditbridge"
 }
 
 func fillDisk(s *status.Status, c *config.Config) {
@@ -114,4 +113,13 @@ func lastCheckpoint(dir string, durable auditbridge.Sequence) (status.Checkpoint
 			last = status.Checkpoint{Sequence: uint64(at), Time: b.At}
 		}
 	}
+}
+
+// processName is what a process calls itself; empty when that cannot be told.
+func processName(pid int) string {
+	name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(name))
 }

@@ -69,17 +69,43 @@ var findings = []func(s, before *Status, now time.Time) []Cause{
 func life(s, _ *Status, now time.Time) []Cause {
 	switch {
 	case !s.Running:
-		what := "auditbridge run is not running"
-		if !s.SignOfLife.IsZero() {
-			what += "; its last sign of life was " + stamp(s.SignOfLife)
-		}
-		return []Cause{{Impaired, what, "nobody records what the kernel audits: it keeps what its backlog takes and drops the rest", "systemctl start auditbridge", LosingYes}}
+		return []Cause{absence(s)}
 	case !s.Answering:
 		return []Cause{{Impaired, fmt.Sprintf("auditbridge run (pid %d) does not answer", s.PID), "the figures below are the last ones known", "systemctl status auditbridge", LosingUnknown}}
 	case !s.SignOfLife.IsZero() && now.Sub(s.SignOfLife) > silence:
 		return []Cause{{Impaired, "the journal's writer has shown no sign of life since " + stamp(s.SignOfLife), "records wait in the ring; once it is full they are lost", "systemctl status auditbridge", LosingUnknown}}
 	}
 	return nil
+}
+
+// absence says that run is not running, and who records instead.
+func absence(s *Status) Cause {
+	c := Cause{Impaired, "auditbridge run is not running", "", "systemctl start auditbridge", LosingUnknown}
+	if !s.SignOfLife.IsZero() {
+		c.What += "; its last sign of life was " + stamp(s.SignOfLife)
+	}
+	switch {
+	case s.KernelPID != 0:
+		c.What += "; kernel audit is owned by " + owner(s)
+		c.Next = "that process gets the records, the journal does not"
+		c.Command = fmt.Sprintf("ps -fp %d", s.KernelPID)
+	case s.Source == "plugin":
+		c.Next = "what auditd hears is neither kept in the journal nor sent"
+		c.Command = "systemctl status auditd"
+	case !s.KernelSilentSince.IsZero():
+		c.Next = "whether somebody else records what the kernel audits is not known: only root may ask"
+	default:
+		c.Next = "nobody records what the kernel audits: it keeps what its backlog takes and drops the rest"
+		c.losing = LosingYes
+	}
+	return c
+}
+
+func owner(s *Status) string {
+	if s.KernelOwner != "" {
+		return fmt.Sprintf("%s (pid %d)", s.KernelOwner, s.KernelPID)
+	}
+	return fmt.Sprintf("process %d", s.KernelPID)
 }
 
 func recording(s, _ *Status, _ time.Time) []Cause {
@@ -99,24 +125,37 @@ func recording(s, _ *Status, _ time.Time) []Cause {
 }
 
 func kernel(s, _ *Status, _ time.Time) []Cause {
-	if s.KernelPID == 0 || !s.Running {
+	if !s.Running {
 		return nil
 	}
-	return []Cause{{Impaired, fmt.Sprintf("process %d holds the kernel's audit socket", s.KernelPID), "the kernel sends it the records, not us", fmt.Sprintf("ps -fp %d", s.KernelPID), LosingYes}}
+	var all []Cause
+	switch {
+	case s.KernelPID != 0:
+		all = append(all, Cause{Impaired, owner(s) + " holds the kernel's audit socket", "the kernel sends it the records, not us", fmt.Sprintf("ps -fp %d", s.KernelPID), LosingYes})
+	case s.Kernel != nil && !s.Ours:
+		all = append(all, Cause{Impaired, "nobody holds the kernel's audit socket", "the kernel sends us nothing until run takes it again", "systemctl restart auditbridge", LosingYes})
+	}
+	if s.Kernel != nil && s.Enabled == 0 {
+		all = append(all, Cause{Impaired, "kernel audit is switched off", "the kernel audits nothing until it is switched on again", "auditctl -e 1", LosingYes})
+	}
+	if !s.KernelSilentSince.IsZero() {
+		all = append(all, Cause{Degraded, "kernel losses unknown since " + stamp(s.KernelSilentSince), "the kernel does not answer; it is asked again every second", "journalctl -u auditbridge", LosingUnknown})
+	}
+	return all
 }
 
 func losses(s, before *Status, _ time.Time) []Cause {
 	var all []Cause
 	grew := before != nil && before.PID == s.PID
 	if s.KernelLost > 0 || s.KernelLostAtMost > 0 {
-		c := Cause{Degraded, "the kernel lost " + span(s.KernelLost, s.KernelLostAtMost) + " before we could hear of them", "each loss is a gap on record", "auditbridge status --json", ""}
+		c := Cause{Degraded, "the kernel lost " + span(s.KernelLost, s.KernelLostAtMost) + " before we could hear of them", "each loss is a gap on record; a longer queue of the kernel's takes larger bursts", "auditctl -s", ""}
 		if grew && s.KernelLost > before.KernelLost {
 			c.State, c.losing = Impaired, LosingYes
 		}
 		all = append(all, c)
 	}
 	if s.Refused > 0 && s.Recording == RecordingOK {
-		c := Cause{Degraded, fmt.Sprintf("%d records were refused since run started", s.Refused), "each refusal is a gap on record", "auditbridge status --json", ""}
+		c := Cause{Degraded, fmt.Sprintf("%d records were refused since run started", s.Refused), "each refusal is a gap on record", "journalctl -u auditbridge", ""}
 		if grew && s.Refused > before.Refused {
 			c.State, c.losing = Impaired, LosingYes
 		}
@@ -163,7 +202,7 @@ func destinations(s, _ *Status, _ time.Time) []Cause {
 		if d.LastError != "" {
 			what += ": " + d.LastError
 		}
-		all = append(all, Cause{Degraded, what, fmt.Sprintf("%d records wait in the journal; sending is tried again", d.Pending), cmp.Or(d.Hint, "auditbridge check"), ""})
+		all = append(all, Cause{Degraded, what, fmt.Sprintf("%d records wait in the journal; sending is tried again", d.Pending), cmp.Or(d.Hint, "ss -tn"), ""})
 	}
 	return all
 }

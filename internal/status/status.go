@@ -50,10 +50,13 @@ type Status struct {
 	Version    string    `json:"version,omitempty"`
 	Started    time.Time `json:"started,omitzero"`
 
-	Source     string    `json:"source,omitempty"`
-	KernelPID  int       `json:"kernel_pid,omitempty"` // who holds the kernel's audit socket, when it is not us
-	JournalDir string    `json:"journal_dir"`
-	Recording  Recording `json:"recording"`
+	Source            string    `json:"source,omitempty"`
+	KernelPID         int       `json:"kernel_pid,omitempty"`         // who holds the kernel's audit socket, when it is not us
+	KernelOwner       string    `json:"kernel_owner,omitempty"`       // its name
+	KernelSilentSince time.Time `json:"kernel_silent_since,omitzero"` // when the kernel last stopped saying what it lost; zero while it does
+	*Kernel                     // nil when it was not asked, or has not answered yet
+	JournalDir        string    `json:"journal_dir"`
+	Recording         Recording `json:"recording"`
 
 	Received         uint64 `json:"received"`
 	Stored           uint64 `json:"stored"`
@@ -71,6 +74,16 @@ type Status struct {
 	Disk         Disk          `json:"disk"`
 	Checkpoint   Checkpoint    `json:"checkpoint"`
 	Alarms       []Alarm       `json:"alarms"`
+}
+
+// Kernel is what the kernel says of its audit system.
+type Kernel struct {
+	Ours         bool `json:"kernel_ours"`    // run holds its audit socket
+	Enabled      int  `json:"kernel_enabled"` // 0 off, 1 on, 2 on and locked until reboot
+	Failure      int  `json:"kernel_failure"` // on a critical error: 0 silent, 1 printk, 2 panic
+	Backlog      int  `json:"kernel_backlog"` // records in its queue
+	BacklogLimit int  `json:"kernel_backlog_limit"`
+	Rules        int  `json:"kernel_rules"` // -1 when not known
 }
 
 // Destination is one remote-logging server. Its books: what its relay has read

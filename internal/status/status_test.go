@@ -2,6 +2,7 @@ package status
 
 import (
 	"context"
+	"encoding/json"
 	"strings"
 	"sync"
 	"testing"
@@ -22,6 +23,8 @@ func well() *Status {
 			Classes: map[string]uint64{"login": 3, "system": 40}}},
 		Disk:       Disk{Level: "ok", FreeBytes: 9 << 30, UsedBytes: 1 << 30},
 		Checkpoint: Checkpoint{90, now},
+		Source:     "kernel",
+		Kernel:     &Kernel{Ours: true, Enabled: 1, Failure: 1, Backlog: 3, BacklogLimit: 8192, Rules: 12},
 	}
 }
 
@@ -37,12 +40,23 @@ func TestVerdicts(t *testing.T) {
 		{"all is well", func(s *Status) {}, OK, LosingNo, 0, ""},
 		{"run is dead", func(s *Status) { s.Running, s.Answering = false, false }, Impaired, LosingYes, 3, "auditbridge run is not running; its last sign of life was 2026-03-06T12:00:00Z"},
 		{"run is dead and never lived", func(s *Status) { *s = Status{} }, Impaired, LosingYes, 3, "auditbridge run is not running"},
+		{"run is dead and auditd took over", func(s *Status) { s.Running, s.KernelPID, s.KernelOwner = false, 99, "auditd" }, Impaired, LosingUnknown, 3,
+			"auditbridge run is not running; its last sign of life was 2026-03-06T12:00:00Z; kernel audit is owned by auditd (pid 99)"},
+		{"run is dead and we may not ask the kernel", func(s *Status) { s.Running, s.KernelSilentSince = false, now }, Impaired, LosingUnknown, 3, "auditbridge run is not running"},
+		{"run is dead, auditd's plugin", func(s *Status) { s.Running, s.Source = false, "plugin" }, Impaired, LosingUnknown, 3, "auditbridge run is not running"},
 		{"run hangs", func(s *Status) { s.Answering = false }, Impaired, LosingUnknown, 4, "auditbridge run (pid 7) does not answer"},
 		{"the writer hangs", func(s *Status) { s.SignOfLife = now.Add(-11 * time.Second) }, Impaired, LosingUnknown, 4, "the journal's writer has shown no sign of life since 2026-03-06T11:59:49Z"},
 		{"disk full", func(s *Status) { s.Recording = RecordingFull }, Impaired, LosingYes, 4, "the journal's disk is full"},
 		{"suspended", func(s *Status) { s.Recording = RecordingSuspended }, Impaired, LosingYes, 4, "recording is suspended"},
 		{"disk fails", func(s *Status) { s.Recording = RecordingFailed }, Impaired, LosingYes, 4, "the journal's disk does not work"},
 		{"another daemon", func(s *Status) { s.KernelPID = 99 }, Impaired, LosingYes, 4, "process 99 holds the kernel's audit socket"},
+		{"another daemon with a name", func(s *Status) { s.KernelPID, s.KernelOwner = 99, "auditd" }, Impaired, LosingYes, 4, "auditd (pid 99) holds the kernel's audit socket"},
+		{"no owner", func(s *Status) { s.Ours = false }, Impaired, LosingYes, 4, "nobody holds the kernel's audit socket"},
+		{"auditctl -e 0", func(s *Status) { s.Enabled = 0 }, Impaired, LosingYes, 4, "kernel audit is switched off"},
+		{"locked", func(s *Status) { s.Enabled = 2 }, OK, LosingNo, 0, ""},
+		{"no rules", func(s *Status) { s.Rules = 0 }, OK, LosingNo, 0, ""},
+		{"not asked yet", func(s *Status) { s.Kernel = nil }, OK, LosingNo, 0, ""},
+		{"the kernel does not answer", func(s *Status) { s.KernelSilentSince = now }, Degraded, LosingUnknown, 1, "kernel losses unknown since 2026-03-06T12:00:00Z"},
 		{"the kernel lost some", func(s *Status) { s.KernelLost, s.KernelLostAtMost = 3, 5 }, Degraded, LosingNo, 1, "the kernel lost 3 to 5 records before we could hear of them"},
 		{"some were refused", func(s *Status) { s.Refused, s.Received = 4, 104 }, Degraded, LosingNo, 1, "4 records were refused since run started"},
 		{"received less than stored", func(s *Status) { s.Stored++ }, Degraded, LosingNo, 1, "the books do not balance: received 100, stored 91 + in the ring 10 + refused 0"},
@@ -97,9 +111,10 @@ func TestText(t *testing.T) {
 	want := `DEGRADED since 2026-03-06T12:00:00Z: no records are being lost
   cause: siem is not connected: refused\x0AOK since ever\x1B[2J
   next:  10 records wait in the journal; sending is tried again
-  try:   auditbridge check
+  try:   ss -tn
 records: received 100 = stored 90 + in the ring 10 + refused 0, in balance
 lost:    by the kernel 0 records, gaps 0
+kernel:  audit on, 3 of 8192 in its queue, 12 rules
 journal: /var/log/audit/auditbridge, durable up to 94 of 95
 disk:    ok, 1.0 GiB used, 9.0 GiB free
 sealed:  up to 90 at 2026-03-06T12:00:00Z
@@ -108,6 +123,46 @@ to siem: not connected via tunnel, delivered 50, excluded 20, pending 10
 `
 	if diff := cmp.Diff(want, b.String()); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
+	}
+}
+
+// What the kernel says stands in a line of its own; a kernel without rules is
+// well, but whoever looks shall see it. Foreign text is made safe everywhere.
+func TestLinesOfTheText(t *testing.T) {
+	for _, row := range []struct {
+		name   string
+		change func(*Status)
+		want   string
+	}{
+		{"no rules", func(s *Status) { s.Rules = 0 }, "\nkernel:  audit on, 3 of 8192 in its queue, NO RULES: it audits only what needs none, such as logins\n"},
+		{"rules not known", func(s *Status) { s.Rules = -1 }, "\nkernel:  audit on, 3 of 8192 in its queue\n"},
+		{"off", func(s *Status) { s.Enabled = 0 }, "\nkernel:  audit off, 3 of 8192"},
+		{"how to switch it on", func(s *Status) { s.Enabled = 0 }, "\n  try:   auditctl -e 1\n"},
+		{"locked", func(s *Status) { s.Enabled = 2 }, "\nkernel:  audit on, locked until reboot, 3 of"},
+	} {
+		s := well()
+		row.change(s)
+		Judge(s, nil, now)
+		var b strings.Builder
+		if err := WriteText(&b, s); err != nil || !strings.Contains(b.String(), row.want) {
+			t.Errorf("%s: no %q in\n%s", row.name, row.want, &b)
+		}
+	}
+	var b strings.Builder
+	if err := WriteText(&b, &Status{State: "ok\x1b[2J\n"}); err != nil || strings.ContainsAny(b.String(), "\x1b") || strings.Count(b.String(), "\n") != 2 {
+		t.Errorf("a state that is none: %q", b.String())
+	}
+}
+
+// The JSON is flat: kernel_enabled stands beside kernel_lost, and comes back.
+func TestKernelInJSON(t *testing.T) {
+	text, err := json.Marshal(well())
+	if err != nil || !strings.Contains(string(text), `"kernel_enabled":1,`) {
+		t.Fatalf("%s, %v", text, err)
+	}
+	var back Status
+	if err := json.Unmarshal(text, &back); err != nil || back.Kernel == nil || back.BacklogLimit != 8192 {
+		t.Errorf("%+v, %v", back.Kernel, err)
 	}
 }
 

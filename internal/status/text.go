@@ -15,7 +15,7 @@ import (
 // line, then causes, then the figures. Foreign text is made safe.
 func WriteText(w io.Writer, s *Status) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s since %s: %s\n", strings.ToUpper(string(s.State)), stamp(s.Since), s.verdict())
+	fmt.Fprintf(&b, "%s since %s: %s\n", terminal.Safe(strings.ToUpper(string(s.State))), stamp(s.Since), s.verdict())
 	for _, c := range s.Causes {
 		fmt.Fprintf(&b, "  cause: %s\n  next:  %s\n", terminal.Safe(c.What), terminal.Safe(c.Next))
 		if c.Command != "" {
@@ -45,6 +45,7 @@ func (s *Status) figures(b *strings.Builder) {
 		fmt.Fprintf(b, "records: received %d = stored %d + in the ring %d + refused %d%s\n", s.Received, s.Stored, s.InRing, s.Refused, s.balance())
 		fmt.Fprintf(b, "lost:    by the kernel %s, gaps %d\n", span(s.KernelLost, s.KernelLostAtMost), s.Gaps)
 	}
+	s.kernelLine(b)
 	fmt.Fprintf(b, "journal: %s, durable up to %d of %d\n", terminal.Safe(s.JournalDir), s.Durable, s.Written)
 	if s.Disk.Level != "" {
 		fmt.Fprintf(b, "disk:    %s, %s used, %s free\n", terminal.Safe(s.Disk.Level), bytes(s.Disk.UsedBytes), bytes(s.Disk.FreeBytes))
@@ -52,6 +53,27 @@ func (s *Status) figures(b *strings.Builder) {
 	if s.Checkpoint.Sequence > 0 {
 		fmt.Fprintf(b, "sealed:  up to %d at %s\n", s.Checkpoint.Sequence, stamp(s.Checkpoint.Time))
 	}
+}
+
+func (s *Status) kernelLine(b *strings.Builder) {
+	if s.Kernel == nil {
+		return
+	}
+	on := "off"
+	switch s.Enabled {
+	case 1:
+		on = "on"
+	case 2:
+		on = "on, locked until reboot"
+	}
+	fmt.Fprintf(b, "kernel:  audit %s, %d of %d in its queue", on, s.Backlog, s.BacklogLimit)
+	switch {
+	case s.Rules == 0:
+		b.WriteString(", NO RULES: it audits only what needs none, such as logins")
+	case s.Rules > 0:
+		fmt.Fprintf(b, ", %d rules", s.Rules)
+	}
+	b.WriteString("\n")
 }
 
 func (s *Status) balance() string {

@@ -1,0 +1,86 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"auditbridge/auditbridge"
+	"auditbridge/internal/status"
+)
+
+// toldKernel is a kernel that says what it is told to say.
+type toldKernel struct {
+	status auditbridge.Status
+	err    error
+	asked  int
+}
+
+func (k *toldKernel) Status() (auditbridge.Status, error) { k.asked++; return k.status, k.err }
+func (k *toldKernel) Rules() (int, error)                 { return 4, nil }
+func (k *toldKernel) Stats() auditbridge.KernelStats      { return auditbridge.KernelStats{} }
+
+// TestLossesAndTheKernelsSilence: each loss is on record, the last second's too;
+// while the kernel does not answer, status says since when losses are unknown.
+func TestLossesAndTheKernelsSilence(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		kernel := &toldKernel{status: auditbridge.Status{Lost: 100, PID: os.Getpid(), Enabled: 1}}
+		var notes []string
+		note := func(n auditbridge.Note) { notes = append(notes, n.Op+" "+n.Fields[len(n.Fields)-1].Value) }
+		l := &losses{kernel: kernel, note: note, log: slog.New(slog.DiscardHandler)}
+		if err := l.begin(); err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		facts := func() (s status.Status) {
+			synctest.Wait()
+			asked := kernel.asked
+			l.fill(&s)
+			if kernel.asked != asked {
+				t.Error("status asks the kernel itself")
+			}
+			return s
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() { ended <- l.Run(ctx) }()
+
+		kernel.status.Lost = 103
+		time.Sleep(lossInterval + time.Millisecond)
+		if s := facts(); s.KernelLost != 3 || s.Gaps != 1 || s.Kernel == nil || !s.Ours || s.Enabled != 1 || s.Rules != 4 {
+			t.Errorf("after a loss: %+v %+v", s, s.Kernel)
+		}
+		kernel.err = errors.New("no reply received")
+		time.Sleep(kernelSilence - lossInterval)
+		if s := facts(); !s.KernelSilentSince.IsZero() {
+			t.Errorf("silence is told at once, since %v", s.KernelSilentSince)
+		}
+		time.Sleep(2 * lossInterval)
+		if s := facts(); !s.KernelSilentSince.Equal(began.Add(lossInterval)) {
+			t.Errorf("silent since %v, want %v", s.KernelSilentSince, began.Add(lossInterval))
+		}
+		kernel.err, kernel.status.Enabled = nil, 0
+		time.Sleep(lossInterval)
+		if s := facts(); !s.KernelSilentSince.IsZero() || s.Enabled != 0 {
+			t.Errorf("it answers again: %+v %+v", s, s.Kernel)
+		}
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		kernel.status.Lost, kernel.status.PID = 110, 0
+		l.finish()
+		time.Sleep(time.Minute)
+		if s := facts(); s.KernelLost != 10 || !s.KernelSilentSince.IsZero() {
+			t.Errorf("after the end: %+v", s)
+		}
+		if got := strings.Join(notes, ", "); got != "kernel-lost 3, kernel-lost 7" {
+			t.Errorf("on record: %s", got)
+		}
+	})
+}
