@@ -22,7 +22,9 @@ func renewLinks(dir durable.Dir, firsts []auditbridge.Sequence) error {
 	var errs []error
 	for _, name := range names {
 		if i, ok := parseLinkName(name); ok && i >= len(firsts) {
-			errs = append(errs, dir.Remove(name))
+			if _, err := dir.Readlink(name); err == nil { // never a file: auditd's logs have these names
+				errs = append(errs, dir.Remove(name))
+			}
 		}
 	}
 	for i := range min(len(firsts), maxLinks+1) {
@@ -33,8 +35,12 @@ func renewLinks(dir durable.Dir, firsts []auditbridge.Sequence) error {
 }
 
 func renewLink(dir durable.Dir, name, target string) error {
-	if old, err := dir.Readlink(name); err == nil && old == target {
+	old, err := dir.Readlink(name)
+	if err == nil && old == target {
 		return nil
+	}
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err // a file of that name is somebody's log
 	}
 	temp := name + ".tmp"
 	if err := dir.Symlink(target, temp); err != nil {

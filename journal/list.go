@@ -22,6 +22,7 @@ func (j *Journal) listSegments(firsts []auditbridge.Sequence, now time.Time) err
 		if err != nil {
 			return err
 		}
+		j.granted(file.Grant(j.cfg.fileMode(), j.cfg.GroupID))
 		s := Segment{First: first, Bytes: size, Created: j.createdAt(file, now)}
 		file.Close()
 		j.segments = append(j.segments, s)
@@ -29,7 +30,10 @@ func (j *Journal) listSegments(firsts []auditbridge.Sequence, now time.Time) err
 			j.segments[i-1].Last, j.segments[i-1].Closed = first-1, s.Created
 		}
 	}
-	return renewLinks(j.dir, firsts)
+	if err := renewLinks(j.dir, firsts); err != nil {
+		j.log.Warn("renew the links for ausearch", "err", err)
+	}
+	return nil
 }
 
 // segmentOpened keeps the list when append opens a segment.

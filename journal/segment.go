@@ -66,7 +66,7 @@ func createNext(dir durable.Dir, cfg *Config) error {
 		return fmt.Errorf("prepare next segment: %w", err)
 	}
 	defer f.Close()
-	if err := f.Owner(cfg.GroupID); err != nil {
+	if err := f.Grant(cfg.fileMode(), cfg.GroupID); err != nil {
 		return fmt.Errorf("prepare next segment: %w", err)
 	}
 	if size, err := f.Size(); err != nil || size > 0 {

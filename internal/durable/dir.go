@@ -33,6 +33,8 @@ type Dir interface {
 	Readlink(name string) (string, error)
 	// Names lists the directory in no order.
 	Names() ([]string, error)
+	// Grant gives the directory itself a mode, and a group.
+	Grant(mode os.FileMode, gid int) error
 	// Sync makes created, renamed and removed names durable.
 	Sync() error
 	Close() error
@@ -52,8 +54,10 @@ type File interface {
 	// Truncate sets the size and gives back what was allocated beyond it.
 	Truncate(size int64) error
 	Size() (int64, error)
-	// Owner sets the owning group; -1 leaves it.
-	Owner(gid int) error
+	// Grant gives the file a mode, whatever the umask is, and the group gid
+	// when that is not negative. What has them already is left alone, and so is
+	// what is not the caller's own.
+	Grant(mode os.FileMode, gid int) error
 	Fd() uintptr
 	Close() error
 }
@@ -162,11 +166,27 @@ func (f osFile) Size() (int64, error) {
 	return st.Size(), nil
 }
 
-func (f osFile) Owner(gid int) error {
-	if gid < 0 {
+func (f osFile) Grant(mode os.FileMode, gid int) error { return grant(f.File, mode, gid) }
+func (d *osDir) Grant(mode os.FileMode, gid int) error { return grant(d.f, mode, gid) }
+
+func grant(f *os.File, mode os.FileMode, gid int) error {
+	var st unix.Stat_t
+	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
+		return &fs.PathError{Op: "stat", Path: f.Name(), Err: err}
+	}
+	if int(st.Uid) != os.Geteuid() {
 		return nil
 	}
-	return f.Chown(-1, gid)
+	// The group first: the old one must not come by the new one's rights.
+	if gid >= 0 && int(st.Gid) != gid {
+		if err := f.Chown(-1, gid); err != nil {
+			return err
+		}
+	}
+	if os.FileMode(st.Mode).Perm() == mode.Perm() {
+		return nil
+	}
+	return f.Chmod(mode.Perm())
 }
 
 func ignoringEINTR(f func() (int, error)) (int, error) {

@@ -144,6 +144,8 @@ func TestPathsOthersCouldTurnAreRefused(t *testing.T) {
 			return base + "/foreign"
 		}, true},
 		{"a relative path", func(string) string { return "tmp" }, true},
+		{"below directories that are missing", func(base string) string { return base + "/var/log/new" }, false},
+		{"below missing ones that others could put there", func(base string) string { os.Chmod(base, 0o777); return base + "/var/log/new" }, true},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			path := row.prepare(t.TempDir())
@@ -162,6 +164,25 @@ func TestPathsOthersCouldTurnAreRefused(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// Only the directory asked for is narrow; others share those on the way to it.
+func TestMissingDirectoriesAreMade(t *testing.T) {
+	defer unix.Umask(unix.Umask(0o077))
+	base := t.TempDir()
+	if _, err := OpenDir(base+"/a/b", 0, -1); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("made although nothing was to be: %v", err)
+	}
+	d, err := OpenDir(base+"/a/b/c", 0o750, 4712)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.Close()
+	for path, want := range map[string]os.FileMode{"/a": 0o755, "/a/b": 0o755, "/a/b/c": 0o750} {
+		if st, err := os.Stat(base + path); err != nil || st.Mode().Perm() != want {
+			t.Errorf("%s: %v %v, want %v", path, st.Mode(), err, want)
+		}
 	}
 }
 

@@ -24,8 +24,9 @@ func (e *PathError) Hint() string {
 // OpenDir opens the directory at path, an absolute path, walking down from /
 // and refusing with a *PathError whatever another user could turn: symbolic
 // links, directories of foreign owners, and directories others may write to
-// unless they are sticky. A missing last element is created with mode (and
-// group gid when that is not negative) and made durable; mode 0 creates nothing.
+// unless they are sticky. What is missing is created and made durable: the last
+// element with mode (and group gid when that is not negative), those on the way
+// to it with 0755; mode 0 creates nothing.
 func OpenDir(path string, mode os.FileMode, gid int) (Dir, error) {
 	if !filepath.IsAbs(path) {
 		return nil, &PathError{path, "is not an absolute path"}
@@ -43,8 +44,12 @@ func OpenDir(path string, mode os.FileMode, gid int) (Dir, error) {
 		}
 		below := filepath.Join(at, name)
 		next, err := openBelow(fd, name, below)
-		if errors.Is(err, unix.ENOENT) && mode != 0 && i == len(names)-1 {
+		switch last := i == len(names)-1; {
+		case !errors.Is(err, unix.ENOENT) || mode == 0:
+		case last:
 			next, err = createBelow(fd, name, below, mode, gid)
+		default:
+			next, err = createBelow(fd, name, below, 0o755, -1)
 		}
 		unix.Close(fd)
 		if err != nil {

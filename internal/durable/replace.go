@@ -17,7 +17,7 @@ func Create(d Dir, name string, data []byte, mode os.FileMode, gid int) error {
 	if err != nil {
 		return err
 	}
-	err = fill(f, data, gid)
+	err = fill(f, data, mode, gid)
 	if closeErr := f.Close(); err == nil {
 		err = closeErr
 	}
@@ -64,8 +64,8 @@ func Read(d Dir, name string, limit int64) ([]byte, error) {
 	return data, nil
 }
 
-func fill(f File, data []byte, gid int) error {
-	if err := f.Owner(gid); err != nil {
+func fill(f File, data []byte, mode os.FileMode, gid int) error {
+	if err := f.Grant(mode, gid); err != nil {
 		return err
 	}
 	if _, err := f.WriteAt(data, 0); err != nil {
