@@ -2,6 +2,7 @@ package journal
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -341,9 +342,15 @@ func setMark(t testing.TB, base string, at auditbridge.Sequence) {
 		return
 	}
 	defer f.Close()
-	var word [8]byte
-	for i := range word {
-		word[i] = byte(uint64(at) >> (8 * i))
+	writeMark(t, f, at, ^at, at, ^at)
+}
+
+// writeMark sets the words of the mark that hold what is durable.
+func writeMark(t testing.TB, f *os.File, durable, check, spare, sparing auditbridge.Sequence) {
+	t.Helper()
+	for offset, word := range map[int64]auditbridge.Sequence{32: durable, 88: check, 96: spare, 104: sparing} {
+		if _, err := f.WriteAt(binary.LittleEndian.AppendUint64(nil, uint64(word)), offset); err != nil {
+			t.Fatal(err)
+		}
 	}
-	f.WriteAt(word[:], 32)
 }

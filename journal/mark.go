@@ -38,6 +38,22 @@ type markPage struct {
 	segment   uint64 // first sequence of the open segment
 	refused   uint64 // records refused so far by this journal's process
 	epoch     uint64 // moves when a segment is opened, or a new process takes over
+	check     uint64 // complement of durable
+	spare     uint64 // durable once more, written before it
+	sparing   uint64 // complement of spare
+}
+
+// known returns the durable mark for recovery, which must not take a flipped
+// bit for it. Of the two copies the writer changes one after the other, so that
+// a death in between leaves one whole. It is not ok when neither is.
+func (p *markPage) known() (durable auditbridge.Sequence, ok bool) {
+	if p.durable == ^p.check {
+		durable, ok = auditbridge.Sequence(p.durable), true
+	}
+	if p.spare == ^p.sparing {
+		durable, ok = max(durable, auditbridge.Sequence(p.spare)), true
+	}
+	return durable, ok
 }
 
 // Mark is the page that tells how far a journal is durable. The writer
@@ -69,14 +85,14 @@ func mapMark(fd int, path string, prot int) (*Mark, error) {
 		return nil, fmt.Errorf("map durable mark: %s: %w", path, err)
 	}
 	m := &Mark{(*markPage)(unsafe.Pointer(&mem[0])), mem}
-	if err := m.page.check(path); err != nil {
+	if err := m.page.valid(path); err != nil {
 		unix.Munmap(mem)
 		return nil, err
 	}
 	return m, nil
 }
 
-func (p *markPage) check(path string) error {
+func (p *markPage) valid(path string) error {
 	if p.magic != markMagic {
 		return fmt.Errorf("open durable mark: %s: not a mark", path)
 	}
@@ -87,15 +103,15 @@ func (p *markPage) check(path string) error {
 }
 
 // takeMark maps the mark for writing, in place when it is this journal's, so
-// that readers who mapped it see the new process in it; else it makes one. The
-// caller has seen to it that at is nowhere below what the mark said.
+// that readers who mapped it see the new process in it; else it makes one. From
+// then on it says at, which is what the caller believes of what it said before.
 func takeMark(dir durable.Dir, id ID, at auditbridge.Sequence, cfg *Config) (*Mark, error) {
 	old, err := readMark(dir)
 	if err != nil {
 		return nil, err
 	}
 	if old.magic != markMagic || old.id != id {
-		page := markPage{magic: markMagic, version: FormatVersion, id: id}
+		page := markPage{magic: markMagic, version: FormatVersion, id: id, check: ^uint64(0), sparing: ^uint64(0)}
 		data := make([]byte, markSize)
 		copy(data, unsafe.Slice((*byte)(unsafe.Pointer(&page)), unsafe.Sizeof(page)))
 		if err := durable.Create(dir, markName, data, cfg.fileMode(), cfg.GroupID); err != nil {
@@ -107,6 +123,9 @@ func takeMark(dir durable.Dir, id ID, at auditbridge.Sequence, cfg *Config) (*Ma
 		return nil, fmt.Errorf("open durable mark: %w", err)
 	}
 	defer f.Close()
+	if err := f.Grant(cfg.fileMode(), cfg.GroupID); err != nil {
+		cfg.Logger.Warn("who may read the durable mark cannot be set", "err", err)
+	}
 	m, err := mapMark(int(f.Fd()), dir.Path()+"/"+markName, unix.PROT_READ|unix.PROT_WRITE)
 	if err != nil {
 		return nil, err
@@ -115,10 +134,8 @@ func takeMark(dir durable.Dir, id ID, at auditbridge.Sequence, cfg *Config) (*Ma
 		atomic.StoreUint32(&m.page.pid, uint32(os.Getpid()))
 		atomic.StoreUint64(&m.page.refused, 0)
 		atomic.AddUint64(&m.page.epoch, 1)
+		m.store(at)
 	})
-	if err == nil {
-		err = m.raise(at)
-	}
 	return m, err
 }
 
@@ -130,7 +147,7 @@ func readMark(dir durable.Dir) (p markPage, err error) {
 		return p, nil
 	}
 	copy(unsafe.Slice((*byte)(unsafe.Pointer(&p)), unsafe.Sizeof(p)), data)
-	err = p.check(dir.Path() + "/" + markName)
+	err = p.valid(dir.Path() + "/" + markName)
 	if err != nil && !errors.Is(err, ErrNewer) {
 		return markPage{}, nil
 	}

@@ -33,10 +33,19 @@ func (m *Mark) raise(to auditbridge.Sequence) error {
 		if to <= m.Durable() {
 			return
 		}
-		atomic.StoreUint64(&m.page.durable, uint64(to))
-		atomic.AddUint32(&m.page.wake, 1)
-		futexWake(&m.page.wake)
+		m.store(to)
 	})
+}
+
+// store writes both copies of the durable mark, one after the other, and wakes
+// who waits for it.
+func (m *Mark) store(to auditbridge.Sequence) {
+	atomic.StoreUint64(&m.page.spare, uint64(to))
+	atomic.StoreUint64(&m.page.sparing, ^uint64(to))
+	atomic.StoreUint64(&m.page.durable, uint64(to))
+	atomic.StoreUint64(&m.page.check, ^uint64(to))
+	atomic.AddUint32(&m.page.wake, 1)
+	futexWake(&m.page.wake)
 }
 
 // turn publishes the append loop's progress.

@@ -15,11 +15,16 @@ import (
 
 // found is what a start finds on disk, and what it mends.
 type found struct {
+	names  []string               // in the directory
 	firsts []auditbridge.Sequence // of the segments
 	floor  auditbridge.Sequence   // no sequence up to here is used again
-	tail   *tail                  // of the last segment; nil when there is none
-	end    seal.ChainEnd
-	notes  []auditbridge.Note // what is to be put on record
+	// durable is what the mark said; blind, that it was damaged and what was
+	// durable is not known.
+	durable auditbridge.Sequence
+	blind   bool
+	tail    *tail // of the last segment; nil when there is none
+	end     seal.ChainEnd
+	notes   []auditbridge.Note // what is to be put on record
 }
 
 // recover makes the journal sound, whatever the last process left, in an order
@@ -38,7 +43,8 @@ func (j *Journal) recover(now time.Time) error {
 	if err != nil {
 		return err
 	}
-	if j.mark, err = takeMark(j.dir, j.id, 0, &j.cfg); err != nil {
+	j.grant(f.names)
+	if j.mark, err = takeMark(j.dir, j.id, f.durable, &j.cfg); err != nil {
 		return err
 	}
 	j.sync = newSyncer(j.mark.raise)
@@ -68,17 +74,53 @@ func (j *Journal) find(page markPage) (*found, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &found{firsts: segmentsIn(names)}
+	f := &found{names: names, firsts: segmentsIn(names)}
 	if err := j.identify(f, page); err != nil {
 		return nil, err
 	}
-	if f.floor, err = farthestCursor(j.state, j.id); err != nil {
+	if err := j.readTails(f); err != nil {
 		return nil, err
 	}
-	if page.id == j.id {
-		f.floor = max(f.floor, auditbridge.Sequence(page.durable))
+	return f, j.findFloor(f, page)
+}
+
+// farthestAhead is how far beyond the journal's end a mark or cursor may be and
+// still be believed. Segments that were lost, and a directory restored from a
+// copy of years ago, stay below it; what is damaged hardly does.
+const farthestAhead = 1 << 40
+
+// findFloor finds up to where sequences were used, by the durable mark and the
+// cursors. What cannot be is damage on record, and nothing to number by.
+func (j *Journal) findFloor(f *found, page markPage) error {
+	var end auditbridge.Sequence
+	if f.tail != nil {
+		end = f.tail.last()
 	}
-	return f, j.readTails(f)
+	raise := func(file string, at auditbridge.Sequence, whole bool) (believed bool) {
+		if whole && at <= end+farthestAhead {
+			f.floor = max(f.floor, at)
+			return true
+		}
+		f.notes = append(f.notes, auditbridge.OwnFailure("damage",
+			auditbridge.Text("file", file), auditbridge.Number("says", at), auditbridge.Number("last", end)))
+		return false
+	}
+	if page.id == j.id {
+		at, whole := page.known()
+		if !whole {
+			at = auditbridge.Sequence(page.durable)
+		}
+		if raise(markName, at, whole) {
+			f.durable = at
+		} else {
+			f.blind = true
+		}
+	}
+	cursors, err := cursorsOf(j.state, j.id)
+	for _, c := range cursors {
+		raise(c.name, c.at, true)
+	}
+	return err
 }
 
 // readTails reads the end of the last segment, and of as many before it as it
@@ -167,7 +209,7 @@ func (j *Journal) mend(f *found, now time.Time) error {
 		j.chain = seal.NewWriter(f.floor+1, seal.Hash{})
 		return j.openFirst(f, f.floor+1, now)
 	}
-	damaged := len(t.torn) > 0 && t.last() < f.floor
+	damaged := len(t.torn) > 0 && (t.last() < f.floor || f.blind && bytes.IndexByte(t.torn, '\n') >= 0)
 	if err := j.keepTorn(f, damaged); err != nil {
 		return err
 	}
