@@ -200,14 +200,18 @@ func TestAJournalWhoseFirstSegmentIsShortenedIsBad(t *testing.T) {
 			t.Errorf("%s: %s", row.name, got.Verdict)
 		}
 	}
-	if got := verify(Options{Own: true, First: 8}, s.lines[7:]...); got.Verdict != OK || got.Chains[0].Leading != 2 {
+	if got := verify(Options{Own: true, First: 8}, s.lines[7:]...); got.Verdict != Partial || got.Verified || got.Chains[0].Leading != 2 {
 		t.Errorf("a segment that begins inside a block: %+v", got.Chains[0])
 	}
 	if got := verify(Options{Own: true, First: 8}, s.lines[8:]...); got.Verdict != Bad {
 		t.Errorf("such a segment, a record gone: %s", got.Verdict)
 	}
-	if got := verify(Options{Own: true, First: 6}, s.lines[5:]...); got.Verdict != OK {
-		t.Errorf("a segment that begins at 6: %s", got.Verdict)
+	if got := verify(Options{Own: true, First: 6}, s.lines[5:]...); got.Verdict != Partial || got.Verified {
+		t.Errorf("a segment that begins at 6, its header gone: %s", got.Verdict)
+	}
+	whole := newStream(t).records(4).checkpoint().header().records(4).checkpoint()
+	if got := verify(Options{Own: true, First: 6}, whole.lines[5:]...); got.Verdict != OK {
+		t.Errorf("a segment that begins at 6: %s: %+v", got.Verdict, got.Chains[0])
 	}
 }
 

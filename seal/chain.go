@@ -2,7 +2,6 @@ package seal
 
 import (
 	"fmt"
-	"time"
 
 	"auditbridge/auditbridge"
 )
@@ -32,9 +31,18 @@ type chain struct {
 
 	key, announced PublicKey // who signed last; whom that announced
 	anchored       bool      // the keys in use descend from what the options give
+	metKnown       bool      // the given checkpoint is in the stream
+	otherKnown     *Defect   // another line has its sequence
 	open           tally
-	tailFrom       time.Time // of the first block line in open
-	lastAt         time.Time // of the last block line
+	tail           stretch // what the blocks in open hold
+	leadBytes      int     // before the first whole block
+
+	// What the journal's own lines say.
+	noticed, headless bool                 // its first line was seen, and is no header
+	first             bool                 // its first block refers to none before
+	dropped           auditbridge.Sequence // of the record of what stood before being dropped
+	stopping, stopped bool                 // the daemon's stop came last; and is sealed
+	replayed          bool                 // its lines carry the times of another day
 }
 
 // tally is what blocks hold that no signature covers yet.
@@ -69,6 +77,9 @@ func newChain(opts *Options, node string, budget *int) *chain {
 
 // line takes the next line of this chain's stream.
 func (c *chain) line(line []byte, at int64, isRecord bool) {
+	if c.opts.Own {
+		c.notice(line)
+	}
 	if isRecord && LooksLikeBlock(line) {
 		b, err := ParseBlock(line)
 		if err == nil && c.block(&b, line, at) {
@@ -123,11 +134,12 @@ func (c *chain) block(b *Block, line []byte, at int64) bool {
 // begin takes the first block line of the stream. In a copy the lines before
 // it may be only the end of its block, or of something else before it.
 func (c *chain) begin(b *Block, line []byte, hash Hash, at int64) {
-	c.begun = true
+	c.begun, c.first = true, b.Prev.IsZero()
 	c.report.First = b.First
 	if first := c.opts.First; first > b.First && first <= b.Sequence() && uint64(c.pending.len()) == uint64(b.Sequence()-first) {
 		// A segment that begins inside a block, the one before it being dropped.
-		c.report.Leading, c.report.First = uint64(c.pending.len()), b.Sequence()
+		c.report.First = b.Sequence()
+		c.leads(&c.pending)
 		c.pending.reset()
 		c.accept(b, line, hash, at, tally{blocks: 1})
 		return
@@ -151,17 +163,26 @@ func (c *chain) startsInside(b *Block) bool {
 	c.pending = *found
 	n := found.len()
 	if uint64(n) < b.N && c.opts.First == 0 {
-		c.report.Leading, c.report.First = uint64(n), b.Sequence()
+		c.report.First = b.Sequence()
+		c.leads(found)
 		c.pending.reset()
 		return true
 	}
-	if uint64(n) > b.N {
+	if uint64(n) >= b.N {
 		if own := found.slice(n-int(b.N), n); b.covers(own) {
-			c.report.Leading = uint64(n) - b.N
+			c.leads(found.slice(0, n-int(b.N)))
 			c.pending = *own
 		}
 	}
 	return false
+}
+
+// leads takes what stands before the first whole block.
+func (c *chain) leads(l *lines) {
+	c.report.Leading, c.leadBytes = uint64(l.len())+c.lost, len(l.buf)
+	if c.lost > 0 {
+		c.leadBytes, c.lost = maxPending, 0
+	}
 }
 
 // extend takes a block line that continues the chain.
@@ -172,6 +193,7 @@ func (c *chain) extend(b *Block, line []byte, hash Hash, at int64) {
 			c.report.Gaps = append(c.report.Gaps, Range{c.next, b.First - 1})
 		}
 		c.report.Skipped += uint64(b.First - c.next)
+		c.strand(b)
 	}
 	found := c.judge(b, at)
 	c.checkHeld(b)
@@ -182,11 +204,12 @@ func (c *chain) extend(b *Block, line []byte, hash Hash, at int64) {
 func (c *chain) accept(b *Block, line []byte, hash Hash, at int64, found tally) {
 	c.report.Blocks++
 	c.report.Last = b.Sequence()
-	if c.open.blocks == 0 {
-		c.tailFrom = b.At
-	}
-	c.lastAt = b.At
 	c.open.add(found)
+	c.replayed = isReplayed(b.Source)
+	if !b.Signed() {
+		c.tail.take(&c.pending, c.replayed)
+		c.tail.block(b.At)
+	}
 	c.history.push(remembered{first: b.First, last: b.Sequence(), prev: b.Prev, hash: hash}, line, &c.pending)
 	c.tip, c.next = hash, b.Sequence()+1
 	c.doubts, c.flawed, c.lost = c.doubts[:0], 0, 0
@@ -243,7 +266,7 @@ func (c *chain) broken(b *Block, hash Hash, at int64) {
 		d.Detail = "a block line among them was changed or replaced"
 	}
 	c.defect(d)
-	c.open = tally{}
+	c.open, c.tail = tally{}, stretch{}
 	c.held.reset()
 	if extra := c.pending.len() - int(min(b.N, 1<<30)); extra > 0 && b.covers(c.pending.slice(extra, c.pending.len())) {
 		// Its own lines are whole; those before belong to what is missing.

@@ -3,9 +3,6 @@ package seal
 import (
 	"fmt"
 	"slices"
-	"time"
-
-	"auditbridge/auditbridge"
 )
 
 // checkpoint takes the signature of an accepted block line. Through the chain
@@ -35,7 +32,8 @@ func (c *chain) checkpoint(b *Block, line []byte, hash Hash, at int64) {
 	c.report.PartialBlocks += c.open.partial
 	c.report.SealedTo = b.Sequence()
 	c.report.Checkpoint = &Checkpoint{b.Sequence(), hash, b.At}
-	c.open = tally{}
+	c.open, c.tail = tally{}, stretch{}
+	c.stopped, c.stopping = c.stopping, false
 }
 
 // follow moves from the key that signed before to b's. It returns false when
@@ -71,18 +69,20 @@ func (c *chain) follow(b *Block) bool {
 // equal hash vouches for everything before it, and its key for what follows.
 func (c *chain) meetKnown(known *Checkpoint, b *Block, hash Hash, at int64) {
 	if hash != known.Hash {
-		c.defect(Defect{Reason: OtherCheckpoint, First: c.provenTo() + 1, Last: b.Sequence(), Block: b.Sequence(), Line: at,
-			Detail: "sequence " + fmt.Sprint(known.Sequence) + " has another line here"})
+		// Another host of the same copy may be the one it was noted from.
+		c.otherKnown = &Defect{Reason: OtherCheckpoint, First: c.provenTo() + 1, Last: b.Sequence(), Block: b.Sequence(), Line: at,
+			Detail: "sequence " + fmt.Sprint(known.Sequence) + " has another line here"}
 		return
 	}
 	if !b.Signed() && c.key.IsZero() {
 		return // says nothing of who may sign from here on
 	}
-	c.anchored = true
+	c.anchored, c.metKnown = true, true
 	c.report.Anchored = "checkpoint"
 }
 
-// finish ends the stream and comes to the verdict.
+// finish ends the stream: what is pending is its tail. conclude comes to the
+// verdict.
 func (c *chain) finish() {
 	for len(c.doubts) > 0 {
 		c.settle()
@@ -92,11 +92,13 @@ func (c *chain) finish() {
 		c.defect(Defect{Reason: MalformedBlock, First: c.next, Line: c.flawed, Detail: "in the tail"})
 	}
 	r := &c.report
-	tail := c.pending.len()
 	if !c.opts.Own {
-		tail = c.pending.keep(startsRecord).len()
-		r.Foreign += uint64(c.pending.len() - tail)
+		records := c.pending.keep(startsRecord)
+		r.Foreign += uint64(c.pending.len() - records.len())
+		c.pending = *records
 	}
+	tail := c.pending.len()
+	c.tail.take(&c.pending, c.replayed)
 	for i := range c.held.len() {
 		if line := c.held.line(i); !holds(c.pending.buf, line) && !c.history.holds(line) {
 			r.Duplicates-- // it never came again
@@ -112,17 +114,53 @@ func (c *chain) finish() {
 	r.PartialBlocks += c.open.partial
 	r.Present += c.open.present
 	r.Absent += c.open.absent
-	if c.open.blocks > 0 {
-		r.TailSeconds = max(0, c.lastTime().Sub(c.tailFrom).Seconds())
-	}
-	if r.Checkpoints == 0 {
+	r.TailSeconds, r.LastTime = c.tail.span().Seconds(), c.tail.last.UTC()
+	r.Before = c.front()
+	if r.Young = c.young(tail); r.Checkpoints == 0 && !r.Young {
 		c.defect(Defect{Reason: NotSealed, First: r.First, Last: r.Last, Detail: c.whyNotSealed()})
 	}
-	if (len(c.opts.Keys) > 0 || c.opts.Known != nil) && !c.anchored {
+}
+
+// linked is what the given keys and checkpoint have in common with all chains
+// of an input.
+type linked struct {
+	any   bool // one of them was in use, or is there
+	known bool // the checkpoint is there
+}
+
+func (l *linked) add(c *chain) {
+	l.any = l.any || c.anchored
+	l.known = l.known || c.metKnown
+}
+
+// conclude comes to the verdict. What was given may be another host's of the
+// same copy: then this chain is not covered, and nothing is wrong with it.
+func (c *chain) conclude(given linked) {
+	r := &c.report
+	known := c.opts.Known != nil
+	if c.otherKnown != nil && !given.known {
+		c.defect(*c.otherKnown)
+	}
+	switch {
+	case len(c.opts.Keys) == 0 && !known || r.Young:
+	case known && !given.known:
+		c.defect(Defect{Reason: NotAnchored, First: r.First, Last: r.Last, Detail: "the given checkpoint is not in it"})
+	case !c.anchored && given.any:
+		r.NotCovered = true
+	case !c.anchored:
 		c.defect(Defect{Reason: NotAnchored, First: r.First, Last: r.Last})
 	}
-	r.Verdict = c.verdict()
-	r.Verified = r.Verdict == OK || r.Verdict == Partial && c.opts.Filtered && !c.longTail()
+	r.Reservations = c.reservations()
+	switch {
+	case r.DefectCount > 0:
+		r.Verdict = Bad
+	case len(r.Reservations) > 0, r.PartialBlocks > 0:
+		r.Verdict = Partial
+	default:
+		r.Verdict = OK
+	}
+	// Absent records may have been expected; nothing else that is doubtful was.
+	r.Verified = r.Verdict == OK || r.Verdict == Partial && c.opts.Filtered && len(r.Reservations) == 0
 }
 
 func (c *chain) whyNotSealed() string {
@@ -133,31 +171,4 @@ func (c *chain) whyNotSealed() string {
 		return "no checkpoint could be believed"
 	}
 	return "no block line carries a signature"
-}
-
-// lastTime is when the stream's last line was written, as far as it says.
-func (c *chain) lastTime() time.Time {
-	for i := c.pending.len() - 1; i >= 0; i-- {
-		if h, ok := auditbridge.ParseHeader(c.pending.line(i)); ok {
-			return time.Unix(h.ID.Seconds, int64(h.ID.Millis)*1e6)
-		}
-	}
-	return c.lastAt
-}
-
-// verdict weighs the report. A tail longer than a running journal leaves is
-// no proof of anything, but nobody should take it for verified either.
-func (c *chain) verdict() Verdict {
-	r := &c.report
-	switch {
-	case r.DefectCount > 0:
-		return Bad
-	case r.PartialBlocks > 0, c.longTail():
-		return Partial
-	}
-	return OK
-}
-
-func (c *chain) longTail() bool {
-	return c.report.TailSeconds > maxUnsealed.Seconds() || len(c.pending.buf) > MaxBlock+auditbridge.MaxLine || c.lost > 0
 }

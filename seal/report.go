@@ -12,7 +12,7 @@ type Verdict string
 
 const (
 	OK      Verdict = "OK"      // every sealed record is as the journal had it
-	Partial Verdict = "PARTIAL" // nothing is wrong, but records are absent or too many are unsealed
+	Partial Verdict = "PARTIAL" // nothing is wrong, but records are absent or too many are unproven
 	Bad     Verdict = "BAD"     // something is wrong, or nothing could be proven
 )
 
@@ -94,11 +94,15 @@ type ChainReport struct {
 	First       auditbridge.Sequence `json:"first"`       // first sequence that a block covers
 	Last        auditbridge.Sequence `json:"last"`        // of the last block line
 
-	Sealed      uint64               `json:"sealed"`           // records in whole blocks under a signature
-	SealedTo    auditbridge.Sequence `json:"sealed_to"`        // signatures reach to here
-	Leading     uint64               `json:"leading"`          // records before the first whole block: unproven
-	Tail        uint64               `json:"unsealed"`         // records after the last checkpoint: unproven
-	TailSeconds float64              `json:"unsealed_seconds"` // from the first of their block lines to the last line
+	Sealed      uint64               `json:"sealed"`             // records in whole blocks under a signature
+	SealedTo    auditbridge.Sequence `json:"sealed_to"`          // signatures reach to here
+	Leading     uint64               `json:"leading"`            // records before the first whole block: unproven
+	Stranded    uint64               `json:"stranded"`           // records in a gap that damage left: unproven
+	Tail        uint64               `json:"unsealed"`           // records after the last checkpoint: unproven
+	TailSeconds float64              `json:"unsealed_seconds"`   // between the earliest and the latest time among them
+	LastTime    time.Time            `json:"last_time,omitzero"` // the latest
+	Young       bool                 `json:"young"`              // nothing could have been sealed yet
+	Before      Front                `json:"before,omitempty"`
 
 	PartialBlocks int    `json:"partial_blocks"`
 	Present       uint64 `json:"partial_present"` // records in partial blocks: cannot be proven
@@ -115,10 +119,24 @@ type ChainReport struct {
 	KeysUndone  int         `json:"key_changes_undone"`
 	NewChains   int         `json:"new_chains"`         // keys that nothing announced
 	Anchored    string      `json:"anchored,omitempty"` // "key", "checkpoint", or empty: only consistent with itself
+	NotCovered  bool        `json:"not_covered"`        // the key or checkpoint given is another host's
 	Checkpoint  *Checkpoint `json:"last_checkpoint,omitempty"`
 	Defects     []Defect    `json:"defects,omitempty"` // the first ones, in order
 	DefectCount int         `json:"defect_count"`
+
+	Reservations []string `json:"reservations,omitempty"` // why it is no more than partial, besides absent records
 }
+
+// Front is what became of the sequences before the first of a journal's own
+// segments; empty when it begins at 1.
+type Front string
+
+const (
+	FrontNone        Front = "none"        // the journal began there
+	FrontDropped     Front = "dropped"     // by the journal, on record
+	FrontUnsealed    Front = "unsealed"    // the same, but no signature covers that record
+	FrontUnexplained Front = "unexplained" // no record tells
+)
 
 // What a report keeps of each; DefectCount and Skipped count all.
 const (

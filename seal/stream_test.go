@@ -41,6 +41,23 @@ func (s *stream) records(n int) *stream {
 	return s
 }
 
+// note writes a line of the journal's own.
+func (s *stream) note(kind, text string) *stream {
+	s.serial++
+	return s.add(fmt.Sprintf("type=%s msg=audit(%d.%03d:%d): %s res=success", kind, s.at.Unix(), s.at.Nanosecond()/1e6, s.serial-1, text))
+}
+
+// header writes what begins a segment.
+func (s *stream) header() *stream {
+	return s.note("DAEMON_CONFIG", fmt.Sprintf("op=segment format=1 journal=7c1e first=%d", s.w.Next()))
+}
+
+// later lets time pass.
+func (s *stream) later(d time.Duration) *stream {
+	s.at = s.at.Add(d)
+	return s
+}
+
 func (s *stream) block() *stream      { return s.close(Block{}, nil) }
 func (s *stream) checkpoint() *stream { return s.close(Block{}, s.key) }
 

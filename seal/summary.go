@@ -3,6 +3,7 @@ package seal
 import (
 	"fmt"
 	"strings"
+	"time"
 )
 
 // OK says that every chain is verified: nothing is wrong, and nothing absent
@@ -12,33 +13,61 @@ func (r Report) OK() bool { return r.Verified }
 // Summary says it in one line that begins with the verdict. Names in it come
 // from the input: make it safe for a terminal.
 func (r Report) Summary() string {
-	var blocks, checkpoints int
-	var sealed, absent, tail uint64
+	var all ChainReport
+	var proven, notCovered uint64
 	for _, c := range r.Chains {
-		blocks += c.Blocks
-		checkpoints += c.Checkpoints
-		sealed += c.Sealed
-		absent += c.Absent
-		tail += c.Tail
+		all.Blocks += c.Blocks
+		all.Checkpoints += c.Checkpoints
+		all.Absent += c.Absent
+		all.Leading += c.Leading
+		all.Present += c.Present
+		all.Stranded += c.Stranded
+		all.Tail += c.Tail
+		if c.NotCovered {
+			notCovered++
+		} else {
+			proven += c.Sealed
+		}
 	}
-	s := string(r.Verdict)
-	if d, node := r.firstDefect(); d != nil {
-		return s + " " + node + d.String()
-	}
-	if r.Refused > 0 {
-		return fmt.Sprintf("%s %s of more than %d hosts: verify them apart", s, count(r.Refused, "record"), maxChains)
-	}
-	s += fmt.Sprintf(" %s in %s under %s", count(sealed, "record"), count(uint64(blocks), "block"), count(uint64(checkpoints), "checkpoint"))
-	if absent > 0 {
-		s += fmt.Sprintf(", %s absent", count(absent, "record"))
-	}
+	s := string(r.Verdict) + " " + r.foremost()
+	s += fmt.Sprintf("%s proven (%s, %s", count(proven, "record"), count(uint64(all.Blocks), "block"), count(uint64(all.Checkpoints), "checkpoint"))
 	if len(r.Chains) > 1 {
 		s += fmt.Sprintf(", %d hosts", len(r.Chains))
 	}
-	if tail > 0 {
-		s += fmt.Sprintf("; %d not sealed yet", tail)
+	s += fmt.Sprintf("); unproven: %d at the start, %d at the end", all.Leading, all.Tail)
+	if all.Stranded > 0 {
+		s += fmt.Sprintf(", %d in gaps", all.Stranded)
+	}
+	if all.Absent > 0 {
+		s += fmt.Sprintf(", %d in blocks that are short of %d", all.Present, all.Absent)
+	}
+	if notCovered > 0 {
+		s += fmt.Sprintf("; %s not covered by the key or checkpoint given", count(notCovered, "host"))
 	}
 	return s
+}
+
+// foremost is what is to be said before the numbers.
+func (r Report) foremost() string {
+	if d, node := r.firstDefect(); d != nil {
+		return node + d.String() + "; "
+	}
+	if r.Refused > 0 {
+		return fmt.Sprintf("%s of more than %d hosts: verify them apart; ", count(r.Refused, "record"), maxChains)
+	}
+	for _, c := range r.Chains {
+		if c.Young && len(r.Chains) == 1 {
+			return fmt.Sprintf("nothing sealed yet: %s%s; ", count(c.Leading, "record"), upTo(c.LastTime))
+		}
+	}
+	return ""
+}
+
+func upTo(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return " up to " + t.Format(time.RFC3339)
 }
 
 func (r Report) firstDefect() (d *Defect, node string) {
@@ -61,6 +90,9 @@ func (r *ChainReport) Facts() []string {
 	if r.Blocks > 0 {
 		say("blocks: %d, sequences %d to %d", r.Blocks, r.First, r.Last)
 		say("sealed: %s, signatures reach to sequence %d", count(r.Sealed, "record"), r.SealedTo)
+	}
+	if fact := r.front(); fact != "" {
+		say("%s", fact)
 	}
 	if r.Leading > 0 {
 		say("before the first whole block: %s that nothing proves", count(r.Leading, "record"))
@@ -93,6 +125,9 @@ func (r *ChainReport) Facts() []string {
 	if r.Checkpoints > 0 {
 		say("%s", r.anchor())
 	}
+	for _, why := range r.Reservations {
+		say("partial: %s", why)
+	}
 	for _, d := range r.Defects {
 		say("bad: %s", d)
 	}
@@ -113,8 +148,25 @@ func (r *ChainReport) keyOddities() string {
 	return s.String()
 }
 
+func (r *ChainReport) front() string {
+	switch r.Before {
+	case FrontNone:
+		return "before the first segment: nothing, the journal begins there"
+	case FrontDropped:
+		return "before the first segment: dropped by the journal, which is on record (op=drop)"
+	case FrontUnsealed:
+		return "before the first segment: missing; an op=drop record tells of it, but no signature covers that yet"
+	case FrontUnexplained:
+		return "before the first segment: missing, and no op=drop record explains it"
+	}
+	return ""
+}
+
 func (r *ChainReport) anchor() string {
-	if r.Anchored == "" {
+	switch {
+	case r.NotCovered:
+		return "trust: consistent with itself only; the key or checkpoint given is not of this host"
+	case r.Anchored == "":
 		return "trust: consistent with itself only; whoever wrote all of it could have made it so"
 	}
 	return "trust: linked to the given " + r.Anchored

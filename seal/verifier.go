@@ -6,7 +6,6 @@ import (
 	"sort"
 	"strconv"
 	"strings"
-	"time"
 
 	"auditbridge/auditbridge"
 )
@@ -20,9 +19,10 @@ type Options struct {
 	// First is the sequence of the input's first line where that is known (the
 	// name of the first segment); zero when the input may begin anywhere.
 	First auditbridge.Sequence
-	// Keys are public keys known from elsewhere. At least one must have signed.
+	// Keys are public keys known from elsewhere. At least one must have signed;
+	// hosts for which none did are reported as not covered.
 	Keys []PublicKey
-	// Known is a checkpoint noted elsewhere; the input must hold it.
+	// Known is a checkpoint noted elsewhere; one host of the input must hold it.
 	Known *Checkpoint
 	// Filtered says that records are expected to be absent.
 	Filtered bool
@@ -142,8 +142,13 @@ func (v *Verifier) Finish() Report {
 	if len(v.chains) == 0 {
 		v.chain("")
 	}
+	var given linked
 	for _, c := range v.chains {
 		c.finish()
+		given.add(c)
+	}
+	for _, c := range v.chains {
+		c.conclude(given)
 		r.Chains = append(r.Chains, &c.report)
 	}
 	sort.Slice(r.Chains, func(i, j int) bool { return r.Chains[i].Node < r.Chains[j].Node })
@@ -155,8 +160,3 @@ func (v *Verifier) Finish() Report {
 	}
 	return r
 }
-
-// maxUnsealed is how long records may stay unsealed in a stream that no one
-// shortened: a running journal signs 60 s after the first uncovered record at
-// the latest.
-const maxUnsealed = 2 * time.Minute

@@ -238,7 +238,8 @@ func TestNothingSealedIsNotVerified(t *testing.T) {
 		lines []string
 	}{
 		{"an empty input", nil},
-		{"auditd's own log", []string{"type=USER msg=audit(1.000:1): a", "type=USER msg=audit(1.000:2): b"}},
+		{"auditd's own log", newStream(t).records(2000).lines},
+		{"auditd's own log of many hours", []string{"type=USER msg=audit(1.000:1): a", "type=USER msg=audit(9000.000:2): b"}},
 		{"blocks without a signature", newStream(t).records(3).block().records(3).block().lines},
 		{"other text", []string{"hello"}},
 	} {
