@@ -137,7 +137,10 @@ func (k *Kernel) Run(ctx context.Context) error {
 	if err := k.acquire(); err != nil {
 		return fmt.Errorf("take over kernel audit: %w", errors.Join(err, k.release()))
 	}
-	return errors.Join(k.receive(ctx), k.release())
+	k.cfg.Logger.Info("kernel audit taken")
+	err := errors.Join(k.receive(ctx), k.release())
+	k.cfg.Logger.Info("kernel audit given back")
+	return err
 }
 
 // receive receives until ctx ends.

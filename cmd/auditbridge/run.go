@@ -37,6 +37,11 @@ was found, makes all durable, and lets each destination take what is left.`,
 			// One more than the cores are the threads that sit in system calls:
 			// at two, a receiving thread was seen to come back 18 ms late.
 			runtime.GOMAXPROCS(runtime.NumCPU() + 2)
+			log := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil))
+			defer outlive(log)()
+			if err := harden(); err != nil {
+				return err
+			}
 			file, err := cmd.Flags().GetString("config")
 			if err != nil {
 				return err
@@ -45,7 +50,7 @@ was found, makes all durable, and lets each destination take what is left.`,
 			if err != nil {
 				return err
 			}
-			d, err := openDaemon(c, slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil)))
+			d, err := openDaemon(c, log)
 			if err != nil {
 				return err
 			}
@@ -236,11 +241,22 @@ func (d *daemon) retentionCursors() (all []retention.Cursor) {
 
 func (d *daemon) noteStart() {
 	b := thisBuild()
-	d.journal.Note(auditbridge.OwnNote(auditbridge.TypeDaemonStart, "start",
+	var to []string
+	for _, server := range d.cfg.Servers {
+		to = append(to, server.Name)
+	}
+	d.log.Info("auditbridge runs", "version", b.Version, "source", d.cfg.Audit.Source, "journal", d.cfg.JournalDir, "destinations", to)
+	fields := []auditbridge.Field{
 		auditbridge.Text("ver", b.Version),
 		auditbridge.Text("go", b.Go),
 		auditbridge.Text("fips", strconv.FormatBool(b.FIPS)),
-		auditbridge.Text("source", d.cfg.Audit.Source)))
+		auditbridge.Text("source", d.cfg.Audit.Source),
+	}
+	if outside := neverHalts(); outside != "" {
+		fields = append(fields, auditbridge.Text("never-halt", outside))
+		d.log.Warn("this host will not be halted whatever the configuration says: a variable for tests is in the environment", diskguard.OutsideVariable, outside)
+	}
+	d.journal.Note(auditbridge.OwnNote(auditbridge.TypeDaemonStart, "start", fields...))
 	if aside := d.ring.SetAside(); aside != "" {
 		d.losses.gaps.Add(1)
 		d.journal.Note(auditbridge.OwnFailure("ring-set-aside", auditbridge.Text("why", aside)))

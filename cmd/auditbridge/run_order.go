@@ -23,6 +23,7 @@ func (d *daemon) Run(ctx context.Context) error {
 	send, stopSending := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopSending()
 
+	var why string // nothing more is heard
 	var g errgroup.Group
 	stage := func(run func(context.Context) error, ctx context.Context, then func()) {
 		g.Go(func() error {
@@ -38,7 +39,8 @@ func (d *daemon) Run(ctx context.Context) error {
 	}
 	stage(d.source.Run, hear, func() {
 		d.losses.finish()
-		d.noteEnd(hear)
+		why = endOf(hear)
+		d.journal.Note(auditbridge.OwnNote(auditbridge.TypeDaemonEnd, "stop", auditbridge.Text("why", why)))
 		stopHearing(nil) // a source that ends by itself ends what goes along with it
 		d.ring.Close()
 	})
@@ -59,20 +61,19 @@ func (d *daemon) Run(ctx context.Context) error {
 	speaking.Go(func() error { return d.tracker.Run(answer) })
 	speaking.Go(func() error { return d.control.Run(answer) })
 	err := g.Wait()
-	d.leaveLastStatus()
+	d.leaveLastStatus(why)
 	stopAnswering()
 	return errors.Join(err, speaking.Wait())
 }
 
-// noteEnd says why nothing more is heard. It is the last but for the final
-// checkpoint.
-func (d *daemon) noteEnd(hear context.Context) {
-	why := "the source has ended"
-	if cause := context.Cause(hear); cause != nil {
-		why = cause.Error()
-		if errors.Is(cause, context.Canceled) {
-			why = "stopped by signal"
-		}
+// endOf says why nothing more is heard.
+func endOf(hear context.Context) string {
+	cause := context.Cause(hear)
+	switch {
+	case cause == nil:
+		return "the source has ended"
+	case errors.Is(cause, context.Canceled):
+		return "stopped by signal"
 	}
-	d.journal.Note(auditbridge.OwnNote(auditbridge.TypeDaemonEnd, "stop", auditbridge.Text("why", why)))
+	return cause.Error()
 }

@@ -58,8 +58,9 @@ func (d *daemon) fillDestinations(s *status.Status) {
 // lastStatusFile holds run's last words: the books at its orderly end.
 const lastStatusFile = "last-status.json"
 
-func (d *daemon) leaveLastStatus() {
+func (d *daemon) leaveLastStatus(why string) {
 	s := d.tracker.Now()
+	d.log.Info("auditbridge ends", "why", why, "received", s.Received, "stored", s.Stored, "refused", s.Refused, "kernel-lost", s.KernelLost, "gaps", s.Gaps)
 	text, err := json.Marshal(s)
 	if err == nil {
 		err = os.WriteFile(filepath.Join(d.cfg.RunDir, lastStatusFile), text, 0o600)

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"strconv"
+	"syscall"
+
+	"auditbridge/diskguard"
+
+	"golang.org/x/sys/unix"
+)
+
+// harden keeps the signing key in this process: no core file, no debugger of
+// the same user, and nothing that we start inherits a descriptor which whoever
+// started us left open.
+func harden() error {
+	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}); err != nil {
+		return fmt.Errorf("forbid core files: %w", err)
+	}
+	open, err := os.ReadDir("/proc/self/fd") // of root from here on: PR_SET_DUMPABLE
+	if err != nil {
+		return fmt.Errorf("list inherited descriptors: %w", err)
+	}
+	for _, e := range open {
+		if fd, err := strconv.Atoi(e.Name()); err == nil && fd > unix.Stderr {
+			unix.CloseOnExec(fd)
+		}
+	}
+	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
+		return fmt.Errorf("forbid core files: %w", err)
+	}
+	return nil
+}
+
+// outlive makes run outlive its terminal, whatever reads its words, and the
+// signals that mean something to auditd (auditctl --signal): only SIGTERM and
+// SIGINT end recording. stop ends that.
+func outlive(log *slog.Logger) (stop func()) {
+	signal.Ignore(syscall.SIGPIPE) // of standard output and error
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for s := range signals {
+			why := "it means nothing here: segments close, and recording resumes, by themselves"
+			if s == syscall.SIGHUP {
+				why = "reload is not in this version: restart to read the configuration"
+			}
+			log.Warn("ignored "+unix.SignalName(s.(syscall.Signal)), "why", why)
+		}
+	}()
+	return func() {
+		signal.Stop(signals)
+		close(signals)
+		<-done
+	}
+}
+
+// neverHalts is what the environment says that keeps the disk guard from
+// halting the host; empty when it may.
+func neverHalts() string { return os.Getenv(diskguard.OutsideVariable) }
