@@ -66,6 +66,9 @@ func parse(sources []source) (*Config, Problems) {
 	}
 	d.defaults()
 	problems := append(d.problems, c.complete()...)
+	if len(problems) == 0 {
+		c.advise()
+	}
 	problems.sort(c.Files)
 	return c, problems
 }

@@ -99,28 +99,6 @@ func TestEveryDefaultDecodes(t *testing.T) {
 	}
 }
 
-// What only this host can tell is told too: an interface, a group, a key.
-func TestWhatTheHostSays(t *testing.T) {
-	dir := t.TempDir()
-	key := filepath.Join(dir, "key")
-	if err := os.WriteFile(key, nil, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	file := filepath.Join(dir, "auditbridge.toml")
-	for _, row := range []struct{ text, want string }{
-		{"log-group = \"no-such-group\"", "auditbridge.toml:1:1: log-group: there is no group \"no-such-group\" on this host"},
-		{"[[port-forwarding]]\nserver-address = \"10.0.0.1\"\nidentity-file = \"" + key + "\"", "may be read by others (mode 0644)"},
-		{"[[port-forwarding]]\nserver-address = \"10.0.0.1\"\nlocal-port = 7\nremote-port = 8\nlocal-interface = \"none7\"", "auditbridge.toml:1:3: port-forwarding \"127.0.0.1:7\": local-interface: no interface \"none7\" on this host"},
-	} {
-		if err := os.WriteFile(file, []byte(row.text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := Load(file); err == nil || !strings.Contains(err.Error(), row.want) {
-			t.Errorf("%s:\n got %v\nwant %s", row.text, err, row.want)
-		}
-	}
-}
-
 // What check finds valid compiles to Configs that every package takes.
 func TestTheConfigsOfThePackages(t *testing.T) {
 	archive, err := txtar.ParseFile("testdata/seed-tunnel.txtar")

@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 )
 
 // PathError says why a path cannot be trusted.
@@ -15,6 +14,8 @@ type PathError struct {
 	Path string // the component at fault
 	Why  string
 	Hint string
+
+	foreign bool // its owner is the fault
 }
 
 func (e *PathError) Error() string { return e.Path + ": " + e.Why }
@@ -61,9 +62,9 @@ func checkComponent(at string, info fs.FileInfo, owners []int) error {
 		}
 		return &PathError{Path: at, Why: "is a symbolic link", Hint: hint}
 	}
-	owner := int(info.Sys().(*syscall.Stat_t).Uid)
+	owner := ownerOf(info)
 	if owner != 0 && owner != os.Geteuid() && !slices.Contains(owners, owner) {
-		return &PathError{Path: at, Why: fmt.Sprintf("belongs to uid %d, neither root nor the running user", owner), Hint: "chown root " + at}
+		return &PathError{Path: at, Why: fmt.Sprintf("belongs to uid %d, neither root nor the running user", owner), Hint: "chown root " + at, foreign: true}
 	}
 	sticky := info.IsDir() && info.Mode()&fs.ModeSticky != 0
 	if mode := info.Mode().Perm(); mode&0o022 != 0 && !sticky {

@@ -1,11 +1,14 @@
 package config
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"os/user"
+	"path/filepath"
 	"strconv"
-	"syscall"
+
+	"auditbridge/diskguard"
 )
 
 // probe looks at what the configuration names on this machine: directories,
@@ -15,54 +18,80 @@ func (c *Config) probe() (problems Problems, warnings []Problem) {
 	for _, dir := range []struct{ key, path string }{{"journal-dir", c.JournalDir}, {"state-dir", c.StateDir}, {"run-dir", c.RunDir}} {
 		k.trusted(dir.key, dir.path)
 	}
+	k.room()
 	if c.LogGroup != "" {
 		if _, err := c.GroupID(); err != nil {
 			k.wrong("log-group", "groupadd --system "+c.LogGroup, "%v", err)
 		}
 	}
-	ship, err := c.ShipUID()
-	if err != nil {
-		k.warn("ship-user", "useradd --system --no-create-home --shell /usr/sbin/nologin "+c.ShipUser, "there is no user %q: run will refuse to start as root", c.ShipUser)
-	}
-	for i := range c.Forwardings {
-		f, path := &c.Forwardings[i], fmt.Sprintf("port-forwarding[%d]", i)
-		k.key(path+".identity-file", f.IdentityFile, ship)
-		k.hosts(path+".known-hosts", f.KnownHosts, ship)
-	}
+	k.keyFiles(k.shipUser())
 	return k.problems, k.Warnings
 }
 
 // trusted checks as much of a path as exists.
-func (k *completion) trusted(path, name string, owners ...int) {
-	if err := checkPath(name, owners...); err != nil && !os.IsNotExist(err) && !os.IsPermission(err) {
+func (k *completion) trusted(path, name string) {
+	if !filepath.IsAbs(name) {
+		return // complete has said so
+	}
+	if err := checkPath(name); err != nil && !os.IsNotExist(err) && !os.IsPermission(err) {
 		p := asProblem(name, err)
 		k.wrong(path, p.Hint, "%s: %s", name, p.What)
 	}
 }
 
-// key refuses a private key that others may read, as ssh does. It is ship that
-// reads it, so its user may own it.
-func (k *completion) key(path, name string, ship int) {
-	info, err := os.Stat(name)
-	switch {
-	case os.IsNotExist(err):
-		k.warn(path, "ssh-keygen -t ed25519 -N '' -f "+name, "%s does not exist: nothing can be sent until it does", name)
-	case err == nil && info.Mode().Perm()&0o077 != 0:
-		k.wrong(path, "chmod 0600 "+name, "the private key %s may be read by others (mode %04o)", name, info.Mode().Perm())
-	case err == nil:
-		k.trusted(path, name, ship)
-		if owner := int(info.Sys().(*syscall.Stat_t).Uid); ship >= 0 && owner != ship {
-			k.warn(path, "chown "+k.ShipUser+" "+name, "the private key %s belongs to uid %d: the sender, which runs as %s, cannot read it", name, owner, k.ShipUser)
-		}
+// room warns when the journal's file system cannot hold max-size.
+func (k *completion) room() {
+	dir := k.JournalDir
+	for !exists(dir) && len(dir) > 1 {
+		dir = filepath.Dir(dir)
+	}
+	if disk := diskguard.RoomAt(dir, 0).Disk; filepath.IsAbs(dir) && disk > 0 && int64(k.Audit.MaxSize) > disk {
+		k.warn("audit.max-size", "make it less than the file system, so that old segments go before the disk is full",
+			"%s is more than the whole file system of %s, %d MiB: the levels are measured against that instead", k.Audit.MaxSize, k.JournalDir, disk>>20)
 	}
 }
 
-func (k *completion) hosts(path, name string, ship int) {
-	if _, err := os.Stat(name); os.IsNotExist(err) {
-		k.warn(path, "put the server's host key there; it is never learnt on first use", "%s does not exist: nothing can be sent until it does", name)
-		return
+func exists(name string) bool {
+	_, err := os.Lstat(name)
+	return err == nil
+}
+
+// shipUser is the uid of ship-user, -1 when there is none. Only root can change
+// to another user, so only root's run needs it; and only to send.
+func (k *completion) shipUser() int {
+	uid, err := k.ShipUID()
+	if err == nil {
+		return uid
 	}
-	k.trusted(path, name, ship)
+	hint := UserHint(k.ShipUser)
+	written := k.origins["ship-user"].at.File != ""
+	switch {
+	case !written && len(k.Servers) == 0:
+	case os.Geteuid() == 0:
+		k.wrong("ship-user", hint, "%v", err)
+	default:
+		k.warn("ship-user", hint, "%v: run will refuse to start as root", err)
+	}
+	return -1
+}
+
+// UserHint says how there can be a user of that name: one that is nearly
+// called so may be meant.
+func UserHint(name string) string {
+	hint := "useradd --system --no-create-home --shell /usr/sbin/nologin " + name
+	text, err := os.ReadFile("/etc/passwd")
+	if err != nil {
+		return hint
+	}
+	var users []string
+	for line := range bytes.Lines(text) {
+		account, _, _ := bytes.Cut(line, []byte(":"))
+		users = append(users, string(account))
+	}
+	if near := closest(name, users); near != "" {
+		return fmt.Sprintf("nearest user: %q; or %s", near, hint)
+	}
+	return hint
 }
 
 // GroupID is the gid of log-group, -1 when there is none.

@@ -62,17 +62,48 @@ func (k *completion) wrongAt(table, path, hint, format string, args ...any) {
 	k.problems = append(k.problems, Problem{At: from.at, Key: bare(path), What: fmt.Sprintf(format, args...), Hint: hint})
 }
 
+// address refuses what is neither name nor address, and nothing is said of
+// what would follow from it.
 func (k *completion) address(path, key, address string) {
+	if isHost(address) {
+		return
+	}
+	what, hint := fmt.Sprintf("%q is neither a host name nor an IP address", address), ""
 	switch {
 	case address == "":
-		k.wrongAt(path, path+key, "", "missing")
-	case len(address) > 255 || strings.ContainsFunc(address, func(r rune) bool { return r <= ' ' || r == 0x7f }):
-		k.wrongAt(path, path+key, "", "%q is neither a host name nor an IP address", address)
+		what = "missing"
 	case strings.Contains(address, ":"):
-		if _, err := netip.ParseAddr(address); err != nil {
-			k.wrongAt(path, path+key, "a port has a key of its own", "%q is neither a host name nor an IP address", address)
+		hint = "a port has a key of its own"
+	case strings.ContainsFunc(address, func(r rune) bool { return r > '~' }):
+		hint = "write the name as DNS has it, in ASCII: xn--…"
+	}
+	k.wrongAt(path, path+key, hint, "%s", what)
+	o := k.origins[path+key]
+	o.bad = true
+	k.origins[path+key] = o
+}
+
+// isHost knows IP addresses and host names (RFC 1123 section 2.1, and the
+// underscore that is met in practice). A name does not end in a number, so that
+// 10.0.0 and 10.0.0.256 are none.
+func isHost(address string) bool {
+	if _, err := netip.ParseAddr(address); err == nil {
+		return true
+	}
+	if len(address) > 253 {
+		return false
+	}
+	labels := strings.Split(strings.TrimSuffix(address, "."), ".")
+	for _, l := range labels {
+		if l == "" || len(l) > 63 || l[0] == '-' || l[len(l)-1] == '-' || strings.ContainsFunc(l, notInName) {
+			return false
 		}
 	}
+	return strings.Trim(labels[len(labels)-1], "0123456789") != ""
+}
+
+func notInName(r rune) bool {
+	return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '_'
 }
 
 func (k *completion) servers() {
@@ -178,17 +209,58 @@ func (k *completion) wire(s *Server, path string) {
 		default:
 			s.Protocol = k.Syslog.Protocol
 			k.derived(path+".protocol", "default")
-			k.wrongAt(path, path+".protocol", `reach the server through a [[port-forwarding]], or write protocol = "tcp": clear text`,
-				"none is written, and the default, tls, is not in this version yet")
+			if k.wayIsKnown(path) {
+				k.wrongAt(path, path+".protocol", k.tunnelHint(s, `reach the server through a [[port-forwarding]], or write protocol = "tcp": clear text`),
+					"none is written, and the default, tls, is not in this version yet")
+			}
 		}
 	}
 	if s.Port == 0 {
 		s.Port = portOf[s.Protocol]
 		k.derived(path+".port", "default of "+s.Protocol)
 	}
-	if s.Protocol == "tcp" && s.Via == "" && !k.origins[path+".protocol"].bad {
-		k.warn(path+".protocol", "use a [[port-forwarding]]", "the records for %s cross the network in clear text, and nobody checks who receives them", endpoint(s.Address, s.Port))
+	if s.Protocol == "tcp" && s.Via == "" && !k.origins[path+".protocol"].bad && k.wayIsKnown(path) {
+		k.warn(path+".protocol", k.tunnelHint(s, "use a [[port-forwarding]]"), "the records for %s cross the network in clear text, and nobody checks who receives them", endpoint(s.Address, s.Port))
 	}
+}
+
+// wayIsKnown reports whether it can be told that no forwarding carries a server:
+// nothing that decides it was refused.
+func (k *completion) wayIsKnown(path string) bool {
+	for _, key := range []string{".address", ".port", ".via"} {
+		if k.origins[path+key].bad {
+			return false
+		}
+	}
+	for i := range k.Forwardings {
+		for _, key := range []string{".local-address", ".local-port"} {
+			if k.origins[fmt.Sprintf("port-forwarding[%d]%s", i, key)].bad {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// tunnelHint names the forwarding that a server on this host nearly has the
+// local end of; without one it is the other hint.
+func (k *completion) tunnelHint(s *Server, other string) string {
+	if !isLoopback(s.Address) {
+		return other
+	}
+	hint, least := other, 2
+	for _, f := range k.Forwardings {
+		if d := distance(f.LocalPort.String(), s.Port.String()); f.LocalPort != 0 && d < least {
+			least = d
+			hint = fmt.Sprintf("the forwarding %q has the local end %s, port %d; to go through it, write that or via = %q", f.Name, f.LocalAddress, f.LocalPort, f.Name)
+		}
+	}
+	return hint
+}
+
+func isLoopback(address string) bool {
+	ip, err := netip.ParseAddr(address)
+	return err == nil && ip.IsLoopback() || strings.EqualFold(address, "localhost")
 }
 
 func (k *completion) filters(s *Server, path string) {

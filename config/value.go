@@ -77,7 +77,23 @@ func (z *Size) UnmarshalText(text []byte) error {
 		*z = Size(n * u.bytes)
 		return nil
 	}
-	return fmt.Errorf("%q is not %s", s, z.want())
+	return fmt.Errorf("%q is not %s%s", s, z.want(), nearestSize(s))
+}
+
+// nearestSize is the form that a size with a unit of common speech may mean. The
+// units of disk makers are powers of ten; auditd's, and ours, are of two.
+func nearestSize(s string) string {
+	digits := strings.TrimRight(s, "bBiIkKmMgGtT ")
+	unit := strings.ToUpper(strings.TrimSpace(s[len(digits):]))
+	if n, err := strconv.ParseUint(digits, 10, 31); err != nil || n == 0 || unit == "" {
+		return ""
+	}
+	for _, u := range sizeUnits {
+		if unit == u.name[:1] || unit == u.name[:1]+"B" || unit == strings.ToUpper(u.name) {
+			return fmt.Sprintf("; nearest: %q", digits+u.name)
+		}
+	}
+	return ""
 }
 
 func (z Size) String() string {
@@ -110,7 +126,7 @@ func (l *Level) UnmarshalText(text []byte) error {
 	}
 	var z Size
 	if err := z.UnmarshalText(text); err != nil {
-		return fmt.Errorf("%q is not %s", text, l.want())
+		return fmt.Errorf("%q is not %s%s", text, l.want(), nearestSize(string(text)))
 	}
 	*l = Level{Size: z}
 	return nil

@@ -1,6 +1,8 @@
 package config
 
 import (
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 )
@@ -38,6 +40,22 @@ func TestSizeAndLevel(t *testing.T) {
 		err := l.UnmarshalText([]byte(row.text))
 		if (err == nil) != (row.want > 0) || err == nil && l.Of(row.of) != row.want {
 			t.Errorf("%q of %d is %d, %v; want %d", row.text, row.of, l.Of(row.of), err, row.want)
+		}
+	}
+}
+
+func TestARefusedSizeNamesTheNearest(t *testing.T) {
+	for text, want := range map[string]string{
+		"10G": "10GiB", "10GB": "10GiB", "10gib": "10GiB", "512 M": "512MiB", "3kb": "3KiB",
+		"10": "", "G": "", "10X": "", "1.5G": "", "-1G": "", "0G": "",
+	} {
+		var z Size
+		err := z.UnmarshalText([]byte(text))
+		if err == nil {
+			t.Fatalf("%q is taken", text)
+		}
+		if _, near, _ := strings.Cut(err.Error(), "; nearest: "); near != "" && near != strconv.Quote(want) || near == "" && want != "" {
+			t.Errorf("%q: %v; want %q named", text, err, want)
 		}
 	}
 }

@@ -65,6 +65,7 @@ type checkedServer struct {
 	Format   string   `json:"format"`
 	Include  []string `json:"include"`
 	Start    string   `json:"start"`
+	Verify   string   `json:"verify"` // what `auditbridge verify` can show there: "whole", "in part", "none"
 }
 
 func checkFile(file string, verbose bool) *checkResult {
@@ -82,7 +83,7 @@ func checkFile(file string, verbose bool) *checkResult {
 			s := &c.Servers[i]
 			address, port := c.FarEnd(s)
 			r.Destinations = append(r.Destinations, checkedServer{
-				s.Name, s.Protocol, fmt.Sprintf("%s port %d", address, port), s.Via, s.Format, s.Include, s.Start,
+				s.Name, s.Protocol, fmt.Sprintf("%s port %d", address, port), s.Via, s.Format, s.Include, s.Start, string(s.Proof()),
 			})
 		}
 	}
@@ -111,8 +112,8 @@ func (r *checkResult) writeText(w io.Writer) error {
 		if d.Via != "" {
 			way = " through " + d.Via
 		}
-		fmt.Fprintln(w, terminal.Safe(fmt.Sprintf("%s: %s to %s%s, format %s, classes %v, start %s",
-			d.Name, d.Protocol, d.Address, way, d.Format, d.Include, d.Start)))
+		fmt.Fprintln(w, terminal.Safe(fmt.Sprintf("%s: %s to %s%s, format %s, classes %v, start %s, verifiable there: %s",
+			d.Name, d.Protocol, d.Address, way, d.Format, d.Include, d.Start, d.Verify)))
 	}
 	if len(r.Values) > 0 {
 		if err := writeValues(w, r.Values); err != nil {

@@ -32,7 +32,7 @@ func statusConfig(t *testing.T) *config.Config {
 		}
 	}
 	file := filepath.Join(dir, "auditbridge.toml")
-	text := fmt.Sprintf("journal-dir = %q\nstate-dir = %q\nrun-dir = %q\n[[remote-logging-server]]\nname = \"siem\"\naddress = \"127.0.0.1\"\nprotocol = \"tcp\"\n",
+	text := fmt.Sprintf("journal-dir = %q\nstate-dir = %q\nrun-dir = %q\nship-user = \"nobody\"\n[[remote-logging-server]]\nname = \"siem\"\naddress = \"127.0.0.1\"\nprotocol = \"tcp\"\n",
 		filepath.Join(dir, "journal"), filepath.Join(dir, "state"), filepath.Join(dir, "run"))
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)

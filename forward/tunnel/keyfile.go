@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/sys/unix"
@@ -90,9 +91,16 @@ func readIdentity(path string) (ssh.Signer, error) {
 		return nil, err
 	}
 	defer clear(text)
+	return parseIdentity(path, text)
+}
+
+func parseIdentity(path string, text []byte) (ssh.Signer, error) {
 	signer, err := ssh.ParsePrivateKey(text)
 	var locked *ssh.PassphraseMissingError
 	switch {
+	case err != nil && isPublicKey(text):
+		return nil, &FileError{Key: "identity-file", Path: path, Problem: "it is a public key; the private one is needed",
+			Advice: "name the private key's file, " + strings.TrimSuffix(path, ".pub") + " by custom"}
 	case errors.As(err, &locked):
 		return nil, &FileError{Key: "identity-file", Path: path, Problem: "the key is protected by a passphrase, and nobody is there to type it",
 			Advice: "make a key of its own for auditbridge: ssh-keygen -t ed25519 -N '' -f " + path}
@@ -104,6 +112,11 @@ func readIdentity(path string) (ssh.Signer, error) {
 			Advice: "ssh-keygen -t ed25519 -N '' -f " + path}
 	}
 	return modernSigner(path, signer)
+}
+
+func isPublicKey(text []byte) bool {
+	_, _, _, _, err := ssh.ParseAuthorizedKey(text)
+	return err == nil
 }
 
 // modernSigner keeps a key from being used with an algorithm of old, and

@@ -43,8 +43,13 @@ func readHostKeys(path, server string) (*hostKeys, error) {
 	if err != nil {
 		return nil, err
 	}
-	// The library reads the file by its name; readSafe has shown that nobody
-	// else can have put another there in between.
+	return parseHostKeys(path, server, text)
+}
+
+// parseHostKeys takes text, which stands in the file at path. The library reads
+// the file by its name; readSafe has shown that nobody else can have put
+// another there in between.
+func parseHostKeys(path, server string, text []byte) (*hostKeys, error) {
 	check, err := knownhosts.New(path)
 	if err != nil {
 		return nil, &FileError{Key: "known-hosts", Path: path, Problem: "a line is malformed",
