@@ -97,7 +97,8 @@ func TestRunRefusesPolitely(t *testing.T) {
 		{name: "a private key that the group may read",
 			prepare: func(t *testing.T, d *instance) {
 				key := filepath.Join(d.dir, "key")
-				must(t, os.WriteFile(key, nil, 0o640))
+				peertest.Keygen(t, key, "ed25519")
+				must(t, os.Chmod(key, 0o640))
 				d.configure(fromStdin + fmt.Sprintf("[[port-forwarding]]\nserver-address = \"127.0.0.1\"\nidentity-file = %q\n", key))
 			},
 			says: "may be read by others (mode 0640)", hint: "chmod 0600"},
