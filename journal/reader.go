@@ -39,6 +39,7 @@ type Reader struct {
 	name  string               // its name
 	bound auditbridge.Sequence // first sequence of the segment after it, 0 when it is the newest
 	at    auditbridge.Sequence // of the last line returned, or the one before the first wanted
+	tip   seal.Hash            // of the last block line returned, zero when none was
 	epoch uint64               // of the mark when bound and the buffer were last known to be right
 
 	buf        []byte
@@ -128,23 +129,24 @@ func (r *Reader) Close() error {
 }
 
 // take consumes line and checks, where a block says so itself, that it stands
-// where it was written.
+// where it was written. A line that looks like a block line and is not the next
+// of the chain is content.
 func (r *Reader) take(line []byte) (auditbridge.Sequence, []byte, error) {
 	at := r.offset
 	r.start += len(line) + 1
 	r.offset += int64(len(line)) + 1
 	r.at++
-	if !seal.LooksLikeBlock(line) {
+	block, err := parseBlock(line)
+	if err != nil {
 		return r.at, line, nil
 	}
-	block, err := seal.ParseBlock(line)
-	if err != nil {
-		return 0, nil, &CorruptionError{r.name, at, err}
-	}
 	own := block.Sequence()
-	if own != r.at {
+	switch {
+	case own == r.at:
+		r.tip = seal.HashLine(line)
+	case block.Prev == r.tip && !r.tip.IsZero():
 		err := fmt.Errorf("by count this is line %d, by its own words it is %d", r.at, own)
-		r.at = own
+		r.at, r.tip = own, seal.HashLine(line)
 		return 0, nil, &CorruptionError{r.name, at, err}
 	}
 	return r.at, line, nil

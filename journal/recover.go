@@ -150,7 +150,7 @@ func (j *Journal) readTailsFrom(f *found, from int) (sealed bool, err error) {
 		var end seal.ChainEnd
 		var signed bool
 		if err == nil {
-			end, signed, err = chainEnd(file, f.tail.good)
+			end, signed, err = chainEnd(file, first, f.tail.blockEnd)
 		}
 		file.Close()
 		if err != nil {

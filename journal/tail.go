@@ -63,34 +63,43 @@ func readTail(f io.ReaderAt, first auditbridge.Sequence, size int64, before *tai
 }
 
 // findBlock looks from the end of data for a block line that holds: whose
-// lines, from the block line before it or the start of the segment, have its
-// count and hash.
+// lines, as many as it counts, have its hash, and whose chain goes back to the
+// block line in front of these. A line that only looks like one, as content
+// may, does not.
 func (t *tail) findBlock(data []byte, from int64, before *tail) bool {
-	starts := blockLines(data)
+	starts := lineStarts(data)
 	for k := len(starts) - 1; k >= 0; k-- {
 		line := firstLine(data[starts[k]:])
-		block, err := seal.ParseBlock(line)
+		block, err := parseBlock(line)
 		if err != nil {
 			continue
 		}
-		begin, carried := 0, []byte(nil)
+		first, carried := 0, []byte(nil)
 		switch {
-		case k > 0:
-			begin = starts[k-1] + len(firstLine(data[starts[k-1]:])) + 1
+		case uint64(k) > block.N:
+			if first = k - int(block.N); !follows(&block, data, starts, k) {
+				continue
+			}
 		case from > 0:
-			return false
+			continue
+		case before != nil && !before.open.prev.IsZero() && before.open.prev != block.Prev:
+			continue
 		case block.First < t.first && before != nil:
 			carried = before.from(block.First)
 		}
-		if !holds(&block, carried, data[begin:starts[k]]) {
-			continue
+		if holds(&block, carried, data[starts[first]:starts[k]]) {
+			t.ended(&block, line, from+int64(starts[k]))
+			return true
 		}
-		end := from + int64(starts[k]+len(line)+1)
-		t.blockEnd, t.next = end, block.Sequence()+1
-		t.open = blockStart{first: t.next, offset: end, prev: seal.HashLine(line)}
-		return true
 	}
 	return false
+}
+
+// ended makes the block line at offset at the last that holds.
+func (t *tail) ended(b *seal.Block, line []byte, at int64) {
+	t.blockEnd, t.next = at+int64(len(line))+1, b.Sequence()+1
+	t.open = blockStart{first: t.next, offset: t.blockEnd, prev: seal.HashLine(line)}
+	t.lines = 0
 }
 
 // startOfSegment makes the start of the segment the place behind which no
@@ -115,7 +124,10 @@ func (t *tail) from(first auditbridge.Sequence) []byte {
 	return append(bytes.Clone(t.open.carried), t.bytes...)
 }
 
-// takeLines takes whole, sane lines from b, which begins at blockEnd.
+// takeLines takes whole, sane lines from b, which begins at blockEnd. A block
+// line among them whose lines are not what it says is a break, behind which
+// nothing is gone on from. One that neither continues the chain nor knows its
+// own number is no block line: its text is somebody's, and content.
 func (t *tail) takeLines(b []byte) {
 	n := 0
 	for {
@@ -123,17 +135,57 @@ func (t *tail) takeLines(b []byte) {
 		if i < 0 || !saneLine(b[n:n+i]) {
 			break
 		}
-		if seal.LooksLikeBlock(b[n : n+i]) {
-			// It does not hold, so which of the lines before it are right is
-			// not known: none of them is gone on from.
-			n, t.lines = 0, 0
-			break
+		line := b[n : n+i]
+		if block, err := parseBlock(line); err == nil {
+			continues := block.Prev == t.open.prev && block.First == t.open.first
+			switch {
+			case continues && !holds(&block, t.open.carried, b[:n]):
+				n, t.lines = 0, 0
+				t.bytes, t.torn, t.good = nil, bytes.Clone(b), t.blockEnd
+				return
+			case continues || block.Sequence() == t.next+auditbridge.Sequence(t.lines) && holds(&block, nil, lastLines(b[:n], block.N)):
+				t.ended(&block, line, t.blockEnd+int64(n))
+				b, n = b[n+i+1:], 0
+				continue
+			}
 		}
 		n += i + 1
 		t.lines++
 	}
 	t.bytes, t.torn = bytes.Clone(b[:n]), bytes.Clone(b[n:])
 	t.good = t.blockEnd + int64(n)
+}
+
+var errNoBlock = errors.New("no block line")
+
+// parseBlock is seal.ParseBlock, at no cost for other lines.
+func parseBlock(line []byte) (seal.Block, error) {
+	if !seal.LooksLikeBlock(line) {
+		return seal.Block{}, errNoBlock
+	}
+	return seal.ParseBlock(line)
+}
+
+// lastLines returns the last n lines of b, or all.
+func lastLines(b []byte, n uint64) []byte {
+	at := len(b)
+	for ; n > 0 && at > 0; n-- {
+		at = bytes.LastIndexByte(b[:at-1], '\n') + 1
+	}
+	return b[at:]
+}
+
+// lineStarts returns where whole lines in data begin.
+func lineStarts(data []byte) (starts []int) {
+	for at := 0; at < len(data); {
+		i := bytes.IndexByte(data[at:], '\n')
+		if i < 0 {
+			break
+		}
+		starts = append(starts, at)
+		at += i + 1
+	}
+	return starts
 }
 
 // saneLine says whether a line can be one that was appended: what a disk makes
@@ -160,25 +212,11 @@ func holds(b *seal.Block, carried, lines []byte) bool {
 	return seal.Hash(h.Sum(nil)) == b.SHA256
 }
 
-// blockLines returns where whole lines in data begin that look like block lines.
-func blockLines(data []byte) (starts []int) {
-	for at := 0; at < len(data); {
-		i := bytes.IndexByte(data[at:], '\n')
-		if i < 0 {
-			break
-		}
-		if seal.LooksLikeBlock(data[at : at+i]) {
-			starts = append(starts, at)
-		}
-		at += i + 1
-	}
-	return starts
-}
-
-// chainEnd returns what the last checkpoint before offset end says; found is
-// false when the segment has none.
-func chainEnd(f io.ReaderAt, end int64) (c seal.ChainEnd, found bool, err error) {
-	const window = 1 << 20
+// chainEnd returns what the last checkpoint in the segment first, before offset
+// end, says; found is false when there is none. A line that only looks like a
+// checkpoint, as content may, is none: it does not follow on a block line.
+func chainEnd(f io.ReaderAt, first auditbridge.Sequence, end int64) (c seal.ChainEnd, found bool, err error) {
+	const window, overlap = 1 << 20, 3 * blockSize
 	for end > 0 {
 		from := max(0, end-window)
 		data, err := readAll(f, from, end)
@@ -189,17 +227,27 @@ func chainEnd(f io.ReaderAt, end int64) (c seal.ChainEnd, found bool, err error)
 		if from > 0 {
 			skip = bytes.IndexByte(data, '\n') + 1
 		}
-		starts := blockLines(data[skip:])
+		data = data[skip:]
+		starts := lineStarts(data)
 		for k := len(starts) - 1; k >= 0; k-- {
-			b, err := seal.ParseBlock(firstLine(data[skip+starts[k]:]))
-			if err == nil && b.Signed() {
+			b, err := parseBlock(firstLine(data[starts[k]:]))
+			if err != nil || !b.Signed() {
+				continue
+			}
+			if follows(&b, data, starts, k) || from == 0 && b.Sequence() == first+auditbridge.Sequence(k) {
 				return seal.ChainEnd{Key: b.Key, Next: b.Next}, true, nil
 			}
 		}
-		if from == 0 || skip == 0 {
+		if from == 0 {
 			break
 		}
-		end = from + int64(skip)
+		end = from + overlap
 	}
 	return c, false, nil
+}
+
+// follows says whether the block line b, line k of data, has in front of it as
+// many lines as it counts, and in front of these the block line it refers to.
+func follows(b *seal.Block, data []byte, starts []int, k int) bool {
+	return uint64(k) > b.N && seal.HashLine(firstLine(data[starts[k-int(b.N)-1]:])) == b.Prev
 }
