@@ -20,6 +20,8 @@ func newRootCommand() *cobra.Command {
 		Args:          cobra.NoArgs,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
+	root.Version = thisBuild().Version // makes the flag --version
+	root.SetVersionTemplate(thisBuild().text())
 	root.PersistentFlags().String("config", config.DefaultFile, "configuration `FILE`; conf.d/*.toml beside it is read too")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return &usageError{err, cmd.CommandPath()}

@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"strconv"
 	"time"
 
 	"auditbridge/config"
 	"auditbridge/internal/control"
+	"auditbridge/internal/durable"
 	"auditbridge/internal/status"
 
 	"github.com/spf13/cobra"
@@ -38,6 +40,9 @@ func newStatusCommand() *cobra.Command {
 				return err
 			}
 			c, loadErr := config.Load(file)
+			if onlyMissing(loadErr) && cmd.Flags().Changed("config") {
+				return cannotTell{loadErr}
+			}
 			if loadErr != nil && !onlyMissing(loadErr) {
 				fmt.Fprintln(cmd.ErrOrStderr(), "auditbridge: the configuration is not valid, see `auditbridge check`; what it says of paths is used as far as it goes")
 			}
@@ -75,7 +80,13 @@ func currentStatus(ctx context.Context, c *config.Config) (*status.Status, error
 	defer cancel()
 	var s status.Status
 	err := control.Ask(limited, c.ControlSocket(), askStatus, nil, &s)
+	var unsafe *durable.PathError
+	var foreign *control.ForeignError
 	switch {
+	case errors.As(err, &unsafe):
+		return nil, cannotTell{err}
+	case errors.As(err, &foreign):
+		return nil, withHint(cannotTell{err}, "find out what it is: ps -fp "+strconv.Itoa(foreign.PID))
 	case err == nil:
 		return &s, nil
 	case errors.Is(err, fs.ErrPermission):
@@ -86,6 +97,9 @@ func currentStatus(ctx context.Context, c *config.Config) (*status.Status, error
 	silent, err := statusFromFiles(c, !errors.Is(err, control.ErrNotRunning))
 	if err != nil {
 		return nil, cannotTell{err}
+	}
+	if !silent.Running && c.Audit.Source == "kernel" {
+		fillOwner(limited, silent)
 	}
 	now := time.Now()
 	silent.Time = now

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -8,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"auditbridge/auditbridge"
 	"auditbridge/config"
@@ -16,6 +18,8 @@ import (
 	"auditbridge/internal/status"
 	"auditbridge/journal"
 	"auditbridge/seal"
+
+	"golang.org/x/sys/unix"
 )
 
 // statusFromFiles is what the journal's mark, segments and cursors say when run
@@ -36,7 +40,8 @@ func statusFromFiles(c *config.Config, listening bool) (*status.Status, error) {
 	s.PID = mark.PID()
 	if lastErr == nil && last.PID == s.PID && !listening { // these are the books of the process that wrote the journal last
 		*s = last
-		s.Running, s.Answering, s.Destinations = false, false, nil
+		s.Running, s.Answering, s.Destinations, s.Disk, s.Kernel = false, false, nil, status.Disk{}, nil
+		s.KernelPID, s.KernelOwner, s.KernelSilentSince = 0, "", time.Time{}
 	}
 	s.SignOfLife = mark.Heartbeat()
 	s.Running = listening || isAuditbridge(s.PID)
@@ -54,6 +59,34 @@ func statusFromFiles(c *config.Config, listening bool) (*status.Status, error) {
 // isAuditbridge reports whether pid is alive and one of us: a pid comes again.
 func isAuditbridge(pid int) bool {
 	return processName(pid) == "auditbridge"
+}
+
+// fillOwner says who gets the kernel's records while run does not, or that it
+// is not known. A kernel whose queue is full makes us wait longer than ctx.
+func fillOwner(ctx context.Context, s *status.Status) {
+	type answer struct {
+		status auditbridge.Status
+		err    error
+	}
+	asked := make(chan answer, 1)
+	go func() {
+		k, err := auditbridge.AskKernel()
+		asked <- answer{k, err}
+	}()
+	var a answer
+	select {
+	case a = <-asked:
+	case <-ctx.Done():
+		a.err = ctx.Err()
+	}
+	var none auditbridge.NoAuditError
+	switch pid := a.status.PID; {
+	case errors.As(a.err, &none):
+	case a.err != nil:
+		s.KernelSilentSince = time.Now()
+	case pid != 0 && unix.Kill(pid, 0) != unix.ESRCH: // the kernel names a dead owner for a while
+		s.KernelPID, s.KernelOwner = pid, processName(pid)
+	}
 }
 
 func fillDisk(s *status.Status, c *config.Config) {

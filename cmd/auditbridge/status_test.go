@@ -122,7 +122,8 @@ func TestStatusKnowsTheLastBooks(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			c := statusConfig(t)
 			deadJournal(t, c)
-			text, err := json.Marshal(status.Status{PID: row.pid, Running: true, Answering: true, Received: 77, Stored: 77})
+			text, err := json.Marshal(status.Status{PID: row.pid, Running: true, Answering: true, Received: 77, Stored: 77,
+				Disk: status.Disk{UsedBytes: 1 << 40, Action: "syslog"}, Kernel: &status.Kernel{Enabled: 1}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -132,6 +133,9 @@ func TestStatusKnowsTheLastBooks(t *testing.T) {
 			s, err := currentStatus(t.Context(), c)
 			if err != nil || s.Received != row.want || s.Running || s.ExitCode() != 3 || len(s.Destinations) != 1 {
 				t.Errorf("%+v, %v", s, err)
+			}
+			if s.Disk.UsedBytes >= 1<<40 || s.Disk.Action != "" || s.Kernel != nil {
+				t.Errorf("the past is told as the present: %+v %+v", s.Disk, s.Kernel)
 			}
 		})
 	}

@@ -4,6 +4,7 @@ import (
 	"crypto/fips140"
 	"encoding/json"
 	"fmt"
+	"io"
 	"runtime"
 	"runtime/debug"
 
@@ -30,6 +31,15 @@ func thisBuild() build {
 	return b
 }
 
+func (b build) text() string {
+	fips := "off"
+	if b.FIPS {
+		fips = "on"
+	}
+	return fmt.Sprintf("auditbridge %s, Linux audit bridge and secure remote audit shipper\n%s %s/%s, FIPS 140-3 mode %s\n",
+		b.Version, b.Go, b.OS, b.Arch, fips)
+}
+
 func newVersionCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "version",
@@ -42,12 +52,7 @@ func newVersionCommand() *cobra.Command {
 		if *asJSON {
 			return json.NewEncoder(cmd.OutOrStdout()).Encode(b)
 		}
-		fips := "off"
-		if b.FIPS {
-			fips = "on"
-		}
-		_, err := fmt.Fprintf(cmd.OutOrStdout(), "auditbridge %s, Linux audit bridge and secure remote audit shipper\n%s %s/%s, FIPS 140-3 mode %s\n",
-			b.Version, b.Go, b.OS, b.Arch, fips)
+		_, err := io.WriteString(cmd.OutOrStdout(), b.text())
 		return err
 	}
 	return cmd

@@ -7,15 +7,27 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"path/filepath"
 	"syscall"
+
+	"auditbridge/internal/durable"
 )
 
 // ErrNotRunning is wrapped when nobody listens.
 var ErrNotRunning = errors.New("auditbridge run is not running")
 
+// ForeignError is wrapped when somebody answers who is neither root nor
+// ourselves: what it says is worth nothing.
+type ForeignError struct{ Peer }
+
+func (e *ForeignError) Error() string {
+	return fmt.Sprintf("process %d of uid %s listens there, neither root's nor ours", e.PID, userName(e.UID))
+}
+
 // Ask asks the process that listens at path and decodes its answer into answer.
-// The errors: ErrNotRunning, os.ErrPermission, what the process refused with, or
-// that of ctx.
+// Nobody is asked where another user could have put himself. The errors:
+// ErrNotRunning, os.ErrPermission, *durable.PathError, *ForeignError, what the
+// process refused with, or that of ctx.
 func Ask(ctx context.Context, path, what string, args, answer any) error {
 	r, err := exchange(ctx, path, what, args)
 	if err != nil {
@@ -31,6 +43,14 @@ func Ask(ctx context.Context, path, what string, args, answer any) error {
 }
 
 func exchange(ctx context.Context, path, what string, args any) (r response, err error) {
+	dir, err := durable.OpenDir(filepath.Dir(path), 0, -1)
+	if errors.Is(err, fs.ErrNotExist) {
+		return r, ErrNotRunning
+	}
+	if err != nil {
+		return r, err
+	}
+	defer dir.Close()
 	conn, err := (&net.Dialer{}).DialContext(ctx, "unix", path)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
 		return r, ErrNotRunning
@@ -39,6 +59,13 @@ func exchange(ctx context.Context, path, what string, args any) (r response, err
 		return r, err
 	}
 	defer conn.Close()
+	who, err := peerOf(conn.(*net.UnixConn))
+	if err != nil {
+		return r, err
+	}
+	if !who.trusted() {
+		return r, &ForeignError{who}
+	}
 	if deadline, set := ctx.Deadline(); set {
 		if err := conn.SetDeadline(deadline); err != nil {
 			return r, err

@@ -14,6 +14,8 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"os/user"
+	"strconv"
 	"sync"
 	"syscall"
 	"time"
@@ -28,6 +30,18 @@ const SocketName = "control.sock"
 type Peer struct {
 	PID      int
 	UID, GID uint32
+}
+
+// trusted reports whether the peer is root or the user we run as.
+func (p Peer) trusted() bool { return p.UID == 0 || p.UID == uint32(os.Geteuid()) }
+
+// userName is a uid with its name where that is known: 65534 (nobody).
+func userName(uid uint32) string {
+	number := strconv.FormatUint(uint64(uid), 10)
+	if u, err := user.LookupId(number); err == nil {
+		return number + " (" + u.Username + ")"
+	}
+	return number
 }
 
 // Handler answers one kind of question. args is what the request carries; the
@@ -140,9 +154,9 @@ func (s *Server) serve(ctx context.Context, conn *net.UnixConn) {
 }
 
 func (s *Server) respond(ctx context.Context, who Peer, line []byte) response {
-	if who.UID != 0 && who.UID != uint32(os.Geteuid()) {
-		s.log.Warn("refused on the control socket", "uid", who.UID, "pid", who.PID)
-		return response{Error: fmt.Sprintf("uid %d may not ask: only root and the user auditbridge runs as may", who.UID)}
+	if !who.trusted() {
+		s.log.Warn("refused on the control socket", "uid", userName(who.UID), "pid", who.PID)
+		return response{Error: fmt.Sprintf("uid %s may not ask: only root and the user auditbridge runs as may", userName(who.UID))}
 	}
 	var r request
 	d := json.NewDecoder(bytes.NewReader(line))

@@ -17,13 +17,24 @@ import (
 	"time"
 )
 
-const askVariable = "AUDITBRIDGE_TEST_ASK"
+const (
+	askVariable    = "AUDITBRIDGE_TEST_ASK"
+	listenVariable = "AUDITBRIDGE_TEST_LISTEN"
+)
 
 func TestMain(m *testing.M) {
 	if path := os.Getenv(askVariable); path != "" {
 		var answer string
 		fmt.Println(answer, Ask(context.Background(), path, "word", nil, &answer))
 		os.Exit(0)
+	}
+	if path := os.Getenv(listenVariable); path != "" {
+		if _, err := net.Listen("unix", path); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		fmt.Println("listening")
+		select {}
 	}
 	os.Exit(m.Run())
 }
@@ -91,8 +102,53 @@ func TestAnotherUserIsRefused(t *testing.T) {
 	child.Env = append(os.Environ(), askVariable+"="+path)
 	child.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
 	out, err := child.CombinedOutput()
-	if err != nil || !strings.Contains(string(out), "refused: uid 65534 may not ask") {
+	if err != nil || !strings.Contains(string(out), "refused: uid 65534 (nobody) may not ask") {
 		t.Errorf("%v, %s", err, out)
+	}
+}
+
+// Whoever put himself where run should be is not believed.
+func TestNobodyElseIsAsked(t *testing.T) {
+	for _, row := range []struct {
+		name   string
+		change func(t *testing.T, dir string)
+		want   string
+	}{
+		{"a stranger's directory", func(t *testing.T, dir string) { must(t, os.Chown(dir, 4711, -1)) }, "belongs to uid 4711"},
+		{"a directory open to all", func(t *testing.T, dir string) { must(t, os.Chmod(dir, 0o777)) }, "may be written by others (mode 0777)"},
+		{"a stranger's process", func(t *testing.T, dir string) {
+			must(t, os.Remove(filepath.Join(dir, SocketName)))
+			must(t, os.Chown(dir, 65534, -1)) // while it listens
+			child := exec.Command("/proc/self/exe")
+			child.Env = append(os.Environ(), listenVariable+"="+filepath.Join(dir, SocketName))
+			child.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}, Pdeathsig: syscall.SIGKILL}
+			said, err := child.StdoutPipe()
+			must(t, err)
+			must(t, child.Start())
+			t.Cleanup(func() { child.Process.Kill(); child.Wait() })
+			if _, err := said.Read(make([]byte, 1)); err != nil {
+				t.Fatal("it does not listen:", err)
+			}
+			must(t, os.Chown(dir, 0, -1))
+		}, "of uid 65534 (nobody) listens there"},
+	} {
+		path := serve(t, map[string]Handler{"word": word})
+		for dir := filepath.Dir(path); dir != "/tmp" && dir != "/"; dir = filepath.Dir(dir) {
+			must(t, os.Chmod(dir, 0o755))
+		}
+		row.change(t, filepath.Dir(path))
+		var answer string
+		err := Ask(t.Context(), path, "word", nil, &answer)
+		if err == nil || !strings.Contains(err.Error(), row.want) || answer != "" {
+			t.Errorf("%s: %q, %v; want %q", row.name, answer, err, row.want)
+		}
+	}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -93,7 +93,7 @@ func absence(s *Status) Cause {
 		c.Next = "what auditd hears is neither kept in the journal nor sent"
 		c.Command = "systemctl status auditd"
 	case !s.KernelSilentSince.IsZero():
-		c.Next = "whether somebody else records what the kernel audits is not known: only root may ask"
+		c.Next = "whether somebody else records what the kernel audits is not known: ask again as root"
 	default:
 		c.Next = "nobody records what the kernel audits: it keeps what its backlog takes and drops the rest"
 		c.losing = LosingYes
