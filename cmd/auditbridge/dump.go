@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -22,34 +23,56 @@ import (
 func newDumpCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use:   "dump SEGMENT",
+		Use:   "dump SEGMENT|DIR|-",
 		Short: "Print a segment's structure",
 		Long: "dump prints where the blocks of one segment (or of any file of raw lines) lie, what\n" +
-			"each seals, and whether hash and signature fit. It judges each block by itself: whether\n" +
-			"the journal as a whole is sound is for verify to say.",
-		Args: cobra.ExactArgs(1),
+			"each seals, and whether hash and signature fit. Of a journal directory it takes the\n" +
+			"newest segment. It judges each block by itself: whether the journal as a whole is sound\n" +
+			"is for verify to say. Exit status 2: could not be read.",
+		Args: oneSegment,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			in, err := openFiles(args, cmd.InOrStdin())
-			if err != nil {
-				return err
+			if err := runDump(cmd, args[0], asJSON); err != nil {
+				return noAnswer("dump", err)
 			}
-			defer in.Close()
-			d := newDump(args[0])
-			silent := newProgress(nil, 0)
-			if err := eachLine(cmd.Context(), in.files[0], silent, d.line); err != nil {
-				return fmt.Errorf("dump: %s: %w", args[0], err)
-			}
-			d.finish()
-			if asJSON {
-				enc := json.NewEncoder(cmd.OutOrStdout())
-				enc.SetIndent("", "  ")
-				return enc.Encode(d)
-			}
-			return d.writeText(cmd.OutOrStdout())
+			return nil
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print as JSON")
 	return cmd
+}
+
+func oneSegment(_ *cobra.Command, args []string) error {
+	switch len(args) {
+	case 0:
+		return errors.New("dump: which segment? Name its file, a journal directory for its newest one, or - for standard input")
+	case 1:
+		return nil
+	}
+	return fmt.Errorf("dump: one segment at a time, not %d", len(args))
+}
+
+func runDump(cmd *cobra.Command, path string, asJSON bool) (err error) {
+	if isDir(path) {
+		if path, err = newestSegment(path); err != nil {
+			return err
+		}
+	}
+	in, err := openFiles([]string{path}, cmd.InOrStdin())
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	d := newDump(path)
+	if err := eachLine(cmd.Context(), in.files[0], newProgress(nil, 0), d.line); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	d.finish()
+	if asJSON {
+		enc := json.NewEncoder(cmd.OutOrStdout())
+		enc.SetIndent("", "  ")
+		return enc.Encode(d)
+	}
+	return d.writeText(cmd.OutOrStdout())
 }
 
 // dump is a segment's structure. Offsets and sizes are in bytes.
@@ -161,7 +184,7 @@ func okOrBad(ok bool) string {
 
 func (d *dump) writeText(w io.Writer) error {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "%s: %d bytes, %d blocks\n", terminal.Safe(d.Segment), d.Bytes, len(d.Blocks))
+	fmt.Fprintf(&b, "%s: %d bytes, %s\n", terminal.Safe(d.Segment), d.Bytes, count(len(d.Blocks), "block"))
 	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "OFFSET\tBYTES\tFIRST\tRECORDS\tLINE\tTIME\tHASH\tCHAIN\tSIGNATURE\tNOTES")
 	for _, block := range d.Blocks {
@@ -175,7 +198,7 @@ func (d *dump) writeText(w io.Writer) error {
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	fmt.Fprintf(&b, "open block: %d records, %d bytes at offset %d\n", d.Open.Lines, d.Open.Bytes, d.Open.Offset)
+	fmt.Fprintf(&b, "open block: %s, %d bytes at offset %d\n", count(int(d.Open.Lines), "record"), d.Open.Bytes, d.Open.Offset)
 	if d.Open.Torn > 0 {
 		fmt.Fprintf(&b, "torn line: %d bytes\n", d.Open.Torn)
 	}

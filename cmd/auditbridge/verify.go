@@ -32,7 +32,9 @@ func newVerifyCommand() *cobra.Command {
 			"given, or - for standard input: a SIEM's export, a file rsyslog wrote), and says whether\n" +
 			"every record is as it was sealed. Without arguments it checks the configured journal.\n" +
 			"Without --key or --checkpoint it can only find whether the input is consistent with itself.\n" +
-			"Exit status: 0 verified, 1 not verified, 2 wrong usage.",
+			"The first line says how many records are proven, and how many at the start and the end\n" +
+			"are not: those before the first whole block, and those after the last checkpoint.\n" +
+			"Exit status: 0 verified, 1 not verified (BAD or PARTIAL), 2 could not tell.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			opts, err := flags.options()
 			if err != nil {
@@ -40,10 +42,17 @@ func newVerifyCommand() *cobra.Command {
 			}
 			in, err := verifyInput(cmd, args)
 			if err != nil {
-				return err
+				return noAnswer("verify", err)
 			}
 			defer in.Close()
-			return runVerify(cmd, in, opts, flags.json)
+			r, err := runVerify(cmd, in, opts, flags.json)
+			if err != nil {
+				return noAnswer("verify", err)
+			}
+			if !r.OK() {
+				return withHint(exitStatus(1), verifyHint(&r))
+			}
+			return nil
 		},
 	}
 	cmd.Flags().StringArrayVar(&flags.keys, "key", nil, "public `KEY` known from elsewhere, ALG:BASE64URL or a file that holds it; may be given again")
@@ -106,33 +115,25 @@ func verifyInput(cmd *cobra.Command, args []string) (*sealedInput, error) {
 		}
 		args = []string{c.JournalDir}
 	}
-	if len(args) == 1 && args[0] != "-" {
-		if info, err := os.Stat(args[0]); err == nil && info.IsDir() {
-			return openJournalDir(args[0])
-		}
+	if len(args) == 1 && isDir(args[0]) {
+		return openJournalDir(args[0])
 	}
 	return openFiles(args, cmd.InOrStdin())
 }
 
-func runVerify(cmd *cobra.Command, in *sealedInput, opts seal.Options, asJSON bool) error {
+func runVerify(cmd *cobra.Command, in *sealedInput, opts seal.Options, asJSON bool) (seal.Report, error) {
 	opts.Own, opts.First = in.own, in.first
 	v := seal.NewVerifier(opts)
 	progress := newProgress(cmd.ErrOrStderr(), in.size())
 	if err := in.each(cmd.Context(), v.Line, progress); err != nil {
-		return fmt.Errorf("verify: %w", err)
+		return seal.Report{}, err
 	}
 	r := v.Finish()
 	write := writeVerifyText
 	if asJSON {
 		write = writeVerifyJSON
 	}
-	if err := write(cmd.OutOrStdout(), &r, in); err != nil {
-		return err
-	}
-	if !r.OK() {
-		return withHint(exitStatus(1), verifyHint(&r))
-	}
-	return nil
+	return r, write(cmd.OutOrStdout(), &r, in)
 }
 
 func writeVerifyText(w io.Writer, r *seal.Report, in *sealedInput) error {
@@ -185,9 +186,27 @@ func verifyHint(r *seal.Report) string {
 		return "keep this input as it is and compare the sequences named with another copy"
 	}
 	for _, c := range r.Chains {
-		if c.PartialBlocks > 0 {
-			return "records are absent; if this copy was filtered on purpose, say so with --filtered"
+		if c.Verdict == seal.Partial {
+			return partialHint(c)
 		}
 	}
-	return "a running auditbridge signs at least every 60 s: look why the last records carry no signature, or get a copy that reaches further"
+	return ""
+}
+
+// partialHint says what to do about a chain in which nothing is wrong, and
+// something is missing.
+func partialHint(c *seal.ChainReport) string {
+	switch {
+	case c.PartialBlocks > 0 && len(c.Reservations) == 0:
+		return "records are absent; if this copy was filtered on purpose, say so with --filtered"
+	case c.Young:
+		return "if this is an auditbridge stream, its first checkpoint comes within 60 s: verify again, or add the file before this one"
+	case c.NotCovered:
+		return "give a key of every host with --key, or verify each host apart"
+	case c.Stranded > 0:
+		return "see the op=gap and op=damage records next to the gaps: the disk lost what would have sealed these"
+	case c.Tail > 0 && c.Leading == 0:
+		return "a running auditbridge signs at least every 60 s: verify again in a minute; if it stays, do not trust what follows the last checkpoint"
+	}
+	return "records before the first whole block are not proven: add the files before these, and do not trust them otherwise"
 }

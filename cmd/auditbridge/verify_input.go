@@ -41,7 +41,7 @@ func openFiles(paths []string, stdin io.Reader) (*sealedInput, error) {
 		}
 		if err := in.open(path); err != nil {
 			in.Close()
-			return nil, fmt.Errorf("verify: %w", err)
+			return nil, err
 		}
 	}
 	return in, nil
@@ -52,7 +52,7 @@ func openFiles(paths []string, stdin io.Reader) (*sealedInput, error) {
 func openJournalDir(dir string) (*sealedInput, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return nil, fmt.Errorf("verify: %w", err)
+		return nil, err
 	}
 	in := &sealedInput{own: true}
 	for _, entry := range entries {
@@ -66,16 +66,62 @@ func openJournalDir(dir string) (*sealedInput, error) {
 		}
 		if err != nil {
 			in.Close()
-			return nil, fmt.Errorf("verify: %w", err)
+			return nil, err
 		}
 		if len(in.files) == 1 {
 			in.first = first
 		}
 	}
 	if len(in.files) == 0 {
-		return nil, withHint(fmt.Errorf("verify: %s: no segments here", dir), "name a journal directory (journal-dir), or the files of a copy")
+		return nil, fmt.Errorf("%s: %w", dir, errNoSegments)
 	}
 	return in, nil
+}
+
+var errNoSegments = errors.New("no segments here")
+
+// newestSegment returns the path of a journal's last segment.
+func newestSegment(dir string) (path string, err error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return "", err
+	}
+	for _, entry := range entries {
+		if _, ok := journal.ParseSegmentName(entry.Name()); ok {
+			path = filepath.Join(dir, entry.Name())
+		}
+	}
+	if path == "" {
+		return "", fmt.Errorf("%s: %w", dir, errNoSegments)
+	}
+	return path, nil
+}
+
+func isDir(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
+}
+
+// unanswered is a question that could not be answered, which is no bad answer:
+// it exits 2.
+type unanswered struct{ error }
+
+func (e unanswered) Unwrap() error { return e.error }
+func (e unanswered) ExitCode() int { return 2 }
+
+// noAnswer says which command could not answer, and what to do.
+func noAnswer(command string, err error) error {
+	failed := fmt.Errorf("%s: %w", command, err)
+	var hinted interface{ Hint() string }
+	switch {
+	case errors.As(err, &hinted):
+		return unanswered{failed}
+	case errors.Is(err, os.ErrPermission):
+		return unanswered{withHint(failed, "a journal is root's: run `sudo auditbridge "+command+"` with the same arguments")}
+	case errors.Is(err, os.ErrNotExist), errors.Is(err, errNoSegments):
+		return unanswered{withHint(failed, "name a journal directory (journal-dir in the configuration), the files of a copy, or - for standard input")}
+	}
+	return unanswered{failed}
 }
 
 func (in *sealedInput) open(path string) error {
