@@ -5,11 +5,21 @@ BIN     := bin/auditbridge
 PKGS    := ./...
 export CGO_ENABLED = 0
 
-.PHONY: build demo test corpora check bench fuzz peers clean
+.PHONY: build install demo test corpora check bench fuzz peers clean
 
 build:
 	@mkdir -p bin
 	$(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $(BIN) ./cmd/auditbridge
+
+# As distributions have it: PREFIX is /usr or /usr/local, DESTDIR where a package is put together. A configuration that is there stays.
+PREFIX ?= /usr
+install: build
+	install -D -m 755 $(BIN) $(DESTDIR)$(PREFIX)/sbin/auditbridge
+	install -D -m 644 packaging/auditbridge.sysusers $(DESTDIR)/usr/lib/sysusers.d/auditbridge.conf
+	install -D -m 644 README.md $(DESTDIR)/usr/share/doc/auditbridge/README.md
+	install -d $(DESTDIR)/usr/lib/systemd/system
+	sed 's,/usr/sbin/auditbridge,$(PREFIX)/sbin/auditbridge,' packaging/auditbridge.service >$(DESTDIR)/usr/lib/systemd/system/auditbridge.service
+	[ -e $(DESTDIR)/etc/auditbridge/auditbridge.toml ] || install -D -m 600 packaging/auditbridge.toml $(DESTDIR)/etc/auditbridge/auditbridge.toml
 
 # The main job on one machine, nothing to configure: exit 0 only if every record arrived.
 demo: build
