@@ -190,11 +190,8 @@ known-hosts    = %q
 
 // start starts the daemon and waits until it answers.
 func (d *demo) start(ctx context.Context) (err error) {
-	self, err := os.Executable()
-	if err != nil {
-		return fmt.Errorf("find this program: %w", err)
-	}
-	d.run = exec.Command(self, "run", "--config", d.configFile())
+	d.run = exec.Command("/proc/self/exe", "run", "--config", d.configFile())
+	d.run.Args[0] = "auditbridge"
 	d.run.Stdout, d.run.Stderr = &d.log, &d.log
 	d.run.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
 	if d.input, err = d.run.StdinPipe(); err != nil {

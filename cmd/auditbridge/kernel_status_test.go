@@ -1,0 +1,72 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"auditbridge/internal/audittest"
+	"auditbridge/internal/peertest"
+	"auditbridge/internal/status"
+)
+
+// TestStatusKnowsTheKernel: whether run is up, gone, or has left the kernel to
+// another daemon, status says what that means for what the kernel audits.
+func TestStatusKnowsTheKernel(t *testing.T) {
+	kernel := audittest.Kernel(t)
+	d := newDaemon(t, "")
+	d.start()
+	until := func(what string, holds func(status.Status) bool) {
+		t.Helper()
+		peertest.Until(t, what, func() bool { s, ok := d.status(); return ok && holds(s) })
+	}
+	until("all is well", func(s status.Status) bool {
+		return s.State == status.OK && s.Kernel != nil && s.Ours && s.Enabled == 1 && s.Rules == 0
+	})
+	kernel.Set("-e", "0")
+	until("somebody has switched kernel audit off", func(s status.Status) bool {
+		return s.State == status.Impaired && s.Losing == status.LosingYes && s.Causes[0].Command == "auditctl -e 1"
+	})
+	kernel.Set("-e", "1")
+	until("it is on again", func(s status.Status) bool { return s.State == status.OK })
+	d.stop()
+	d.tells(t, nil, "auditbridge run is not running", "nobody records what the kernel audits")
+
+	auditd := peertest.StartAuditd(t)
+	peertest.Until(t, "auditd owns kernel audit", func() bool { return kernel.Status().PID == auditd.PID() })
+	d.tells(t, nil, fmt.Sprintf("auditbridge run is not running; its last sign of life was .*; kernel audit is owned by auditd (pid %d)", auditd.PID()))
+
+	must(t, os.Chmod(filepath.Join(d.dir, "journal"), 0o700))
+	must(t, filepath.Walk(d.dir, func(path string, _ os.FileInfo, err error) error {
+		if err != nil {
+			return err
+		}
+		return os.Lchown(path, 65534, 65534)
+	}))
+	d.tells(t, &syscall.Credential{Uid: 65534, Gid: 65534}, "whether records are being lost now is not known", "ask again as root")
+}
+
+// tells is status as a person reads it, by run's end: exit 3, and what it says
+// in that order.
+func (d *instance) tells(t *testing.T, as *syscall.Credential, wants ...string) {
+	t.Helper()
+	cmd := program("status", "--config", d.config)
+	cmd.Dir = "/"
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: as}
+	out, _ := cmd.CombinedOutput()
+	if cmd.ProcessState.ExitCode() != 3 {
+		t.Errorf("status: exit %d", cmd.ProcessState.ExitCode())
+	}
+	for _, want := range wants {
+		rest := string(out)
+		for part := range strings.SplitSeq(want, ".*") {
+			var found bool
+			if _, rest, found = strings.Cut(rest, part); !found {
+				t.Errorf("status does not say %q:\n%s", want, out)
+			}
+		}
+	}
+}
