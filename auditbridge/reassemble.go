@@ -203,8 +203,13 @@ func (r *Reassembler) bound(seq Sequence, emit func(*Event)) {
 		return
 	}
 	for r.open.all.count > r.limits.OpenCount || r.open.bytes > r.limits.OpenBytes {
-		r.dropped++
-		r.end(r.open.all.head, seq, EndLimit, emit)
+		e, reason := r.open.all.head, EndLimit
+		if e.lingers != 0 {
+			reason = EndComplete
+		} else {
+			r.dropped++
+		}
+		r.end(e, seq, reason, emit)
 	}
 }
 

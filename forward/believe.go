@@ -14,20 +14,14 @@ import (
 // strangers; should it fall to one of them, it can still do no more than send
 // again, or claim that what is durable was delivered.
 
-// cursorError is a cursor file that cannot be written: run's own trouble.
-type cursorError struct{ err error }
-
-func (e *cursorError) Error() string { return e.err.Error() }
-func (e *cursorError) Unwrap() error { return e.err }
-
 // follow does what a report says, if it may be said. Only Run's goroutine calls
-// it, and only it touches the cursor files; the lock is not held over their
-// fsync, for a checkpoint may be waiting to ask for the cursors.
+// it.
 func (s *Shipper) follow(r report) error {
 	book := s.relays[r.Relay]
 	if book == nil {
 		return fmt.Errorf("there is no destination %q", short(r.Relay))
 	}
+	defer s.keep(r.Relay, book, false)
 	switch {
 	case r.Cursor != nil:
 		return s.move(book, *r.Cursor)
@@ -43,25 +37,16 @@ func (s *Shipper) follow(r report) error {
 	return nil
 }
 
-// move makes a cursor durable.
+// move takes over a cursor.
 func (s *Shipper) move(book *relayBook, w wireCursor) error {
 	c, err := w.cursor()
 	if err != nil {
 		return err
 	}
-	if err := s.checkMove(book.cursor, c); err != nil {
-		return fmt.Errorf("cursor from %d to %d: %w", book.cursor.At, c.At, err)
+	if err := s.checkMove(book.latest, c); err != nil {
+		return fmt.Errorf("cursor from %d to %d: %w", book.latest.At, c.At, err)
 	}
-	return s.store(book, c)
-}
-
-func (s *Shipper) store(book *relayBook, c journal.Cursor) error {
-	if err := book.file.Store(c); err != nil {
-		return &cursorError{err}
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	book.cursor, book.known = c, true
+	book.believe(c)
 	return nil
 }
 
@@ -71,20 +56,29 @@ func (s *Shipper) checkMove(old, c journal.Cursor) error {
 	if err := s.checkPlace(old, c); err != nil {
 		return err
 	}
-	if old.Journal != s.cfg.Journal { // the first, or the first in this journal
-		return nil
+	if old.Journal != s.cfg.Journal {
+		return errors.New("a restart comes first: the place until now is in another journal")
 	}
 	if c.At < old.At || firstOpen(c) < firstOpen(old) {
 		return errors.New("it goes back")
 	}
-	counted := c.Delivered - old.Delivered + c.Excluded - old.Excluded
-	if possible := uint64(c.At - (firstOpen(old) - 1)); counted > possible {
-		return fmt.Errorf("%d records counted where at most %d lie", counted, possible)
+	possible := uint64(c.At - (firstOpen(old) - 1))
+	var counted uint64 // cannot overflow: each part is checked first
+	for _, n := range [...]struct{ old, new uint64 }{{old.Delivered, c.Delivered}, {old.Excluded, c.Excluded}} {
+		if n.new < n.old {
+			return errors.New("its counts go back")
+		}
+		if counted += min(n.new-n.old, possible+1); counted > possible {
+			return fmt.Errorf("%d records counted where at most %d lie", n.new-n.old, possible)
+		}
+	}
+	if c.Waiting > uint64(c.At) || c.Missed > old.Missed+possible || c.Read > old.Read+possible {
+		return fmt.Errorf("%d waiting, %d missed and %d read where at most %d lie", c.Waiting, c.Missed, c.Read, possible)
 	}
 	return nil
 }
 
-// checkPlace holds whether a cursor goes forward or back.
+// checkPlace holds wherever a cursor was before.
 func (s *Shipper) checkPlace(old, c journal.Cursor) error {
 	if c.Journal != s.cfg.Journal {
 		return fmt.Errorf("it belongs to another journal, %s", c.Journal)
@@ -100,9 +94,6 @@ func (s *Shipper) checkPlace(old, c journal.Cursor) error {
 			return fmt.Errorf("open event at %d", open)
 		}
 	}
-	if c.Delivered < old.Delivered || c.Excluded < old.Excluded {
-		return errors.New("its counts go back")
-	}
 	return nil
 }
 
@@ -115,37 +106,36 @@ func firstOpen(c journal.Cursor) auditbridge.Sequence {
 	return c.At + 1
 }
 
-// restart lets a cursor go back to the beginning, on record. Nothing is lost
-// by it: records are sent again.
+// restart lets a cursor go back to the beginning, on record and not without
+// end. Nothing is lost by it: records are sent again.
 func (s *Shipper) restart(name string, book *relayBook, w wireRestart) error {
-	c, err := w.Cursor.cursor()
-	if err != nil {
-		return err
+	old := book.latest
+	if old.Journal == s.cfg.Journal && old.At == 0 {
+		return errors.New("restart: it is at the beginning")
 	}
-	old := book.cursor
-	if err := s.checkPlace(old, c); err != nil {
-		return fmt.Errorf("restart: %w", err)
+	if _, ok := book.restarts.take(time.Now()); !ok {
+		return errors.New("restart: there were too many")
 	}
-	if c.At != 0 {
-		return fmt.Errorf("restart at %d: only the oldest record will do", c.At)
-	}
-	if err := s.store(book, c); err != nil {
-		return err
-	}
+	book.believe(restarted(old, s.cfg.Journal))
 	s.cfg.Note(auditbridge.OwnFailure("cursor-reset",
 		auditbridge.Text("relay", short(name)), auditbridge.Number("at", old.At), auditbridge.Text("reason", short(w.Why))))
 	return nil
 }
 
-// tell keeps a balance sheet for status. The counts that matter are the
-// cursor's; these only show more recent ones.
+// tell keeps what ship says of a link for status. The counts there are run's
+// own, and the cursor's.
 func (s *Shipper) tell(book *relayBook, n Stats) error {
 	end := s.cfg.Durable()
 	possible := uint64(end) + markSlack
-	if n.Pending > possible || n.Delivered > possible+book.cursor.Delivered || n.Excluded > possible+book.cursor.Excluded {
+	if n.Pending > possible || n.Delivered > possible+book.latest.Delivered || n.Excluded > possible+book.latest.Excluded {
 		return fmt.Errorf("a balance sheet beyond the journal's %d records", end)
 	}
-	n.LastError, n.Hint = short(n.LastError), short(n.Hint)
+	n.LastError, n.Hint = short(n.LastError), shortHint(n.Hint)
+	for class := range n.Classes {
+		if _, ok := auditbridge.ParseClass(class); !ok {
+			return fmt.Errorf("events of a class %q", short(class))
+		}
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	book.stats = n
@@ -158,10 +148,6 @@ const markSlack = 1 << 20
 
 // noteLink puts a change of a link on record, but not without end.
 func (s *Shipper) noteLink(name string, book *relayBook, l wireLink) {
-	suppressed, ok := book.notes.take(time.Now())
-	if !ok {
-		return
-	}
 	op, recordType := "link-down", auditbridge.TypeDaemonErr
 	if l.Up {
 		op, recordType = "link-up", auditbridge.TypeDaemonResume
@@ -170,6 +156,15 @@ func (s *Shipper) noteLink(name string, book *relayBook, l wireLink) {
 	n.Failed = !l.Up && l.Why != ""
 	if l.Why != "" {
 		n.Fields = append(n.Fields, auditbridge.Text("reason", short(l.Why)))
+	}
+	s.note(&book.notes, n)
+}
+
+// note puts n on record, if a allows it.
+func (s *Shipper) note(a *allowance, n auditbridge.Note) {
+	suppressed, ok := a.take(time.Now())
+	if !ok {
+		return
 	}
 	if suppressed > 0 {
 		n.Fields = append(n.Fields, auditbridge.Number("unrecorded", suppressed))
@@ -204,9 +199,11 @@ func (a *allowance) take(now time.Time) (suppressed int, ok bool) {
 	return suppressed, true
 }
 
-// short makes foreign text safe and bounded.
-func short(text string) string {
-	const limit = 300
+// short makes foreign text safe and bounded; a hint may hold a public key.
+func short(text string) string     { return bounded(text, 300) }
+func shortHint(text string) string { return bounded(text, 2000) }
+
+func bounded(text string, limit int) string {
 	if len(text) > limit {
 		text = text[:limit] + "…"
 	}

@@ -112,10 +112,10 @@ func (o *observed) MoveCursor(c journal.Cursor) {
 	o.moves++
 }
 
-func (o *observed) Restart(c journal.Cursor, why string) {
+func (o *observed) Restart(why string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.cursor = c
+	o.cursor = journal.Cursor{}
 	o.restarts = append(o.restarts, why)
 }
 

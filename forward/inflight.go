@@ -19,7 +19,6 @@ type inFlight struct {
 type mark struct {
 	bytes   uint64
 	cursor  journal.Cursor
-	waiting int // records at or before the cursor whose events are open
 	written time.Time
 	reached time.Time // zero: not known to have reached the far host
 }
@@ -37,19 +36,19 @@ func (f *inFlight) due(now time.Time) bool {
 }
 
 // add notes that everything before cursor is within the first bytes written.
-func (f *inFlight) add(bytes uint64, cursor journal.Cursor, waiting int, now time.Time) {
+func (f *inFlight) add(bytes uint64, cursor journal.Cursor, now time.Time) {
 	if last := len(f.marks) - 1; last >= 0 {
 		old := &f.marks[last]
 		if old.bytes == bytes { // all since was excluded
-			old.cursor, old.waiting = cursor, waiting
+			old.cursor = cursor
 			return
 		}
 		if !f.due(now) || len(f.marks) >= maxMarks {
-			*old = mark{bytes: bytes, cursor: cursor, waiting: waiting, written: old.written}
+			*old = mark{bytes: bytes, cursor: cursor, written: old.written}
 			return
 		}
 	}
-	f.marks = append(f.marks, mark{bytes: bytes, cursor: cursor, waiting: waiting, written: now})
+	f.marks = append(f.marks, mark{bytes: bytes, cursor: cursor, written: now})
 }
 
 // settled takes that the first reached bytes have come to the far host, and

@@ -34,8 +34,7 @@ type slot struct {
 type state uint8
 
 const (
-	missing state = iota // no line has this sequence
-	undecided
+	undecided state = iota
 	decided
 )
 
@@ -56,7 +55,7 @@ func (s *recordStream) push(seq auditbridge.Sequence, line []byte) {
 	}
 	s.reassembler.Push(seq, line, s.emit)
 	s.release()
-	if len(s.queue)-s.head > maxWaiting || s.live > maxStash {
+	if s.waiting() > maxWaiting || s.live > maxStash {
 		s.idle(seq)
 	}
 }
@@ -71,21 +70,13 @@ func (s *recordStream) end() {
 	s.release()
 }
 
-func (s *recordStream) waiting() (n int) {
-	for i := s.head; i < len(s.queue); i++ {
-		if s.queue[i].state != missing {
-			n++
-		}
-	}
-	return n
-}
-
-// waitingAt is nothing: the cursor is before the first record that waits.
-func (s *recordStream) waitingAt() int { return 0 }
+func (s *recordStream) waiting() int { return len(s.queue) - s.head }
 
 // position names the events of which some records are behind the cursor and
-// some before it: both those that are open and those decided and waiting.
-func (s *recordStream) position() (journal.Cursor, bool) {
+// some before it: both those that are open and those decided and waiting. All
+// of them were open at once, so they are no more than may be. The cursor is
+// before the first record that waits.
+func (s *recordStream) position() journal.Cursor {
 	var open []auditbridge.Sequence
 	for _, first := range s.reassembler.Open(nil) {
 		if first <= s.cursor.At {
@@ -97,20 +88,21 @@ func (s *recordStream) position() (journal.Cursor, bool) {
 			open = append(open, w.first)
 		}
 	}
-	return s.at(sortedSet(open))
+	return s.at(sortedSet(open), 0)
 }
 
-// expect makes room in the queue up to seq.
+// expect makes room in the queue for seq. What waits before a gap is let go of:
+// the events there are torn.
 func (s *recordStream) expect(seq auditbridge.Sequence) {
-	if s.head == len(s.queue) { // nothing waits: whatever lies between is missing
+	if seq > s.next+auditbridge.Sequence(s.waiting()) {
+		s.end()
+	}
+	if s.waiting() == 0 {
 		s.queue, s.head, s.next = s.queue[:0], 0, seq
 	}
 	if s.head > 1024 && s.head > len(s.queue)/2 {
 		n := copy(s.queue, s.queue[s.head:])
 		s.queue, s.head = s.queue[:n], 0
-	}
-	for s.next+auditbridge.Sequence(len(s.queue)-s.head) < seq {
-		s.queue = append(s.queue, slot{state: missing})
 	}
 	s.queue = append(s.queue, slot{state: undecided})
 }
@@ -175,9 +167,6 @@ func (s *recordStream) let(message, line []byte) {
 func (s *recordStream) release() {
 	for s.head < len(s.queue) {
 		switch w := &s.queue[s.head]; w.state {
-		case missing:
-			s.head++
-			s.next++
 		case undecided:
 			return
 		case decided:

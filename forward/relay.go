@@ -3,7 +3,6 @@ package forward
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"sync"
@@ -18,20 +17,21 @@ import (
 type Observer interface {
 	// MoveCursor says that c may be made durable.
 	MoveCursor(c journal.Cursor)
-	// Restart says that c may be made durable although it lies further back.
-	Restart(c journal.Cursor, why string)
+	// Restart says that sending begins again with the oldest record kept.
+	Restart(why string)
 	// Link says that the connection came up, or went down and why.
 	Link(up bool, peer string, why error)
 }
 
-// Stats is a relay's balance sheet, in records. What it read is delivered,
-// excluded or pending.
+// Stats is a relay's balance sheet, in records. What it read, or has yet to
+// read, is delivered, excluded or pending; the two sides are counted apart.
 type Stats struct {
 	Connected bool              `json:"connected"`
 	Since     time.Time         `json:"since"` // of the present state
 	Delivered uint64            `json:"delivered"`
 	Excluded  uint64            `json:"excluded"`
 	Pending   uint64            `json:"pending"` // durable here, not acknowledged there
+	Read      uint64            `json:"read"`    // each once; what is durable counts as read
 	Missed    uint64            `json:"missed"`  // gone from the journal before this relay could read them
 	Classes   map[string]uint64 `json:"classes"` // events read since ship started, sent or not
 	LastError string            `json:"last_error"`
@@ -46,16 +46,15 @@ type Relay struct {
 	observer Observer
 	log      *slog.Logger
 
-	cursor  journal.Cursor // acknowledged or excluded up to here
-	waiting int            // records at or before it whose events are open
-	census  census
+	cursor journal.Cursor // acknowledged or excluded up to here
+	census census
 
 	mu    sync.Mutex
 	stats Stats
 }
 
-// NewRelay validates cfg. A zero cursor is one that never was: cfg.Start
-// decides where to begin. It starts nothing.
+// NewRelay validates cfg. A zero cursor begins with the oldest record kept. It
+// starts nothing.
 func NewRelay(cfg Config, j Journal, d Dialer, cursor journal.Cursor, o Observer, log *slog.Logger) (*Relay, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -80,8 +79,9 @@ func (r *Relay) Run(ctx context.Context) error {
 		stop := time.AfterFunc(r.cfg.Grace, cutOff)
 		context.AfterFunc(work, func() { stop.Stop() })
 	})()
+	r.begin()
 	for failures := 0; ctx.Err() == nil; failures++ {
-		conn, err := r.connect(ctx)
+		conn, err := r.dialer.Dial(ctx)
 		if err == nil {
 			up := time.Now()
 			r.up(conn, failures)
@@ -104,74 +104,42 @@ func (r *Relay) Run(ctx context.Context) error {
 	return nil
 }
 
-// connect dials, once it is known where to start.
-func (r *Relay) connect(ctx context.Context) (Conn, error) {
-	if err := r.begin(); err != nil {
-		return nil, err
-	}
-	return r.dialer.Dial(ctx)
-}
-
 // begin finds out where to start, when the cursor does not say it.
-func (r *Relay) begin() error {
-	id := r.journal.ID()
-	switch r.cursor.Journal {
+func (r *Relay) begin() {
+	switch id := r.journal.ID(); r.cursor.Journal {
 	case id:
-		return nil
 	case journal.ID{}:
+		r.cursor.Journal = id
 	default:
 		r.restart("the cursor belongs to another journal")
-		return nil
 	}
-	start := journal.Cursor{Journal: id}
-	if r.cfg.Start == StartNow {
-		if err := r.toEnd(&start); err != nil {
-			return fmt.Errorf("start %q at the journal's end: %w", r.cfg.Name, err)
-		}
-	}
-	r.cursor = start
-	r.balance()
-	r.observer.MoveCursor(start)
-	return nil
-}
-
-// toEnd moves a cursor to the last durable line.
-func (r *Relay) toEnd(c *journal.Cursor) error {
-	end := r.journal.Durable()
-	if end == 0 {
-		return nil
-	}
-	source, err := r.journal.Open(end)
-	if err != nil {
-		return err
-	}
-	defer source.Close()
-	seq, line, err := source.Next()
-	if err != nil {
-		return err
-	}
-	c.At, c.LineHash = seq, lineHash(line)
-	return nil
 }
 
 // restart begins again with the oldest record kept.
 func (r *Relay) restart(why string) {
 	r.log.Error("sending starts again from the oldest record kept", "err", why)
-	r.cursor = journal.Cursor{Journal: r.journal.ID(), Delivered: r.cursor.Delivered, Excluded: r.cursor.Excluded}
-	r.waiting = 0
+	r.cursor = restarted(r.cursor, r.journal.ID())
 	r.balance()
-	r.observer.Restart(r.cursor, why)
+	r.observer.Restart(why)
+}
+
+// restarted is c at the beginning of journal id. What was waiting is read again.
+func restarted(c journal.Cursor, id journal.ID) journal.Cursor {
+	return journal.Cursor{Journal: id, Delivered: c.Delivered, Excluded: c.Excluded, Read: c.Read - c.Waiting, Missed: c.Missed}
 }
 
 // balance brings the books up to date.
 func (r *Relay) balance() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.stats.Delivered, r.stats.Excluded = r.cursor.Delivered, r.cursor.Excluded
-	r.stats.Pending = uint64(r.waiting)
-	if end := r.journal.Durable(); end > r.cursor.At {
-		r.stats.Pending += uint64(end - r.cursor.At)
-	}
+	r.stats.count(r.cursor, r.journal.Durable())
+}
+
+// count takes a cursor's books, and what is durable beyond it for pending.
+func (s *Stats) count(c journal.Cursor, end auditbridge.Sequence) {
+	ahead := uint64(max(end, c.At) - c.At)
+	s.Delivered, s.Excluded, s.Missed = c.Delivered, c.Excluded, c.Missed
+	s.Pending, s.Read = c.Waiting+ahead, c.Read+ahead
 }
 
 // up and down note a change of the link's state; the same trouble again is
@@ -220,12 +188,6 @@ func (r *Relay) Stats() Stats {
 
 // Name is the destination's.
 func (r *Relay) Name() string { return r.cfg.Name }
-
-func (r *Relay) missed(n auditbridge.Sequence) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.stats.Missed += uint64(n)
-}
 
 func sleep(ctx context.Context, d time.Duration) {
 	t := time.NewTimer(d)

@@ -11,7 +11,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"auditbridge/auditbridge"
 	"auditbridge/internal/peertest"
 	"auditbridge/journal"
 )
@@ -172,7 +171,7 @@ func TestWhereARelayStarts(t *testing.T) {
 		missed uint64
 	}{
 		{name: "no cursor, oldest", start: StartOldest, first: 1},
-		{name: "no cursor, now", start: StartNow, first: 4},
+		{name: "a cursor without a hash", start: StartNow, cursor: journal.Cursor{Journal: journal.ID{1}, At: 9}, first: 4},
 		{name: "cursor", start: StartOldest, cursor: journal.Cursor{Journal: journal.ID{1}, At: 6, LineHash: hash}, first: 3},
 		{name: "cursor wins over now", start: StartNow, cursor: journal.Cursor{Journal: journal.ID{1}, At: 6, LineHash: hash}, first: 3},
 		{name: "cursor of another journal", start: StartNow, cursor: journal.Cursor{Journal: journal.ID{9}, At: 6, LineHash: hash}, first: 1, reset: true},
@@ -212,36 +211,6 @@ func TestWhereARelayStarts(t *testing.T) {
 			})
 		})
 	}
-}
-
-// A journal that cannot be read just now delays the start and does not change
-// where it is.
-func TestStartNowOutlivesAJournalError(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		j := &brokenOnce{memJournal: newMemJournal(events(1, 4)...)}
-		c := testConfig(FormatEvent)
-		c.Start = StartNow
-		p := newPipe()
-		r := startRelay(t, c, j, &script{conns: []*pipe{p}}, journal.Cursor{})
-		time.Sleep(time.Minute)
-		if at := r.seen.at().At; at != 9 || p.text() != "" {
-			t.Errorf("started at %d and sent %q, want to start at 9", at, p.text())
-		}
-		r.end(t)
-	})
-}
-
-// brokenOnce fails to open the first time.
-type brokenOnce struct {
-	*memJournal
-	opened int
-}
-
-func (j *brokenOnce) Open(from auditbridge.Sequence) (Source, error) {
-	if j.opened++; j.opened == 1 {
-		return nil, errors.New("input/output error")
-	}
-	return j.memJournal.Open(from)
 }
 
 // Excluded records move the cursor without anything being sent.

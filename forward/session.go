@@ -121,18 +121,12 @@ func (s *session) send(ctx context.Context) error {
 
 // take handles one line.
 func (s *session) take(seq auditbridge.Sequence, line []byte) error {
-	if before := max(s.last, s.resumed); before > 0 && seq > before+1 {
-		s.missed(seq - before - 1)
-	}
-	if seq == s.resumed && lineHash(line) != s.hash {
+	if seq == s.resumed && s.hash != [32]byte{} && lineHash(line) != s.hash {
 		s.restart("the journal's line at the cursor is another one: the directory was restored or forked")
 		return errors.New("the cursor does not fit the journal")
 	}
 	s.last = seq
 	s.stream.push(seq, line)
-	if seq == s.resumed {
-		s.waiting = s.stream.waiting()
-	}
 	if len(*s.stream.batch()) < batchSize {
 		return nil
 	}
@@ -152,9 +146,9 @@ func (s *session) flush(atEnd bool) error {
 	}
 	now := time.Now()
 	if atEnd || s.flight.due(now) {
-		if c, ok := s.stream.position(); ok && (c.At > s.marked.At || c.Delivered+c.Excluded > s.marked.Delivered+s.marked.Excluded) {
+		if c := s.stream.position(); c.At > s.marked.At || c.Delivered+c.Excluded > s.marked.Delivered+s.marked.Excluded {
 			s.marked = c
-			s.flight.add(s.written, c, s.stream.waitingAt(), now)
+			s.flight.add(s.written, c, now)
 		}
 	}
 	if atEnd || now.Sub(s.looked) >= settleEvery {
@@ -174,7 +168,7 @@ func (s *session) writeError(err error) error {
 func (s *session) settle(now time.Time) {
 	s.looked = now
 	if m, ok := s.flight.settled(s.conn.Reached(), now); ok {
-		s.cursor, s.waiting, s.unsaid = m.cursor, m.waiting, true
+		s.cursor, s.unsaid = m.cursor, true
 	}
 	s.balance()
 	s.report(false)
@@ -233,7 +227,7 @@ func (s *session) finish() error {
 	select {
 	case <-s.bye:
 		if m, ok := s.flight.all(); ok {
-			s.cursor, s.waiting, s.unsaid = m.cursor, m.waiting, true
+			s.cursor, s.unsaid = m.cursor, true
 		}
 	case <-s.broken.Done():
 		s.log.Warn("the far end did not close in time; what it did not acknowledge is sent again at the next start")

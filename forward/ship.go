@@ -144,14 +144,14 @@ func (r *reporter) MoveCursor(c journal.Cursor) {
 	r.out.write(report{Relay: r.relay, Cursor: &w})
 }
 
-func (r *reporter) Restart(c journal.Cursor, why string) {
-	r.out.write(report{Relay: r.relay, Restart: &wireRestart{toWire(c), why}})
+func (r *reporter) Restart(why string) {
+	r.out.write(report{Relay: r.relay, Restart: &wireRestart{why}})
 }
 
 func (r *reporter) Link(up bool, peer string, why error) {
-	l := &wireLink{Up: up, Peer: peer}
+	l := &wireLink{Up: up, Peer: short(peer)}
 	if why != nil {
-		l.Why = why.Error()
+		l.Why = short(why.Error())
 	}
 	r.out.write(report{Relay: r.relay, Link: l})
 }

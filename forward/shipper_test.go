@@ -120,7 +120,7 @@ func (n *notes) ops() (ops []string) {
 }
 
 // socketPair is the line between run and ship.
-func socketPair(t testing.TB) (run, ship io.ReadWriteCloser) {
+func socketPair(t testing.TB) (run, ship net.Conn) {
 	t.Helper()
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -137,16 +137,26 @@ func socketPair(t testing.TB) (run, ship io.ReadWriteCloser) {
 	return ends[0], ends[1]
 }
 
-// inProcess starts Ship in a goroutine; kill ends it without a word.
+// goroutine is a Process in this one; kill ends it without a word.
+type goroutine struct {
+	net.Conn
+	kill func() error
+	done chan error
+}
+
+func (g goroutine) Kill() error { return g.kill() }
+func (g goroutine) Wait() error { return <-g.done }
+
+// inProcess starts Ship in a goroutine.
 func inProcess(t testing.TB, kill *func()) Start {
-	return func() (io.ReadWriteCloser, func() error, error) {
+	return func() (Process, error) {
 		run, ship := socketPair(t)
-		done := make(chan error, 1)
-		go func() { done <- Ship(context.Background(), ship, discard) }()
+		g := goroutine{Conn: run, done: make(chan error, 1), kill: ship.Close}
+		go func() { g.done <- Ship(context.Background(), ship, discard) }()
 		if kill != nil {
 			*kill = func() { ship.Close() }
 		}
-		return run, func() error { return <-done }, nil
+		return g, nil
 	}
 }
 
@@ -267,21 +277,23 @@ func TestReportsThatAreNotBelieved(t *testing.T) {
 		{"open events out of order", "open event", report{Relay: "siem", Cursor: change(func(c *journal.Cursor) { c.Open = []auditbridge.Sequence{95, 94} })}},
 		{"open event behind the cursor", "open event", report{Relay: "siem", Cursor: change(func(c *journal.Cursor) { c.Open = []auditbridge.Sequence{111} })}},
 		{"no hash", "hash", report{Relay: "siem", Cursor: &wireCursor{Journal: id.String(), At: 110}}},
-		{"restart in the middle", "only the oldest", report{Relay: "siem", Restart: &wireRestart{Cursor: *change(func(c *journal.Cursor) {})}}},
+		{"counts that wrap together", "at most", report{Relay: "siem", Cursor: change(func(c *journal.Cursor) { c.Delivered, c.Excluded = 1<<63+60, 1<<63+39 })}},
+		{"records read that are not there", "at most", report{Relay: "siem", Cursor: change(func(c *journal.Cursor) { c.Read = 1 << 40 })}},
+		{"events of a class that is none", "class", report{Relay: "siem", Stats: &Stats{Classes: map[string]uint64{"x\x1b": 1}}}},
 		{"a balance beyond the journal", "beyond the journal", report{Relay: "siem", Stats: &Stats{Pending: 1 << 60}}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			s, said := shipperFor(t, l, []Config{to(9)})
 			defer os.Remove(filepath.Join(l.stateDir(), cursorName("siem")))
-			if err := s.store(s.relays["siem"], good); err != nil {
-				t.Fatal(err)
-			}
+			book := s.relays["siem"]
+			book.believe(good)
+			s.keep("siem", book, true)
 			run, ship := socketPair(t)
 			defer run.Close()
 			out := lineWriter{w: ship}
 			out.write(row.report)
 			ship.Close()
-			err := s.listen(run)
+			err := s.listen(goroutine{Conn: run})
 			if err == nil || !strings.Contains(err.Error(), row.word) || strings.Contains(err.Error(), "\x1b") {
 				t.Errorf("%v, want a refusal with %q", err, row.word)
 			}
@@ -301,17 +313,20 @@ func TestReportsThatAreFollowed(t *testing.T) {
 	l.feed(events(0, 100))
 	peertest.Until(t, "the records are durable", func() bool { return l.mark().Durable() > 300 })
 	s, said := shipperFor(t, l, []Config{to(9)})
-	first := journal.Cursor{Journal: l.mark().Journal(), At: 100, Open: []auditbridge.Sequence{90}, Delivered: 60, Excluded: 39}
-	later := journal.Cursor{Journal: first.Journal, At: 100, Delivered: 60, Excluded: 40}
+	first := journal.Cursor{Journal: l.mark().Journal(), At: 100, Open: []auditbridge.Sequence{90}, Delivered: 60, Excluded: 39, Waiting: 1, Read: 100}
+	later := journal.Cursor{Journal: first.Journal, At: 100, Delivered: 60, Excluded: 40, Read: 100}
 	for _, c := range []journal.Cursor{first, first, later} {
 		w := toWire(c)
 		if err := s.follow(report{Relay: "siem", Cursor: &w}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	w := toWire(journal.Cursor{Journal: first.Journal, Delivered: 60, Excluded: 40})
-	if err := s.follow(report{Relay: "siem", Restart: &wireRestart{w, "another line"}}); err != nil {
+	if err := s.follow(report{Relay: "siem", Restart: &wireRestart{"another line"}}); err != nil {
 		t.Fatal(err)
+	}
+	s.keepAll()
+	if c := s.Cursors()["siem"]; c.At != 0 || c.Delivered != 60 || c.Excluded != 40 || c.Read != 100 {
+		t.Errorf("after a restart the cursor is %+v", c)
 	}
 	for i := range 1000 {
 		link := &wireLink{Up: i%2 == 0, Peer: "127.0.0.1:9", Why: "it flaps\n\x1b[31m" + strings.Repeat("x", 1000)}
@@ -346,16 +361,16 @@ func TestShipThatDoesNotStop(t *testing.T) {
 	s, _ := shipperFor(t, l, []Config{c})
 	ctx, stop := context.WithCancel(t.Context())
 	heard := make(chan struct{})
-	start := func() (io.ReadWriteCloser, func() error, error) {
+	start := func() (Process, error) {
 		run, ship := socketPair(t)
-		ended := make(chan struct{})
 		go func() {
-			defer close(ended)
 			ship.Read(make([]byte, 1))
 			close(heard)
 			io.Copy(io.Discard, ship)
 		}()
-		return run, func() error { <-ended; return errors.New("killed") }, nil
+		g := goroutine{Conn: run, done: make(chan error, 1)} // the closed line does not end it
+		g.kill = func() error { g.done <- errors.New("killed"); return nil }
+		return g, nil
 	}
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx, start) }()

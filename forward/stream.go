@@ -18,13 +18,10 @@ type stream interface {
 	// journal is quiet; end lets go of all, because it has ended.
 	idle(upTo auditbridge.Sequence)
 	end()
-	// waiting is how many records were pushed and are not decided; waitingAt
-	// how many of these are not beyond the cursor.
+	// waiting is how many records were pushed and are not decided.
 	waiting() int
-	waitingAt() int
-	// position is the cursor for everything in the batches so far; ok is false
-	// while it has too many open events to be stored.
-	position() (c journal.Cursor, ok bool)
+	// position is the cursor for everything in the batches so far.
+	position() journal.Cursor
 	// batch is what is to be written; the caller empties it.
 	batch() *[]byte
 }
@@ -37,7 +34,7 @@ func newStream(c *Config, cursor journal.Cursor, seen *census) (stream, auditbri
 		census:      seen,
 		filter:      newFilter(c),
 		format:      newFormat(c, cursor.Journal.String()),
-		reassembler: auditbridge.NewReassembler(auditbridge.Limits{}),
+		reassembler: auditbridge.NewReassembler(auditbridge.Limits{OpenCount: journal.MaxOpen}), // so that every cursor can be stored
 		cursor:      cursor,
 	}
 	p.cursor.Open = nil
@@ -63,8 +60,13 @@ type pipeline struct {
 
 func (p *pipeline) batch() *[]byte { return &p.out }
 
-// reach moves the cursor to a line that is dealt with.
+// reach moves the cursor to the next line. What should lie between is gone;
+// but nobody missed what was before he began.
 func (p *pipeline) reach(seq auditbridge.Sequence, line []byte) {
+	if at := p.cursor.At; at > 0 {
+		p.cursor.Missed += uint64(seq - at - 1)
+	}
+	p.cursor.Read++
 	p.cursor.At, p.fresh = seq, true
 	p.line = append(p.line[:0], line...)
 }
@@ -77,14 +79,15 @@ func (p *pipeline) count(sent bool, records int) {
 	}
 }
 
-// at completes the cursor with the open events.
-func (p *pipeline) at(open []auditbridge.Sequence) (journal.Cursor, bool) {
+// at completes the cursor with the open events, of which waiting records are
+// at or before it.
+func (p *pipeline) at(open []auditbridge.Sequence, waiting int) journal.Cursor {
 	c := p.cursor
 	if p.fresh {
 		c.LineHash = lineHash(p.line)
 	}
-	c.Open = open
-	return c, len(open) <= journal.MaxOpen
+	c.Open, c.Waiting = open, uint64(waiting)
+	return c
 }
 
 // lineHash is the hash a cursor keeps of a line, its LF included.
@@ -110,21 +113,29 @@ func newEventStream(p pipeline) *eventStream {
 }
 
 func (s *eventStream) push(seq auditbridge.Sequence, line []byte) {
-	s.reassembler.Push(seq, line, s.emit)
 	if seq > s.cursor.At {
+		if !s.fresh {
+			s.miss(s.cursor.Waiting - uint64(s.waiting()))
+		}
 		s.reach(seq, line)
 	}
+	s.reassembler.Push(seq, line, s.emit)
+}
+
+// miss is for records of open events that were read once and are gone from the
+// journal now that they are needed again.
+func (s *eventStream) miss(n uint64) {
+	s.cursor.Read -= n
+	s.cursor.Missed += n
 }
 
 func (s *eventStream) idle(upTo auditbridge.Sequence) { s.reassembler.Idle(upTo, s.emit) }
 func (s *eventStream) end()                           { s.reassembler.Flush(s.emit) }
 func (s *eventStream) waiting() int                   { return s.reassembler.OpenRecords() }
 
-// waitingAt is the same: the cursor is at the last line.
-func (s *eventStream) waitingAt() int { return s.reassembler.OpenRecords() }
-
-func (s *eventStream) position() (journal.Cursor, bool) {
-	return s.at(s.reassembler.Open(nil))
+// position is the last line's: all that waits is behind it.
+func (s *eventStream) position() journal.Cursor {
+	return s.at(s.reassembler.Open(nil), s.waiting())
 }
 
 // take decides on an event that has ended.

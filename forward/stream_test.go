@@ -77,8 +77,8 @@ func TestUnfilteredRecordStreamIsTheJournal(t *testing.T) {
 	if got := rawTails(messages, lines); !slices.Equal(got, lines) {
 		t.Fatalf("%d messages do not hold the %d lines in order", len(messages), len(lines))
 	}
-	c, ok := s.position()
-	if !ok || int(c.At) != len(lines) || len(c.Open) != 0 || int(c.Delivered) != len(lines) || s.waiting() != 0 {
+	c := s.position()
+	if int(c.At) != len(lines) || len(c.Open) != 0 || int(c.Delivered) != len(lines) || s.waiting() != 0 {
 		t.Errorf("position %+v, waiting %d", c, s.waiting())
 	}
 }
@@ -105,7 +105,7 @@ func TestEveryCursorResumes(t *testing.T) {
 				whole, full := play(t, c, journal.Cursor{}, lines)
 				full.end()
 				whole = append(whole, frames(t, full)...)
-				want, _ := full.position()
+				want := full.position()
 				for cut := range lines {
 					// Stopped twice: after cut lines, and somewhere behind the
 					// cursor, maybe before the first stop.
@@ -118,7 +118,7 @@ func TestEveryCursorResumes(t *testing.T) {
 					if got := slices.Concat(before, between, after); !slices.Equal(got, whole) {
 						t.Fatalf("after %d and %d lines, at %+v: %d + %d + %d messages, want %d", cut, again, cursor, len(before), len(between), len(after), len(whole))
 					}
-					got, _ := resumed.position()
+					got := resumed.position()
 					if got.Delivered != want.Delivered || got.Excluded != want.Excluded || got.LineHash != want.LineHash {
 						t.Fatalf("after %d and %d lines: counts %+v, want %+v", cut, again, got, want)
 					}
@@ -133,10 +133,7 @@ func TestEveryCursorResumes(t *testing.T) {
 func playTo(t *testing.T, c Config, from journal.Cursor, lines []string) ([]string, journal.Cursor) {
 	t.Helper()
 	messages, s := play(t, c, from, lines)
-	cursor, ok := s.position()
-	if !ok {
-		t.Fatalf("no position after %d lines", len(lines))
-	}
+	cursor := s.position()
 	checkBooks(t, s, len(lines))
 	return messages, cursor
 }
@@ -144,9 +141,12 @@ func playTo(t *testing.T, c Config, from journal.Cursor, lines []string) ([]stri
 // checkBooks is the invariant: read = delivered + excluded + waiting.
 func checkBooks(t *testing.T, s stream, read int) {
 	t.Helper()
-	c, _ := s.position()
+	c := s.position()
 	if got := int(c.Delivered+c.Excluded) + s.waiting(); got != read {
 		t.Fatalf("delivered %d + excluded %d + waiting %d, but %d were read", c.Delivered, c.Excluded, s.waiting(), read)
+	}
+	if c.Read != c.Delivered+c.Excluded+c.Waiting || len(c.Open) > journal.MaxOpen {
+		t.Fatalf("the cursor does not balance, or cannot be stored: %+v", c)
 	}
 }
 
@@ -157,10 +157,59 @@ func TestGapsInTheNumberingAreStepsNotStops(t *testing.T) {
 		for i, l := range events(1, 4) { // 9 lines at 10, 20, …
 			s.push(auditbridge.Sequence(10*(i+1)), []byte(l))
 		}
-		position, _ := s.position()
+		position := s.position()
 		if position.At != 90 || position.Delivered != 9 || s.waiting() != 0 {
 			t.Errorf("%s: %+v, waiting %d", format, position, s.waiting())
 		}
+	}
+}
+
+// A kernel whose events have no EOE leaves them open until time shows that they
+// are whole; the cursor goes on nevertheless, and resumes exactly.
+func TestCursorMovesHoweverManyEventsAreOpen(t *testing.T) {
+	for _, format := range []string{FormatRecord, FormatEvent} {
+		c := testConfig(format)
+		var lines []string
+		for i := range 2000 {
+			lines = append(lines, syscallEvent(i)[:2]...)
+		}
+		lines = append(lines, syscallEvent(2000)...)
+		whole, s := play(t, c, journal.Cursor{}, lines)
+		s.end()
+		whole = append(whole, frames(t, s)...)
+		before, cursor := playTo(t, c, journal.Cursor{}, lines[:3900])
+		if cursor.Delivered < 2500 {
+			t.Errorf("%s: at %d of 3900, %d delivered", format, cursor.At, cursor.Delivered)
+		}
+		after, s := play(t, c, cursor, lines)
+		s.end()
+		if got := append(append(before, after...), frames(t, s)...); !slices.Equal(got, whole) {
+			t.Errorf("%s: %d messages after a stop, want %d", format, len(got), len(whole))
+		}
+		if slices.ContainsFunc(whole, func(m string) bool { return strings.Contains(m, `complete="no"`) }) {
+			t.Errorf("%s: an event whose PROCTITLE is there counts as torn", format)
+		}
+	}
+}
+
+// A gap of any size costs no memory: what waits before it is sent as it is.
+func TestGapBehindAnOpenEvent(t *testing.T) {
+	for _, format := range []string{FormatRecord, FormatEvent} {
+		c := testConfig(format)
+		s, _ := newStream(&c, journal.Cursor{}, new(census))
+		s.push(1, []byte(syscallEvent(1)[0]))
+		s.push(30_000_000, []byte(loginEvent(2)))
+		s.end()
+		if got := frames(t, s); len(got) != 2 {
+			t.Errorf("%s: %q", format, got)
+		}
+		if r, ok := s.(*recordStream); ok && cap(r.queue) > 100 {
+			t.Errorf("%d slots", cap(r.queue))
+		}
+		if p := s.position(); p.At != 30_000_000 || p.Read != 2 || p.Missed != 29_999_998 {
+			t.Errorf("%s: %+v", format, p)
+		}
+		checkBooks(t, s, 2)
 	}
 }
 
@@ -177,7 +226,7 @@ func TestRecordStreamIsBounded(t *testing.T) {
 			*s.batch() = (*s.batch())[:0]
 		}
 	}
-	position, _ := s.position()
+	position := s.position()
 	if int(position.Delivered) < maxWaiting || s.waiting() > maxWaiting {
 		t.Errorf("%+v, waiting %d", position, s.waiting())
 	}

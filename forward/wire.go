@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -19,7 +20,7 @@ import (
 
 // wireVersion changes when an old ship would misunderstand a new run. The two
 // are one binary, but an upgrade replaces run first.
-const wireVersion = 1
+const wireVersion = 2
 
 const (
 	maxHello  = 16 << 20
@@ -51,9 +52,9 @@ type report struct {
 	Stats   *Stats       `json:"stats,omitempty"`
 }
 
+// wireRestart asks to begin again with the oldest record kept.
 type wireRestart struct {
-	Cursor wireCursor `json:"cursor"`
-	Why    string     `json:"why"`
+	Why string `json:"why"`
 }
 
 type wireLink struct {
@@ -70,10 +71,14 @@ type wireCursor struct {
 	Hash      string                 `json:"hash"`
 	Delivered uint64                 `json:"delivered"`
 	Excluded  uint64                 `json:"excluded"`
+	Waiting   uint64                 `json:"waiting"`
+	Read      uint64                 `json:"read"`
+	Missed    uint64                 `json:"missed"`
 }
 
 func toWire(c journal.Cursor) wireCursor {
-	return wireCursor{c.Journal.String(), c.At, c.Open, hex.EncodeToString(c.LineHash[:]), c.Delivered, c.Excluded}
+	return wireCursor{Journal: c.Journal.String(), At: c.At, Open: c.Open, Hash: hex.EncodeToString(c.LineHash[:]),
+		Delivered: c.Delivered, Excluded: c.Excluded, Waiting: c.Waiting, Read: c.Read, Missed: c.Missed}
 }
 
 func (w wireCursor) cursor() (c journal.Cursor, err error) {
@@ -85,29 +90,50 @@ func (w wireCursor) cursor() (c journal.Cursor, err error) {
 		return c, fmt.Errorf("%q is not a line's hash", w.Hash)
 	}
 	copy(c.LineHash[:], hash)
-	c.At, c.Open, c.Delivered, c.Excluded = w.At, w.Open, w.Delivered, w.Excluded
+	c.At, c.Open = w.At, w.Open
+	c.Delivered, c.Excluded, c.Waiting, c.Read, c.Missed = w.Delivered, w.Excluded, w.Waiting, w.Read, w.Missed
 	return c, nil
 }
 
 // lineReader reads one JSON value a line.
-type lineReader struct{ scanner *bufio.Scanner }
-
-func newLineReader(r io.Reader, limit int) lineReader {
-	s := bufio.NewScanner(r)
-	s.Buffer(make([]byte, 0, 4096), limit)
-	return lineReader{s}
+type lineReader struct {
+	buf   *bufio.Reader
+	line  []byte
+	limit int
 }
 
-// next decodes the next line into v; io.EOF is the end in order. What is left
-// out of a value stays as it was, so v must be new.
-func (l lineReader) next(v any) error {
-	if !l.scanner.Scan() {
-		if err := l.scanner.Err(); err != nil {
-			return err
+// newLineReader reads lines of at most limit bytes.
+func newLineReader(r io.Reader, limit int) *lineReader {
+	return &lineReader{buf: bufio.NewReader(r), limit: limit}
+}
+
+// errTooLong is about one line; what follows it can be read.
+var errTooLong = errors.New("a line is too long")
+
+// brokenLine says that nothing more can be read. io.EOF in it is the end.
+type brokenLine struct{ error }
+
+func (e *brokenLine) Unwrap() error { return e.error }
+
+// next decodes the next line into v. What is left out of a value stays as it
+// was, so v must be new.
+func (l *lineReader) next(v any) error {
+	l.line = l.line[:0]
+	for long := false; ; {
+		part, err := l.buf.ReadSlice('\n')
+		if long = long || len(l.line)+len(part) > l.limit; !long {
+			l.line = append(l.line, part...)
 		}
-		return io.EOF
+		switch {
+		case errors.Is(err, bufio.ErrBufferFull):
+		case err != nil:
+			return &brokenLine{err} // within a line too: whoever wrote it is dead
+		case long:
+			return errTooLong
+		default:
+			return json.Unmarshal(l.line, v)
+		}
 	}
-	return json.Unmarshal(l.scanner.Bytes(), v)
 }
 
 // lineWriter writes one JSON value a line, from several goroutines.

@@ -61,7 +61,7 @@ func printBalance(out io.Writer, s status.Status, journalLines uint64, far *farE
 	row("  heard\t%d\t= stored %d + refused %d", s.Received, s.Stored, s.Refused)
 	row("  kernel lost\t%d", s.KernelLost)
 	row("  lines in the journal\t%d\t(%d of them our own: blocks, checkpoints, notes)", journalLines, journalLines-s.Stored)
-	row("  read by the relay\t%d\t= delivered %d + excluded %d + pending %d", to.Delivered+to.Excluded+to.Pending, to.Delivered, to.Excluded, to.Pending)
+	row("  read by the relay\t%d\t= delivered %d + excluded %d + pending %d", to.Read, to.Delivered, to.Excluded, to.Pending)
 	row("  lines at the far end\t%d", far.stream.lines)
 	w.Flush()
 	fmt.Fprint(out, "  events by class:")

@@ -187,7 +187,7 @@ func (d *daemon) openReaders() (err error) {
 		return err
 	}
 	d.shipper, err = forward.NewShipper(forward.ShipperConfig{
-		JournalDir:   d.cfg.JournalDir,
+		JournalDir:   shipJournal,
 		Journal:      d.journal.ID(),
 		StateDir:     d.cfg.StateDir,
 		Destinations: d.cfg.Destinations(),

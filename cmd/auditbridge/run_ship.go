@@ -2,52 +2,91 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"os/user"
+	"runtime"
 	"strconv"
 	"syscall"
+
+	"auditbridge/forward"
 
 	"golang.org/x/sys/unix"
 )
 
-// shipConn is the descriptor on which ship finds its line to run.
-const shipConn = 3
+// The descriptors on which ship finds its line to run, and the journal's
+// directory: under that name it opens it whatever the modes of the directories
+// above are.
+const (
+	shipConn    = 3
+	shipJournal = "/proc/self/fd/4"
+)
+
+// shipProcess is a running ship and the line to it.
+type shipProcess struct {
+	*os.File
+	cmd *exec.Cmd
+}
+
+func (p shipProcess) Kill() error { return p.cmd.Process.Kill() }
+func (p shipProcess) Wait() error { return p.cmd.Wait() }
 
 // startShip starts `auditbridge ship` as the unprivileged user, with nothing
-// but its line to us: no standard input, no environment, no capabilities. It is
+// but its line to us and the journal's directory: no standard input, no
+// environment, no capabilities, and no way to new ones. It is
 // the same program file, even when that was replaced meanwhile. When we die,
 // the line breaks and ship ends.
-func (d *daemon) startShip() (io.ReadWriteCloser, func() error, error) {
+func (d *daemon) startShip() (forward.Process, error) {
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
-		return nil, nil, fmt.Errorf("make a line to ship: %w", err)
+		return nil, fmt.Errorf("make a line to ship: %w", err)
 	}
 	// Non-blocking, so that closing it ends a read.
 	if err := unix.SetNonblock(pair[0], true); err != nil {
-		return nil, nil, fmt.Errorf("make a line to ship: %w", err)
+		return nil, fmt.Errorf("make a line to ship: %w", err)
 	}
 	ours, theirs := os.NewFile(uintptr(pair[0]), "ship"), os.NewFile(uintptr(pair[1]), "run")
 	defer theirs.Close()
+	journal, err := os.OpenFile(d.cfg.JournalDir, unix.O_PATH|unix.O_DIRECTORY, 0)
+	if err != nil {
+		ours.Close()
+		return nil, fmt.Errorf("hand the journal to ship: %w", err)
+	}
+	defer journal.Close()
 	cmd := exec.Command("/proc/self/exe", "ship")
 	cmd.Args[0] = "auditbridge"
 	cmd.Env = []string{"PATH=/usr/bin:/bin", "TZ=UTC"}
 	cmd.Dir = "/"
 	cmd.Stderr = os.Stderr
-	cmd.ExtraFiles = []*os.File{theirs} // becomes descriptor shipConn
+	cmd.ExtraFiles = []*os.File{theirs, journal} // shipConn and shipJournal
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if os.Geteuid() == 0 {
 		if cmd.SysProcAttr.Credential, err = d.shipCredential(); err != nil {
 			ours.Close()
-			return nil, nil, err
+			return nil, err
 		}
 	}
-	if err := cmd.Start(); err != nil {
+	if err := startRenounced(cmd); err != nil {
 		ours.Close()
-		return nil, nil, fmt.Errorf("start %v: %w", cmd.Args, err)
+		return nil, fmt.Errorf("start %v: %w", cmd.Args, err)
 	}
-	return ours, cmd.Wait, nil
+	return shipProcess{ours, cmd}, nil
+}
+
+// startRenounced starts cmd from a thread that can gain no new privileges; so
+// neither can any thread of cmd's. The property is a thread's and stays, so the
+// thread ends with its goroutine.
+func startRenounced(cmd *exec.Cmd) error {
+	started := make(chan error)
+	go func() {
+		runtime.LockOSThread() // never unlocked
+		err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+		if err == nil {
+			err = cmd.Start()
+		}
+		started <- err
+	}()
+	return <-started
 }
 
 // shipCredential is the user ship runs as. Only root can and must change user.

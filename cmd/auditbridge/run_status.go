@@ -39,18 +39,14 @@ func (d *daemon) facts() status.Status {
 
 func (d *daemon) fillDestinations(s *status.Status) {
 	s.Destinations = []status.Destination{}
-	all, cursors, durable := d.shipper.Stats(), d.shipper.Cursors(), d.journal.Mark().Durable()
+	s.Ship = d.shipper.Running()
+	all := d.shipper.Stats()
 	for _, to := range d.cfg.Servers {
 		b := all[to.Name]
-		// While there is no link the relay does not look at the journal's end; we do.
-		if at, begun := cursors[to.Name]; begun && !b.Connected && durable > at.At {
-			b.Pending = max(b.Pending, uint64(durable-at.At))
-		}
-		s.Ship = s.Ship || b.Connected || b.LastError != ""
 		s.Destinations = append(s.Destinations, status.Destination{
 			Name: to.Name, Via: to.Via, Connected: b.Connected, Since: b.Since,
 			Delivered: b.Delivered, Excluded: b.Excluded, Pending: b.Pending, Missed: b.Missed,
-			Read: b.Delivered + b.Excluded + b.Pending, LastError: b.LastError, Hint: b.Hint, Classes: b.Classes,
+			Read: b.Read, LastError: b.LastError, Hint: b.Hint, Classes: b.Classes,
 		})
 	}
 }

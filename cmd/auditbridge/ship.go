@@ -42,10 +42,12 @@ func newShipCommand() *cobra.Command {
 }
 
 // renounce makes sure that nothing started from here can gain what we do not
-// have, and that the destination keys in our memory end up in no core file.
+// have, and that the destination keys in our memory end up in no core file. The
+// first is a thread's property: we came with it, so every thread has it. The
+// second is the whole process's.
 func renounce() error {
-	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
-		return fmt.Errorf("renounce new privileges: %w", err)
+	if set, err := unix.PrctlRetInt(unix.PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0); err != nil || set != 1 {
+		return withHint(errors.New("new privileges are not renounced"), "ship is started by `auditbridge run`")
 	}
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
 		return fmt.Errorf("forbid core files: %w", err)
