@@ -140,21 +140,21 @@ func (l *losses) lookAtCounter(now uint64) {
 }
 
 func (l *losses) lookAtSocket() {
-	now := l.kernel.Stats()
+	stats := l.kernel.Stats()
 	for _, c := range []struct {
 		op       string
 		now, was uint64
 	}{
-		{"socket-overrun", now.Overruns, l.heard.Overruns},
-		{"foreign-message", now.Foreign, l.heard.Foreign},
-		{"malformed-message", now.Malformed, l.heard.Malformed},
-		{"truncated-record", now.Truncated, l.heard.Truncated},
+		{"socket-overrun", stats.Overruns, l.heard.Overruns},
+		{"foreign-message", stats.Foreign, l.heard.Foreign},
+		{"malformed-message", stats.Malformed, l.heard.Malformed},
+		{"truncated-record", stats.Truncated, l.heard.Truncated},
 	} {
 		if c.now > c.was {
 			l.noteLoss(c.op, c.now-c.was)
 		}
 	}
-	l.heard = now
+	l.heard = stats
 }
 
 func (l *losses) countRules() {
