@@ -134,7 +134,7 @@ func (c *chain) block(b *Block, line []byte, at int64) bool {
 // begin takes the first block line of the stream. In a copy the lines before
 // it may be only the end of its block, or of something else before it.
 func (c *chain) begin(b *Block, line []byte, hash Hash, at int64) {
-	c.begun, c.first = true, b.Prev.IsZero()
+	c.begun, c.first = true, b.Prev.IsZero() && b.First == c.opts.First
 	c.report.First = b.First
 	if first := c.opts.First; first > b.First && first <= b.Sequence() && uint64(c.pending.len()) == uint64(b.Sequence()-first) {
 		// A segment that begins inside a block, the one before it being dropped.

@@ -60,7 +60,7 @@ func TestForgedRecordsAreNeverVerified(t *testing.T) {
 				}
 				got := verify(opts, row.lines...)
 				r := got.Chains[0]
-				if got.Verdict != Partial || got.Verified || int(r.Leading) != row.leading || int(r.Tail) != row.tail || len(r.Reservations) == 0 {
+				if r.Before == FrontNone || got.Verdict != Partial || got.Verified || int(r.Leading) != row.leading || int(r.Tail) != row.tail || len(r.Reservations) == 0 {
 					t.Errorf("%s: %+v", got.Summary(), *r)
 				}
 			}
