@@ -29,15 +29,23 @@ func StartRsyslog(t testing.TB) *Rsyslog {
 func StartRsyslogOn(t testing.TB, port int) *Rsyslog {
 	t.Helper()
 	dir := t.TempDir()
-	r := &Rsyslog{Port: port, File: filepath.Join(dir, "received"), conf: filepath.Join(dir, "rsyslog.conf")}
-	writeFile(t, r.conf, fmt.Sprintf(`global(workDirectory="%s" maxMessageSize="64k" parser.escapeControlCharactersOnReceive="off")
+	file := filepath.Join(dir, "received")
+	return StartRsyslogWith(t, port, file, fmt.Sprintf(`global(workDirectory="%s" maxMessageSize="64k" parser.escapeControlCharactersOnReceive="off")
 module(load="imtcp" maxSessions="1000")
 template(name="asItCame" type="string" string="%%rawmsg%%\n")
 ruleset(name="keep" queue.type="direct") {
   action(type="omfile" file="%s" template="asItCame" asyncWriting="off")
 }
 input(type="imtcp" address="127.0.0.1" port="%d" ruleset="keep" name="in")
-`, dir, r.File, r.Port), 0o600)
+`, dir, file, port))
+}
+
+// StartRsyslogWith runs rsyslogd with a configuration that makes it listen on
+// port and write to file.
+func StartRsyslogWith(t testing.TB, port int, file, configuration string) *Rsyslog {
+	t.Helper()
+	r := &Rsyslog{Port: port, File: file, conf: filepath.Join(t.TempDir(), "rsyslog.conf")}
+	writeFile(t, r.conf, configuration, 0o600)
 	r.Start(t)
 	return r
 }
