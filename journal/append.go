@@ -82,10 +82,10 @@ func (j *Journal) position() position {
 func (j *Journal) writeNotes(now time.Time) error {
 	var dropped int
 	if j.pending, dropped = j.notes.take(j.pending); dropped > 0 {
-		j.pending = append(j.pending, configNote("notes-dropped", auditbridge.Number("n", dropped)))
+		j.pending = append(j.pending, noted{configNote("notes-dropped", auditbridge.Number("n", dropped)), now})
 	}
 	for i := range j.pending {
-		if err := j.appendNote(&j.pending[i], now); err != nil {
+		if err := j.appendNoted(&j.pending[i], now); err != nil {
 			n := copy(j.pending, j.pending[i:])
 			clear(j.pending[n:])
 			j.pending = j.pending[:n]
@@ -100,7 +100,12 @@ func (j *Journal) writeNotes(now time.Time) error {
 
 // appendNote appends one of our own lines. In trouble it may use the reserve.
 func (j *Journal) appendNote(n *auditbridge.Note, now time.Time) error {
-	j.buf = auditbridge.AppendNote(j.buf[:0], n, now, j.nextSerial())
+	return j.appendNoted(&noted{*n, now}, now)
+}
+
+// appendNoted is appendNote for what was so before now.
+func (j *Journal) appendNoted(n *noted, now time.Time) error {
+	j.buf = auditbridge.AppendNote(j.buf[:0], &n.Note, n.at, j.nextSerial())
 	if len(j.buf) > j.roomInBlock() {
 		line := bytes.Clone(j.buf)
 		if err := j.endBlock(now); err != nil {
@@ -108,7 +113,11 @@ func (j *Journal) appendNote(n *auditbridge.Note, now time.Time) error {
 		}
 		j.buf = append(j.buf[:0], line...)
 	}
-	return j.appendOwn(j.buf, now)
+	err := j.appendOwn(j.buf, now)
+	if err == nil && n.Gap() {
+		j.books.gaps.Add(1)
+	}
+	return err
 }
 
 // appendOwn appends a finished line of our own.

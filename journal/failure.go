@@ -24,6 +24,9 @@ func (j *Journal) fail(why error, now time.Time) {
 	if !ok {
 		lines = nil
 	}
+	if j.owed.why == "" {
+		j.owed.at = now
+	}
 	j.owed.why = errorWord(why)
 	err := j.newSegmentAfter(end, now)
 	for err == nil && len(runs) > 0 {
@@ -144,6 +147,7 @@ type owed struct {
 	lines       [][]byte // our own, that were lost with it
 	lost, again int      // records
 	why         string
+	at          time.Time // of the failure
 }
 
 func (j *Journal) lose(records int) {
@@ -163,7 +167,7 @@ func (j *Journal) payOwed(now time.Time) error {
 		return nil
 	}
 	n := auditbridge.OwnFailure("disk-error", auditbridge.Text("why", j.owed.why), auditbridge.Number("again", j.owed.again), auditbridge.Number("lost", j.owed.lost))
-	if err := j.appendNote(&n, now); err != nil {
+	if err := j.appendNoted(&noted{n, j.owed.at}, now); err != nil {
 		return err
 	}
 	j.owed = owed{}

@@ -62,7 +62,7 @@ type Journal struct {
 	lastLine time.Time // when the last line came that is not a block line
 	lastTurn time.Time
 	buf      []byte // for one line of ours
-	pending  []auditbridge.Note
+	pending  []noted
 	markLost bool // it was said that the mark cannot be written
 	openDir  openDir
 
@@ -77,6 +77,7 @@ type Journal struct {
 // books counts since Open.
 type books struct {
 	lines, records, discarded, lost atomic.Uint64
+	gaps, removed                   atomic.Uint64
 	bytes, blocks, checkpoints      atomic.Uint64
 	sealed                          atomic.Uint64 // sequence of the last checkpoint
 	sealedAt                        atomic.Int64  // Unix nanoseconds

@@ -157,15 +157,15 @@ func (j *Journal) Checkpoint(ctx context.Context) error {
 	})
 }
 
-// finish ends the journal for now: what is noted is written, the last
-// checkpoint made, all made durable.
+// finish ends the journal for now: what is noted is written, the farewell and the
+// last checkpoint made, all made durable.
 func (j *Journal) finish() error {
 	now := time.Now()
 	defer j.publish(now)
 	if j.seg == nil {
 		return j.trouble.err
 	}
-	for _, step := range []func(time.Time) error{j.payOwed, j.writeNotes, j.noteAllRefusals, j.checkpoint} {
+	for _, step := range []func(time.Time) error{j.payOwed, j.writeNotes, j.noteAllRefusals, j.takeLeave, j.checkpoint} {
 		if err := step(now); err != nil {
 			return err
 		}

@@ -14,16 +14,24 @@ const maxNotes = 4096
 
 // notes is the queue between whoever has something to say and the append loop.
 type notes struct {
-	mu      sync.Mutex
-	queue   []auditbridge.Note
-	dropped int
-	bell    chan struct{} // capacity 1
+	mu       sync.Mutex
+	queue    []noted
+	dropped  int
+	farewell *noted
+	bell     chan struct{} // capacity 1
+}
+
+// noted is a note and when it was made: the time of the fact, however late it
+// can be written.
+type noted struct {
+	auditbridge.Note
+	at time.Time
 }
 
 func (q *notes) put(n auditbridge.Note) {
 	q.mu.Lock()
 	if len(q.queue) < maxNotes {
-		q.queue = append(q.queue, n)
+		q.queue = append(q.queue, noted{n, time.Now()})
 	} else {
 		q.dropped++
 	}
@@ -35,7 +43,7 @@ func (q *notes) put(n auditbridge.Note) {
 }
 
 // take empties the queue into dst and returns how many did not fit into it.
-func (q *notes) take(dst []auditbridge.Note) (taken []auditbridge.Note, dropped int) {
+func (q *notes) take(dst []noted) (taken []noted, dropped int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	dst = append(dst, q.queue...)
@@ -46,8 +54,29 @@ func (q *notes) take(dst []auditbridge.Note) (taken []auditbridge.Note, dropped 
 }
 
 // Note queues one of our own records; it never blocks. Notes are written in
-// their order, between the records that come in meanwhile.
+// their order, between the records that come in meanwhile, with the time of
+// this call.
 func (j *Journal) Note(n auditbridge.Note) { j.notes.put(n) }
+
+// Farewell gives the note with which Run ends: the last but for the checkpoint,
+// behind all that the ring held. Of several the last counts. It never blocks.
+func (j *Journal) Farewell(n auditbridge.Note) {
+	j.notes.mu.Lock()
+	defer j.notes.mu.Unlock()
+	j.notes.farewell = &noted{n, time.Now()}
+}
+
+// takeLeave writes the farewell, if there is one.
+func (j *Journal) takeLeave(now time.Time) error {
+	j.notes.mu.Lock()
+	n := j.notes.farewell
+	j.notes.farewell = nil
+	j.notes.mu.Unlock()
+	if n == nil {
+		return nil
+	}
+	return j.appendNoted(n, now)
+}
 
 // configNote is a note about the journal itself.
 func configNote(op string, fields ...auditbridge.Field) auditbridge.Note {

@@ -22,6 +22,8 @@ type Stats struct {
 	Syncs       uint64
 	Refused     uint64               // records given up because they could not be stored
 	Lost        uint64               // records written and then lost to a failing disk
+	Gaps        uint64               // notes on record that say that records are missing (auditbridge.Note.Gap)
+	Removed     uint64               // segments that somebody else took away while they were open
 	LastSealed  auditbridge.Sequence // sequence of the last checkpoint
 	SealedAt    time.Time
 }
@@ -40,6 +42,8 @@ func (j *Journal) Stats() Stats {
 		Syncs:       j.sync.syncs.Load(),
 		Refused:     j.books.discarded.Load(),
 		Lost:        j.books.lost.Load(),
+		Gaps:        j.books.gaps.Load(),
+		Removed:     j.books.removed.Load(),
 		LastSealed:  auditbridge.Sequence(j.books.sealed.Load()),
 		SealedAt:    time.Unix(0, j.books.sealedAt.Load()),
 	}

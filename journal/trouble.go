@@ -98,7 +98,8 @@ func (j *Journal) wait(now time.Time) {
 	j.trouble.err = err
 }
 
-// resume goes back to storing. The gap is put on record by noteAllRefusals.
+// resume goes back to storing. What was noted meanwhile comes first, in its
+// order. The gap is put on record by noteAllRefusals.
 func (j *Journal) resume(now time.Time) {
 	was := j.trouble
 	j.enter(StateOK, nil, now)
@@ -107,11 +108,14 @@ func (j *Journal) resume(now time.Time) {
 	if j.seg.size == 0 {
 		err = j.writeHeader(now)
 	}
-	if err == nil {
-		err = j.appendNote(&n, now)
-	}
-	if err == nil {
-		err = j.noteAllRefusals(now)
+	for _, step := range []func(time.Time) error{
+		j.payOwed, j.writeNotes,
+		func(now time.Time) error { return j.appendNote(&n, now) },
+		j.noteAllRefusals,
+	} {
+		if err == nil {
+			err = step(now)
+		}
 	}
 	j.handle(err, now)
 }

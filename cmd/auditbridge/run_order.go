@@ -40,7 +40,7 @@ func (d *daemon) Run(ctx context.Context) error {
 	stage(d.source.Run, hear, func() {
 		d.losses.finish()
 		why = endOf(hear)
-		d.journal.Note(auditbridge.OwnNote(auditbridge.TypeDaemonEnd, "stop", auditbridge.Text("why", why)))
+		d.journal.Farewell(auditbridge.OwnNote(auditbridge.TypeDaemonEnd, "stop", auditbridge.Text("why", why)))
 		stopHearing(nil) // a source that ends by itself ends what goes along with it
 		d.ring.Close()
 	})

@@ -33,6 +33,7 @@ func (d *daemon) facts() status.Status {
 		s.Checkpoint.Time = time.Time{}
 	}
 	d.losses.fill(&s)
+	s.Gaps = kept.Gaps // whoever noted them: losses, the journal, retention
 	d.fillDestinations(&s)
 	return s
 }
