@@ -62,6 +62,7 @@ func shipAll(ctx context.Context, relays []*Relay, out *lineWriter) error {
 	tell := func() (err error) {
 		for _, r := range relays {
 			stats := r.Stats()
+			stats.LastError, stats.Hint = short(stats.LastError), shortHint(stats.Hint)
 			err = errors.Join(err, out.write(report{Relay: r.Name(), Stats: &stats}))
 		}
 		return err
