@@ -192,7 +192,7 @@ func TestADestinationInTroubleStopsNobody(t *testing.T) {
 			mend: func(t *testing.T, far *peertest.SSHD, _ *peertest.Rsyslog, _ *instance) {
 				rewrite(t, far.KnownHosts+".ours", peertest.KnownHostsLine(t, far.Port, far.HostKey))
 			}},
-		{name: "a key that the server does not know", says: "does not accept the key", hint: "authorized_keys: restrict,port-forwarding ssh-ed25519 ",
+		{name: "a key that the server does not know", says: "does not accept the key", hint: `authorized_keys: restrict,port-forwarding,permitopen="127.0.0.1:`,
 			begin: func(t *testing.T, far *peertest.SSHD, _ *peertest.Rsyslog, _ *instance) {
 				must(t, os.Rename(far.AuthorizedKeys, far.AuthorizedKeys+".away"))
 			},

@@ -106,7 +106,7 @@ func (c *Conn) readAhead() {
 // reports alike: only a server that is still there answers.
 func (c *Conn) meaning(err error) error {
 	if err != io.EOF {
-		return err
+		return &told{err}
 	}
 	late := time.AfterFunc(c.session.cfg.KeepaliveTimeout, func() {
 		c.session.fail(&SilenceError{Server: c.session.cfg.server(), Asked: "end of channel", Within: c.session.cfg.KeepaliveTimeout})
@@ -182,7 +182,7 @@ func (c *Conn) broken(err error) error {
 	if isClosed(c.session.done) {
 		return c.session.err
 	}
-	return fmt.Errorf("write to %s: %w", c.remote, err)
+	return fmt.Errorf("write to %s: %w", c.remote, &told{err})
 }
 
 // Reached returns how many of the bytes written the SSH server is known to

@@ -3,10 +3,29 @@ package tunnel
 import (
 	"fmt"
 	"time"
+
+	"auditbridge/internal/terminal"
 )
 
 // Every error a person can do something about has a type of its own, whose
-// Hint says what. Text that came from the peer stands quoted in all of them.
+// Hint says what. Text that came from the peer is short in all of them, and
+// stands quoted or escaped.
+
+// maxWords is how much of what a peer says is repeated, in bytes.
+const maxWords = 200
+
+func fewWords(text string) string {
+	if len(text) > maxWords {
+		return text[:maxWords] + "…"
+	}
+	return text
+}
+
+// told is an error of the SSH library, in which the peer may speak.
+type told struct{ err error }
+
+func (e *told) Error() string { return terminal.Safe(fewWords(e.err.Error())) }
+func (e *told) Unwrap() error { return e.err }
 
 // HostKeyError: the server's key is not the one the known-hosts file has.
 // Nothing but the key exchange went over the wire.
@@ -51,6 +70,7 @@ func (e *HostKeyError) Hint() string {
 type AuthError struct {
 	Server, User string
 	IdentityFile string
+	Remote       string // host:port that is to be reached
 	PublicKey    string // as it stands in an authorized_keys file
 }
 
@@ -60,7 +80,13 @@ func (e *AuthError) Error() string {
 
 // Hint says what to do.
 func (e *AuthError) Hint() string {
-	return fmt.Sprintf(`on the server, put this line into %s's authorized_keys: restrict,port-forwarding %s`, e.User, e.PublicKey)
+	return fmt.Sprintf(`on the server, put this line into %s's authorized_keys: restrict,port-forwarding,permitopen="%s" %s`, e.User, e.Remote, e.PublicKey)
+}
+
+// to is e as it is told to who wants to reach remote.
+func (e AuthError) to(remote string) *AuthError {
+	e.Remote = remote
+	return &e
 }
 
 // FileError: a key file is not as a key file has to be.
@@ -140,7 +166,7 @@ type AlgorithmError struct {
 }
 
 func (e *AlgorithmError) Error() string {
-	return fmt.Sprintf("agree on algorithms with %s: %q", e.Server, e.Err)
+	return fmt.Sprintf("agree on algorithms with %s: %v", e.Server, &told{e.Err})
 }
 
 // Hint says what to do.

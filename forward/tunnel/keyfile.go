@@ -62,25 +62,43 @@ func readSafe(key, path string, forbidden uint32) ([]byte, error) {
 	return text, nil
 }
 
-// openToOthers returns the first directory from dir upwards in which somebody
-// else could replace what lies in it. A sticky directory like /tmp protects
-// what is in it.
+// openToOthers returns the first directory from the root down to dir, or the
+// first symbolic link among them and behind them, that somebody else could
+// replace or in which he could replace what lies in it. A sticky directory like
+// /tmp protects what is in it.
 func openToOthers(dir string) (string, error) {
-	for {
+	at, rest := "/", strings.Split(filepath.Clean(dir), "/")
+	for links := 0; ; {
 		var st unix.Stat_t
-		if err := unix.Stat(dir, &st); err != nil {
-			return "", fmt.Errorf("stat %s: %w", dir, err)
+		if err := unix.Lstat(at, &st); err != nil {
+			return "", fmt.Errorf("stat %s: %w", at, err)
 		}
+		isLink := st.Mode&unix.S_IFMT == unix.S_IFLNK
 		foreign := st.Uid != 0 && int(st.Uid) != os.Geteuid()
-		writable := st.Mode&0o022 != 0 && st.Mode&unix.S_ISVTX == 0
-		if foreign || writable {
-			return dir, nil
+		if foreign || !isLink && st.Mode&0o022 != 0 && st.Mode&unix.S_ISVTX == 0 {
+			return at, nil
 		}
-		up := filepath.Dir(dir)
-		if up == dir {
+		if isLink {
+			target, err := os.Readlink(at)
+			if err != nil {
+				return "", err
+			}
+			if links++; links > 40 {
+				return "", fmt.Errorf("%s: %w", dir, unix.ELOOP)
+			}
+			at = filepath.Dir(at)
+			if filepath.IsAbs(target) {
+				at = "/"
+			}
+			rest = append(strings.Split(target, "/"), rest...)
+		}
+		for len(rest) > 0 && rest[0] == "" {
+			rest = rest[1:]
+		}
+		if len(rest) == 0 {
 			return "", nil
 		}
-		dir = up
+		at, rest = filepath.Join(at, rest[0]), rest[1:]
 	}
 }
 

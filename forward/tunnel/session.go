@@ -133,7 +133,7 @@ func (s *session) explain(err, refused error, authenticating bool, identity ssh.
 		return &AuthError{Server: s.cfg.server(), User: s.cfg.User, IdentityFile: s.cfg.IdentityFile,
 			PublicKey: strings.TrimSpace(string(ssh.MarshalAuthorizedKey(identity.PublicKey())))}
 	}
-	return fmt.Errorf("SSH handshake with %s: %q", s.cfg.server(), err)
+	return fmt.Errorf("SSH handshake with %s: %w", s.cfg.server(), &told{err})
 }
 
 // fail ends the session; the first reason stands.
@@ -142,7 +142,7 @@ func (s *session) fail(err error) {
 		if err == nil {
 			err = net.ErrClosed
 		}
-		s.err = fmt.Errorf("SSH connection to %s: %w", s.cfg.server(), err)
+		s.err = fmt.Errorf("SSH connection to %s: %w", s.cfg.server(), &told{err})
 		close(s.done)
 		s.raw.Close()
 	})
@@ -222,10 +222,10 @@ func (s *session) open(ctx context.Context, host string, port int, remote string
 func (s *session) explainOpen(err error, remote string) error {
 	var refused *ssh.OpenChannelError
 	if !errors.As(err, &refused) {
-		return fmt.Errorf("open a channel through %s to %s: %w", s.cfg.server(), remote, err)
+		return fmt.Errorf("open a channel through %s to %s: %w", s.cfg.server(), remote, &told{err})
 	}
 	if refused.Reason == ssh.Prohibited {
-		return &ProhibitedError{Server: s.cfg.server(), Remote: remote, Message: refused.Message}
+		return &ProhibitedError{Server: s.cfg.server(), Remote: remote, Message: fewWords(refused.Message)}
 	}
-	return &RemoteError{Server: s.cfg.server(), Remote: remote, Message: refused.Message}
+	return &RemoteError{Server: s.cfg.server(), Remote: remote, Message: fewWords(refused.Message)}
 }

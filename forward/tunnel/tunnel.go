@@ -2,6 +2,7 @@ package tunnel
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -50,6 +51,10 @@ func (t *Tunnel) DialTo(ctx context.Context, host string, port int) (*Conn, erro
 	remote := net.JoinHostPort(host, strconv.Itoa(port))
 	for {
 		s, fresh, err := t.connected(ctx)
+		var refused *AuthError
+		if errors.As(err, &refused) { // shared: each gets his own
+			err = refused.to(remote)
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -1,0 +1,135 @@
+package tunnel
+
+import (
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"auditbridge/internal/peertest"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// talkative is an SSH server with the right host key that takes any user and
+// has much to say about every channel.
+func talkative(t *testing.T, reason ssh.RejectionReason, words string) Config {
+	t.Helper()
+	_, secret, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	host, err := ssh.NewSignerFromKey(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	server := &ssh.ServerConfig{PublicKeyCallback: func(ssh.ConnMetadata, ssh.PublicKey) (*ssh.Permissions, error) { return nil, nil }}
+	server.AddHostKey(host)
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				_, channels, requests, err := ssh.NewServerConn(conn, server)
+				if err != nil {
+					return
+				}
+				go ssh.DiscardRequests(requests)
+				for c := range channels {
+					c.Reject(reason, words)
+				}
+			}()
+		}
+	}()
+	port := l.Addr().(*net.TCPAddr).Port
+	dir := t.TempDir()
+	known := fmt.Sprintf("[127.0.0.1]:%d %s", port, ssh.MarshalAuthorizedKey(host.PublicKey()))
+	if err := os.WriteFile(filepath.Join(dir, "known_hosts"), []byte(known), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	peertest.Keygen(t, filepath.Join(dir, "id"), "ed25519")
+	return Config{Name: "hostile", ServerAddress: "127.0.0.1", ServerPort: port, RemoteHost: "127.0.0.1", RemotePort: 9, User: "audit",
+		IdentityFile: filepath.Join(dir, "id"), KnownHosts: filepath.Join(dir, "known_hosts")}
+}
+
+// However much a server says, little of it is repeated, and none of it acts.
+func TestWordsOfAHostileServer(t *testing.T) {
+	for _, reason := range []ssh.RejectionReason{ssh.ConnectionFailed, ssh.Prohibited, ssh.ResourceShortage, 99} {
+		for _, words := range []string{strings.Repeat("\x00", 20_000), strings.Repeat("\x1b[2J", 5000), strings.Repeat("\u202e", 5000)} {
+			_, err := open(t, talkative(t, reason, words)).Dial(t.Context())
+			if err == nil || len(err.Error()) > 2000 || strings.ContainsAny(err.Error(), "\x00\x1b\u202e") {
+				t.Errorf("reason %d: %d bytes: %.100q", reason, len(err.Error()), err)
+			}
+		}
+	}
+	long := &told{errors.New("ssh: disconnect, reason 2: " + strings.Repeat("\x1b", 256<<10))}
+	for _, err := range []error{long, &AlgorithmError{Server: "s", Err: errors.New(strings.Repeat("\n", 256<<10))}} {
+		if text := err.Error(); len(text) > 2000 || strings.ContainsAny(text, "\x1b\n") {
+			t.Errorf("%d bytes: %.100q", len(text), text)
+		}
+	}
+}
+
+// The hint is the line that lets this key do this and nothing else.
+func TestHintForARefusedKey(t *testing.T) {
+	s := peertest.StartSSHD(t)
+	cfg := through(s, 6514)
+	cfg.IdentityFile = strings.TrimSuffix(otherKey(t), ".pub")
+	_, err := open(t, cfg).DialTo(t.Context(), "::1", 6514)
+	var refused *AuthError
+	if want := `authorized_keys: restrict,port-forwarding,permitopen="[::1]:6514" ssh-ed25519 AAAA`; !errors.As(err, &refused) || !strings.Contains(refused.Hint(), want) {
+		t.Errorf("%v; want a hint with %q", err, want)
+	}
+}
+
+// What counts is where a path leads, and every place on the way where it could
+// be led elsewhere.
+func TestDirectoriesOthersMayChange(t *testing.T) {
+	base, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, dir := range []string{"safe/keys", "open/keys", "theirs/keys"} {
+		must(os.MkdirAll(filepath.Join(base, dir), 0o755))
+	}
+	must(os.Chmod(filepath.Join(base, "open"), 0o777))
+	must(os.Chown(filepath.Join(base, "theirs"), 12345, -1))
+	for link, target := range map[string]string{
+		"to-safe": "safe/keys", "to-open": filepath.Join(base, "open/keys"), "open/to-safe": "../safe/keys",
+		"to-link": "open/to-safe", "to-theirs": "safe/../theirs/keys", "loop": "loop", "their-link": "safe/keys",
+	} {
+		must(os.Symlink(target, filepath.Join(base, link)))
+	}
+	must(os.Lchown(filepath.Join(base, "their-link"), 12345, -1))
+	for path, want := range map[string]string{
+		"safe/keys": "", "to-safe": "", "open/keys": "open", "to-open": "open", "to-open/.": "open", "open/to-safe": "open",
+		"to-link": "open", "to-theirs": "theirs", "their-link": "their-link",
+	} {
+		if want != "" {
+			want = filepath.Join(base, want)
+		}
+		if got, err := openToOthers(filepath.Join(base, path)); err != nil || got != want {
+			t.Errorf("%s: %q, %v, want %q", path, got, err, want)
+		}
+	}
+	if _, err := openToOthers(filepath.Join(base, "loop")); err == nil {
+		t.Error("a loop of links has an end")
+	}
+}
