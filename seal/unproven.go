@@ -17,7 +17,8 @@ const (
 
 	// maxUnsealed is how long records may stay unsealed: a running journal signs
 	// 60 s after the first uncovered record at the latest. The rest is for
-	// records that waited in the kernel, and for clocks that are set.
+	// records that waited in the kernel or for a full disk, and for clocks that
+	// are set.
 	maxUnsealed = 2 * time.Minute
 
 	// maxUnsigned is how long after a checkpoint a block may close without a
