@@ -227,7 +227,7 @@ func FuzzRecovery(f *testing.F) {
 // allBytes is all segments, one behind the other.
 func allBytes(t testing.TB, cfg Config) (all []byte) {
 	t.Helper()
-	paths, _ := filepath.Glob(cfg.Dir + "/*" + segmentSuffix)
+	paths, _ := filepath.Glob(cfg.Dir + "/[0-9]*" + segmentSuffix)
 	for _, path := range paths {
 		data, err := os.ReadFile(path)
 		if err != nil {

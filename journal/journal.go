@@ -61,7 +61,8 @@ type Journal struct {
 	refusal  refusal
 	lastLine time.Time // when the last line came that is not a block line
 	lastTurn time.Time
-	buf      []byte // for one line of ours
+	looked   time.Time // when it was last seen that the open segment has its name
+	buf      []byte    // for one line of ours
 	pending  []noted
 	markLost bool // it was said that the mark cannot be written
 	openDir  openDir

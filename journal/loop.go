@@ -96,7 +96,7 @@ func (j *Journal) turn(now time.Time) {
 // work appends notes and records, and does what is due.
 func (j *Journal) work(now time.Time) error {
 	for _, step := range []func(time.Time) error{
-		j.payOwed, j.writeNotes, j.noteRefusals, j.drainRing, j.heartbeat, j.endByAge, j.checkpointIfDue,
+		j.replaceRemoved, j.payOwed, j.writeNotes, j.noteRefusals, j.drainRing, j.heartbeat, j.endByAge, j.checkpointIfDue,
 	} {
 		if err := step(now); err != nil {
 			return err
