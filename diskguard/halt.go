@@ -3,10 +3,10 @@ package diskguard
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
-	"runtime/debug"
 	"strings"
 	"time"
 
@@ -24,13 +24,17 @@ const orderlyLimit = 30 * time.Second
 // PowerOff powers the host off: the orderly way of whoever is process 1, else
 // reboot(2). File systems are synced first, for at most 5 seconds.
 func PowerOff(ctx context.Context) error {
-	underTest, err := mayPowerOff()
+	protected, test := Protected()
+	own, err := os.Readlink("/proc/self/ns/pid")
 	if err != nil {
+		own = "" // of no concern to the daemon itself
+	}
+	if err := mayPowerOff(own, protected, test); err != nil {
 		return err
 	}
 	syncDisks()
 	way := orderly(processOne())
-	if way == nil || underTest { // process 1 may be reached from inside a test's namespace; reboot(2) stays within
+	if way == nil || test { // process 1 may be reached from inside a test's namespace; reboot(2) stays within
 		return powerOffNow()
 	}
 	// ctx may well end before the command does: process 1 stops us, too.
@@ -81,30 +85,31 @@ func syncDisks() {
 	}
 }
 
-// OutsideVariable names the PID namespace (as in /proc/self/ns/pid) that a test
-// protects: PowerOff works in others only, and in a test binary it does not
-// work at all without it. In any namespace but the first, reboot(2) ends that
-// namespace and nothing else (pid_namespaces(7)).
+// OutsideVariable names, in the environment of a test binary, the PID namespace
+// (as in /proc/self/ns/pid) that the test protects: PowerOff works in others
+// only, and without it not at all. In any namespace but the first, reboot(2)
+// ends that namespace and nothing else (pid_namespaces(7)). The daemon itself
+// never heeds it: no environment keeps it from halting the host.
 const OutsideVariable = "AUDITBRIDGE_NEVER_HALT"
 
-func mayPowerOff() (underTest bool, err error) {
-	protected, set := os.LookupEnv(OutsideVariable)
-	if !set && !isTestBinary() {
-		return false, nil
+// Protected is the PID namespace that PowerOff must not halt; test is false in
+// the daemon itself, where there is none.
+func Protected() (namespace string, test bool) {
+	if !isTestBinary() {
+		return "", false
 	}
-	own, err := os.Readlink("/proc/self/ns/pid")
-	if err != nil {
-		return true, fmt.Errorf("power off under test: %w", err)
-	}
-	if protected == "" || own == protected {
-		return true, fmt.Errorf("power off under test: refused: this is PID namespace %s, and %s=%q", own, OutsideVariable, protected)
-	}
-	return true, nil
+	return os.Getenv(OutsideVariable), true
 }
 
-// isTestBinary knows a program that go test built by the name that stands in
-// it, PACKAGE.test, so that the daemon need not carry package testing to ask.
-func isTestBinary() bool {
-	build, known := debug.ReadBuildInfo()
-	return known && strings.HasSuffix(build.Path, ".test")
+// mayPowerOff decides for a process in the PID namespace own.
+func mayPowerOff(own, protected string, test bool) error {
+	if test && (own == "" || protected == "" || own == protected) {
+		return fmt.Errorf("power off under test: refused: this is PID namespace %q, and %s=%q", own, OutsideVariable, protected)
+	}
+	return nil
 }
+
+// isTestBinary knows a program that go test built by the flags that package
+// testing gives it before anything else runs, so that the daemon need not carry
+// that package to ask it.
+func isTestBinary() bool { return flag.Lookup("test.v") != nil }

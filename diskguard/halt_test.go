@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -22,6 +23,9 @@ import (
 const childVariable = "AUDITBRIDGE_TEST_HALT_CHILD"
 
 func TestMain(m *testing.M) {
+	if _, test := Protected(); !test {
+		panic("this program is not known to be a test: it could halt the machine")
+	}
 	if what := os.Getenv(childVariable); what != "" {
 		fmt.Println("child:", processOneOf(what))
 		os.Exit(9)
@@ -97,11 +101,32 @@ func TestHaltPowersOffItsNamespace(t *testing.T) {
 	}
 }
 
-// Without a namespace named, it is this alone that keeps a test from halting
-// the machine; so it is asked here, and PowerOff is not tried.
-func TestATestBinaryIsKnownForOne(t *testing.T) {
-	if !isTestBinary() {
-		t.Fatal("this program is not known to be a test")
+// What the environment says counts in a test alone.
+func TestWhereTheHostMayBePoweredOff(t *testing.T) {
+	for _, row := range []struct {
+		own, protected string
+		test, may      bool
+	}{
+		{"pid:[1]", "", false, true}, {"", "", false, true},
+		{"pid:[1]", "", true, false}, {"pid:[1]", "pid:[1]", true, false}, {"", "pid:[1]", true, false},
+		{"pid:[2]", "pid:[1]", true, true},
+	} {
+		if err := mayPowerOff(row.own, row.protected, row.test); (err == nil) != row.may {
+			t.Errorf("in %q with %q protected, a test: %v; got %v", row.own, row.protected, row.test, err)
+		}
+	}
+}
+
+// The program that a user runs is none of these: the variable does nothing.
+func TestTheProgramItselfHeedsNoVariable(t *testing.T) {
+	main := filepath.Join(t.TempDir(), "main.go")
+	if err := os.WriteFile(main, []byte("package main\n\nimport \"auditbridge/diskguard\"\n\nfunc main() { println(diskguard.Protected()) }\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	run := exec.Command("go", "run", main)
+	run.Env = append(os.Environ(), OutsideVariable+"=pid:[1]")
+	if out, err := run.CombinedOutput(); err != nil || string(out) != " false\n" {
+		t.Errorf("a program that is no test says %q, %v", out, err)
 	}
 }
 

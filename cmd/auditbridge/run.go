@@ -252,7 +252,7 @@ func (d *daemon) noteStart() {
 		auditbridge.Text("fips", strconv.FormatBool(b.FIPS)),
 		auditbridge.Text("source", d.cfg.Audit.Source),
 	}
-	if outside := neverHalts(); outside != "" {
+	if outside, test := diskguard.Protected(); test && outside != "" {
 		fields = append(fields, auditbridge.Text("never-halt", outside))
 		d.log.Warn("this host will not be halted whatever the configuration says: a variable for tests is in the environment", diskguard.OutsideVariable, outside)
 	}

@@ -8,8 +8,6 @@ import (
 	"strconv"
 	"syscall"
 
-	"auditbridge/diskguard"
-
 	"golang.org/x/sys/unix"
 )
 
@@ -59,7 +57,3 @@ func outlive(log *slog.Logger) (stop func()) {
 		<-done
 	}
 }
-
-// neverHalts is what the environment says that keeps the disk guard from
-// halting the host; empty when it may.
-func neverHalts() string { return os.Getenv(diskguard.OutsideVariable) }

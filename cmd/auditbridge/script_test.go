@@ -4,10 +4,15 @@ import (
 	"os"
 	"testing"
 
+	"auditbridge/diskguard"
+
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
 func TestMain(m *testing.M) {
+	if _, test := diskguard.Protected(); !test {
+		panic("this program is not known to be a test: it could halt the machine")
+	}
 	testscript.Main(m, map[string]func(){
 		"auditbridge": func() { os.Exit(run()) },
 	})
