@@ -110,7 +110,7 @@ func (r *ChainReport) Facts() []string {
 		say("no records: %s", count(r.Foreign, "line"))
 	}
 	if r.Skipped > 0 {
-		say("gaps: the journal itself left out %s, first %d to %d", count(r.Skipped, "sequence"), r.Gaps[0].First, r.Gaps[0].Last)
+		say("gaps: the journal itself left out %s, first %d to %d; its op=gap records say why", count(r.Skipped, "sequence"), r.Gaps[0].First, r.Gaps[0].Last)
 	}
 	if r.Checkpoints > 0 {
 		say("checkpoints: %d, key changes: %d%s", r.Checkpoints, r.KeyChanges, r.keyOddities())
