@@ -54,6 +54,24 @@ func (k *completion) identity(path string, t tunnel.Config, ship int) {
 	}
 	if owner := ownerOf(info); owner != ship {
 		k.warn(path, k.shipOrOwner(name, owner), "the private key %s belongs to %s: the sender, which runs as %s, cannot read it", name, userName(owner), k.ShipUser)
+		return
+	}
+	if dir := closedTo(ship, filepath.Dir(name)); dir != "" {
+		k.warn(path, "chown "+k.ShipUser+" "+dir, "%s lets nobody but its owner in: the sender, which runs as %s, cannot read %s", dir, k.ShipUser, name)
+	}
+}
+
+// closedTo is the first directory from dir upwards that uid cannot enter, for
+// nobody but its owner can; "" when there is none.
+func closedTo(uid int, dir string) string {
+	for ; ; dir = filepath.Dir(dir) {
+		info, err := os.Stat(dir)
+		if err == nil && ownerOf(info) != uid && info.Mode().Perm()&0o011 == 0 {
+			return dir
+		}
+		if dir == filepath.Dir(dir) {
+			return ""
+		}
 	}
 }
 

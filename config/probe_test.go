@@ -105,7 +105,18 @@ const noKeyHere = "port-forwarding.identity-file: DIR/"
 // These tests are root's: nobody else can change to ship-user.
 func TestWhatTheHostSays(t *testing.T) {
 	h := &host{t, t.TempDir()}
+	for d := h.dir; d != os.TempDir() && d != "/"; d = filepath.Dir(d) {
+		if err := os.Chmod(d, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
 	keys(t, h)
+	if err := os.Mkdir(filepath.Join(h.dir, "closed"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Link(filepath.Join(h.dir, "id"), filepath.Join(h.dir, "closed/id")); err != nil {
+		t.Fatal(err)
+	}
 	const to = "[[remote-logging-server]]\naddress = \"127.0.0.1\"\nport = 7\n[[port-forwarding]]\nlocal-port = 7\nremote-port = 8\n"
 	const sshd = "server-address = \"10.0.0.1\"\n"
 	const id, known = "identity-file = \"DIR/id\"\n", "known-hosts = \"DIR/known_hosts\"\n"
@@ -139,6 +150,8 @@ func TestWhatTheHostSays(t *testing.T) {
 
 		{"no key yet", asNobody + "identity-file = \"DIR/none\"\n" + known, "",
 			noKeyHere + "none does not exist: nothing can be sent until it does" + keygen + "none"},
+		{"a key in a directory that is closed to the sender", asNobody + "identity-file = \"DIR/closed/id\"\n" + known, "",
+			"port-forwarding.identity-file: DIR/closed lets nobody but its owner in: the sender, which runs as nobody, cannot read DIR/closed/id | chown nobody DIR/closed"},
 		{"an unknown server", asNobody + "server-port = 23\n" + id + known, "",
 			"port-forwarding.known-hosts: DIR/known_hosts has no key for 10.0.0.1:23: nothing can be sent until it does | compare the fingerprint with the server's own (ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub there), then add the key to DIR/known_hosts"},
 		{"known hosts that are none", asNobody + id + "known-hosts = \"DIR/broken_hosts\"\n",
