@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -43,6 +44,7 @@ func TestTheProcessRunIs(t *testing.T) {
 				}
 				return ship != 0
 			})
+			peertest.Until(t, "ship leaves it to run when to end", func() bool { return ignores(t, ship, syscall.SIGHUP) && ignores(t, ship, syscall.SIGTERM) })
 			limits, err := os.ReadFile(fmt.Sprintf("/proc/%d/limits", d.cmd.Process.Pid))
 			must(t, err)
 			if fields := strings.Fields(string(limits[bytes.Index(limits, []byte("Max core")):])); fields[4] != "0" || fields[5] != "0" {
@@ -132,6 +134,17 @@ func inode(t *testing.T, f *os.File) uint64 {
 	var st syscall.Stat_t
 	must(t, syscall.Fstat(int(f.Fd()), &st))
 	return st.Ino
+}
+
+// ignores reads the mask of ignored signals that the kernel keeps of a process.
+func ignores(t *testing.T, pid int, signal syscall.Signal) bool {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	must(t, err)
+	_, mask, _ := strings.Cut(string(text), "\nSigIgn:\t")
+	bits, err := strconv.ParseUint(mask[:16], 16, 64)
+	must(t, err)
+	return bits>>(signal-1)&1 == 1
 }
 
 func hasOpen(t *testing.T, pid int, what string) bool {

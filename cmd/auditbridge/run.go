@@ -258,7 +258,6 @@ func (d *daemon) noteStart() {
 	}
 	d.journal.Note(auditbridge.OwnNote(auditbridge.TypeDaemonStart, "start", fields...))
 	if aside := d.ring.SetAside(); aside != "" {
-		d.losses.gaps.Add(1)
 		d.journal.Note(auditbridge.OwnFailure("ring-set-aside", auditbridge.Text("why", aside)))
 	}
 }

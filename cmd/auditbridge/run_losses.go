@@ -19,14 +19,14 @@ type kernelAudit interface {
 	Stats() auditbridge.KernelStats
 }
 
-// losses counts what went missing before it reached us, and puts it on record.
+// losses counts what went missing before it reached us, and puts it on record,
+// where the journal counts it as a gap.
 type losses struct {
 	kernel kernelAudit // nil when records do not come from the kernel
 	note   func(auditbridge.Note)
 	log    *slog.Logger
 
 	lost atomic.Uint64 // records, by the kernel's own count, since we began
-	gaps atomic.Uint64 // notes that say so
 	view atomic.Pointer[kernelView]
 
 	looking  sync.Mutex // one look at a time; guards what follows
@@ -170,13 +170,12 @@ func (l *losses) countRules() {
 }
 
 func (l *losses) noteLoss(op string, n uint64) {
-	l.gaps.Add(1)
 	l.note(auditbridge.OwnFailure(op, auditbridge.Number("n", n)))
 }
 
 // fill says what the kernel last said, and since when it says nothing.
 func (l *losses) fill(s *status.Status) {
-	s.KernelLost, s.KernelLostAtMost, s.Gaps = l.lost.Load(), l.lost.Load(), l.gaps.Load()
+	s.KernelLost, s.KernelLostAtMost = l.lost.Load(), l.lost.Load()
 	v := l.view.Load()
 	if v == nil {
 		return

@@ -20,6 +20,7 @@ func (d *daemon) facts() status.Status {
 		Source: d.cfg.Audit.Source, JournalDir: d.cfg.JournalDir,
 		Recording: status.Recording(kept.State.String()),
 		Stored:    kept.Records,
+		Gaps:      kept.Gaps, // whoever noted them: losses, the journal, retention
 		InRing:    heard.Received - heard.Written - heard.Discarded,
 		Refused:   kept.Refused + kept.Lost + heard.Refused - d.before.Refused,
 		Received:  heard.Received - (d.before.Written + d.before.Discarded) + heard.Refused - d.before.Refused,
@@ -33,7 +34,6 @@ func (d *daemon) facts() status.Status {
 		s.Checkpoint.Time = time.Time{}
 	}
 	d.losses.fill(&s)
-	s.Gaps = kept.Gaps // whoever noted them: losses, the journal, retention
 	d.fillDestinations(&s)
 	return s
 }

@@ -31,9 +31,9 @@ func newShipCommand() *cobra.Command {
 			if err := renounce(); err != nil {
 				return err
 			}
-			// A terminal's Ctrl-C and systemd's SIGTERM reach us too: it is run
-			// that says when there is nothing more to send.
-			signal.Ignore(syscall.SIGINT, syscall.SIGTERM)
+			// A terminal's Ctrl-C or end and systemd's SIGTERM reach us too: it is
+			// run that says when there is nothing more to send.
+			signal.Ignore(syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 			// One os.File only: a second would close the descriptor when collected.
 			line := os.NewFile(shipConn, "run")
 			return forward.Ship(cmd.Context(), line, slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil)))
