@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -127,6 +128,14 @@ func TestRunOutlivesWhoReadsItsLog(t *testing.T) {
 		return strings.Contains(strings.Join(d.journalLines(), "\n"), "still here")
 	})
 	d.stop()
+}
+
+func TestLogSaysNothingOfWhatIsEmpty(t *testing.T) {
+	var b bytes.Buffer
+	newLogger(&b).Warn("not connected", "err", errors.New("refused"), "hint", "", "n", 0)
+	if _, got, _ := strings.Cut(b.String(), " "); got != "level=WARN msg=\"not connected\" err=refused n=0\n" {
+		t.Errorf("%q", got)
+	}
 }
 
 func inode(t *testing.T, f *os.File) uint64 {

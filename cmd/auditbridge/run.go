@@ -37,7 +37,7 @@ was found, makes all durable, and lets each destination take what is left.`,
 			// One more than the cores are the threads that sit in system calls:
 			// at two, a receiving thread was seen to come back 18 ms late.
 			runtime.GOMAXPROCS(runtime.NumCPU() + 2)
-			log := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil))
+			log := newLogger(cmd.ErrOrStderr())
 			defer outlive(log)()
 			if err := harden(); err != nil {
 				return err

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -31,6 +32,19 @@ func harden() error {
 		return fmt.Errorf("forbid core files: %w", err)
 	}
 	return nil
+}
+
+// newLogger writes what run and ship say of their work. A value that is empty
+// says nothing and is left out, such as the hint of an error that has none.
+func newLogger(w io.Writer) *slog.Logger {
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{
+		ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+			if a.Value.Kind() == slog.KindString && a.Value.String() == "" {
+				return slog.Attr{}
+			}
+			return a
+		},
+	}))
 }
 
 // outlive makes run outlive its terminal, whatever reads its words, and the

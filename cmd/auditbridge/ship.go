@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
@@ -36,7 +35,7 @@ func newShipCommand() *cobra.Command {
 			signal.Ignore(syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 			// One os.File only: a second would close the descriptor when collected.
 			line := os.NewFile(shipConn, "run")
-			return forward.Ship(cmd.Context(), line, slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil)))
+			return forward.Ship(cmd.Context(), line, newLogger(cmd.ErrOrStderr()))
 		},
 	}
 }
