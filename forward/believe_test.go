@@ -178,6 +178,23 @@ func TestWhereADestinationBegins(t *testing.T) {
 	}
 }
 
+// A cursor of another journal says nothing of what is pending in this one.
+func TestPendingAfterAnotherJournal(t *testing.T) {
+	s, said := bookkeeper(t, t.TempDir(), to(9))
+	book := s.relays["siem"]
+	book.believe(journal.Cursor{Journal: journal.ID{9}, At: 5000, Delivered: 4990, Waiting: 10, Read: 5000})
+	s.keepAll()
+	if b := s.Stats()["siem"]; b.Pending != 1000 || b.Delivered != 4990 || b.Read != b.Delivered+b.Excluded+b.Pending {
+		t.Errorf("%+v", b)
+	}
+	if err := s.follow(at(5)); err == nil || !strings.Contains(err.Error(), "a restart comes first") {
+		t.Errorf("%v", err)
+	}
+	if err := s.follow(report{Relay: "siem", Restart: &wireRestart{"another journal"}}); err != nil || !slices.Equal(said.ops(), []string{"cursor-reset"}) {
+		t.Errorf("%v; on record %q", err, said.ops())
+	}
+}
+
 // A ship that says nothing is not connected, and is replaced.
 func TestShipThatSaysNothing(t *testing.T) {
 	t.Parallel()

@@ -111,8 +111,11 @@ func (s *Shipper) Stats() map[string]Stats {
 	defer s.mu.Unlock()
 	all := map[string]Stats{}
 	for name, book := range s.relays {
-		n := book.stats
-		n.count(book.cursor, end)
+		n, c := book.stats, book.cursor
+		if c.Journal != s.cfg.Journal { // all of this one is to be sent
+			c = restarted(c, s.cfg.Journal)
+		}
+		n.count(c, end)
 		if book.trouble != "" {
 			n.LastError = strings.TrimSuffix(book.trouble+"; "+n.LastError, "; ")
 		}

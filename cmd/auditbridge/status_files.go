@@ -112,7 +112,8 @@ func destinationFromFile(c *config.Config, server *config.Server, mark *journal.
 		d.LastError = err.Error()
 	case known && cursor.Journal == mark.Journal():
 		d.Delivered, d.Excluded = cursor.Delivered, cursor.Excluded
-		d.Pending = uint64(max(mark.Durable(), cursor.At) - cursor.At)
+		d.Pending = cursor.Waiting + uint64(max(mark.Durable(), cursor.At)-cursor.At)
+		d.Missed = cursor.Missed
 	}
 	return d
 }
