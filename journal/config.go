@@ -47,8 +47,8 @@ type Config struct {
 	// Relays is asked for every checkpoint how far each relay's cursor is; it
 	// must not block. nil means there are none.
 	Relays func() []seal.RelayPosition
-	// OnState is called in the append loop when the state changes; it must not
-	// block, nor call the journal.
+	// OnState is called in the append loop when the state changes, and when that
+	// begins in another than StateOK; it must not block, nor call the journal.
 	OnState func(State)
 	Logger  *slog.Logger // nil discards
 

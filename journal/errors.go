@@ -62,6 +62,21 @@ func (e *ReadOnlyError) Hint() string {
 	return "journal-dir and state-dir must lie on a file system that is mounted read-write, and belong to the user auditbridge runs as"
 }
 
+// FullError says that the disk has no room even for the directories, locks and
+// the mark without which a journal cannot be opened.
+type FullError struct {
+	Path string
+	Err  error
+}
+
+func (e *FullError) Error() string { return fmt.Sprintf("open journal %s: %v", e.Path, e.Err) }
+func (e *FullError) Unwrap() error { return e.Err }
+
+// Hint says what an operator can do.
+func (e *FullError) Hint() string {
+	return "free some space on the file systems of journal-dir and state-dir; a journal that was opened once keeps a reserve"
+}
+
 // isFull tells a full disk, which is a state, from a broken one, which is not.
 func isFull(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)

@@ -48,7 +48,8 @@ type Journal struct {
 	boot  string // the kernel's boot_id
 
 	// Owned by the append loop (Run's goroutine; before it, Open's).
-	seg      *segment // nil while StateFailed
+	seg      *segment // nil while StateFailed, and while late is set
+	late     *found   // what a start found that the disk was too full for
 	at       auditbridge.Sequence
 	chain    *seal.Writer
 	block    blockStart
@@ -64,6 +65,7 @@ type Journal struct {
 	looked   time.Time // when it was last seen that the open segment has its name
 	buf      []byte    // for one line of ours
 	pending  []noted
+	looping  bool // Run has begun
 	markLost bool // it was said that the mark cannot be written
 	openDir  openDir
 
@@ -141,11 +143,14 @@ func (j *Journal) openAll(open openDir) (err error) {
 	return nil
 }
 
-// writable turns what a read-only file system or a foreign directory answers
-// into an error with a hint.
+// writable turns what a read-only or full file system or a foreign directory
+// answers into an error with a hint.
 func writable(path string, err error) error {
-	if errors.Is(err, os.ErrPermission) || errors.Is(err, syscall.EROFS) {
+	switch {
+	case errors.Is(err, os.ErrPermission) || errors.Is(err, syscall.EROFS):
 		return &ReadOnlyError{path, err}
+	case isFull(err):
+		return &FullError{path, err}
 	}
 	return err
 }

@@ -104,7 +104,7 @@ func (j *Journal) Drop(ctx context.Context, n int, why string, more ...auditbrid
 		auditbridge.Number("last", list[n-1].Last), auditbridge.Number("bytes", bytes), auditbridge.Text("why", why))
 	note.Fields = append(note.Fields, more...)
 	err := j.inLoop(ctx, func(now time.Time) error {
-		if j.seg == nil {
+		if !j.begun() {
 			return j.trouble.err
 		}
 		if err := j.appendNote(&note, now); err != nil {

@@ -37,6 +37,9 @@ func (j *Journal) inLoop(ctx context.Context, do func(now time.Time) error) erro
 func (j *Journal) loop(ctx context.Context) error {
 	timer := time.NewTimer(longestWait)
 	defer timer.Stop()
+	if j.looping = true; j.trouble.state != StateOK {
+		j.tellState()
+	}
 	for {
 		j.turn(time.Now())
 		if j.ring.Drained() || ctx.Err() != nil {
@@ -146,7 +149,7 @@ func (j *Journal) checkpointIfDue(now time.Time) error {
 // Checkpoint signs and makes durable all that was written: before a halt.
 func (j *Journal) Checkpoint(ctx context.Context) error {
 	return j.inLoop(ctx, func(now time.Time) error {
-		if j.trouble.state == StateFailed {
+		if !j.begun() {
 			return j.trouble.err
 		}
 		j.writeNotes(now)
@@ -162,7 +165,7 @@ func (j *Journal) Checkpoint(ctx context.Context) error {
 func (j *Journal) finish() error {
 	now := time.Now()
 	defer j.publish(now)
-	if j.seg == nil {
+	if !j.begun() {
 		return j.trouble.err
 	}
 	for _, step := range []func(time.Time) error{j.payOwed, j.writeNotes, j.noteAllRefusals, j.takeLeave, j.checkpoint} {

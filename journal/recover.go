@@ -35,21 +35,49 @@ func (j *Journal) recover(now time.Time) error {
 	j.sync = newSyncer(j.mark.raise)
 	j.keys = keyring{dir: j.state, algorithm: j.cfg.Algorithm}
 	j.lastLine = now
-	if err := j.mend(f, now); err != nil {
-		return err
-	}
-	if err := j.dir.Sync(); err != nil {
-		return err
-	}
-	if err := j.listSegments(f.firsts, now); err != nil {
-		return err
-	}
-	err = j.announce(f, now)
-	if err != nil && isFull(err) {
+	err = j.begin(f, now)
+	switch {
+	case err == nil || !isFull(err):
+	case !j.begun():
+		j.late = f
+		j.enter(StateFull, err, now)
+		err = nil
+	default:
 		j.fill(err, now)
 		err = nil
 	}
 	j.publish(now)
+	return err
+}
+
+// begin makes what was found the journal to write on. When the disk is too full
+// for it nothing has happened, and it may be called again.
+func (j *Journal) begin(f *found, now time.Time) error {
+	if j.seg == nil {
+		notes, firsts := len(f.notes), len(f.firsts)
+		if err := j.mend(f, now); err != nil {
+			f.notes, f.firsts = f.notes[:notes], f.firsts[:firsts]
+			return err
+		}
+		if err := j.dir.Sync(); err != nil {
+			return err
+		}
+		if err := j.listSegments(f.firsts, now); err != nil {
+			return err
+		}
+	}
+	return j.announce(f, now)
+}
+
+// begun says whether there is a segment to write to and a key to sign with.
+func (j *Journal) begun() bool { return j.seg != nil && j.keys.current != nil }
+
+// beginLate is begin once more, for a start that found the disk full.
+func (j *Journal) beginLate(now time.Time) error {
+	err := j.begin(j.late, now)
+	if j.begun() {
+		j.late = nil
+	}
 	return err
 }
 
@@ -205,10 +233,13 @@ func (j *Journal) announce(f *found, now time.Time) error {
 	}
 	opened := configNote("open", auditbridge.Text("journal", j.id.String()), auditbridge.Number("first", f.firsts[0]), auditbridge.Number("last", j.at), auditbridge.Text("key", keyWord(step)))
 	for _, n := range append(f.notes, opened) {
-		if err := j.appendNote(&n, now); err != nil {
-			return err
-		}
+		j.pending = append(j.pending, noted{n, now})
 	}
+	content := j.seg.content
+	if err := j.writeNotes(now); err != nil {
+		return err
+	}
+	j.seg.content = content // what every start writes is no reason to rotate
 	if err := createNext(j.dir, &j.cfg); err != nil {
 		return err
 	}

@@ -85,8 +85,13 @@ func (j *Journal) wait(now time.Time) {
 	case StateSuspended:
 		return
 	case StateFull:
-		if err = j.seg.extend(0); err == nil {
-			err = createNext(j.dir, &j.cfg)
+		switch {
+		case j.late != nil:
+			err = j.beginLate(now)
+		default:
+			if err = j.seg.extend(0); err == nil {
+				err = createNext(j.dir, &j.cfg)
+			}
 		}
 	case StateFailed:
 		err = j.newSegmentAfter(j.sync.settled(), now)
@@ -132,8 +137,14 @@ func (j *Journal) enter(s State, why error, now time.Time) {
 	} else {
 		j.log.Info("recording goes on", "state", s.String())
 	}
-	if j.cfg.OnState != nil {
-		j.cfg.OnState(s)
+	j.tellState()
+}
+
+// tellState calls OnState, in the append loop only: who opens the journal may
+// not be able to hear it before.
+func (j *Journal) tellState() {
+	if j.looping && j.cfg.OnState != nil {
+		j.cfg.OnState(j.trouble.state)
 	}
 }
 
@@ -167,7 +178,7 @@ func (j *Journal) Resume(ctx context.Context) error {
 	return j.inLoop(ctx, func(now time.Time) error {
 		if j.trouble.state == StateSuspended {
 			j.trouble.state = StateFull
-			if j.seg == nil {
+			if j.seg == nil && j.late == nil {
 				j.trouble.state = StateFailed
 			}
 		}
