@@ -1,0 +1,51 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"testing"
+
+	"auditbridge/config"
+)
+
+// TestMakeInstallPutsTheProgramWhereTheUnitStartsIt, with a configuration that
+// is sound and, once somebody has changed it, stays.
+func TestMakeInstallPutsTheProgramWhereTheUnitStartsIt(t *testing.T) {
+	for _, prefix := range []string{"/usr/local", "/usr"} {
+		root := t.TempDir()
+		install := func() {
+			t.Helper()
+			cmd := exec.Command("make", "-C", "../..", "install", "DESTDIR="+root, "PREFIX="+prefix, "BIN="+filepath.Join(t.TempDir(), "auditbridge"))
+			if out, err := cmd.CombinedOutput(); err != nil {
+				t.Fatalf("make install: %v\n%s", err, out)
+			}
+		}
+		install()
+		unit, err := os.ReadFile(filepath.Join(root, "usr/lib/systemd/system/auditbridge.service"))
+		must(t, err)
+		started := regexp.MustCompile(`(?m)^ExecStart=(\S+) run$`).FindSubmatch(unit)
+		if started == nil || string(started[1]) != prefix+"/sbin/auditbridge" {
+			t.Fatalf("PREFIX=%s: the unit starts %q", prefix, started)
+		}
+		if info, err := os.Stat(filepath.Join(root, string(started[1]))); err != nil || info.Mode() != 0o755 {
+			t.Errorf("PREFIX=%s: what the unit starts: %v, %v", prefix, info, err)
+		}
+		if _, err := os.Stat(filepath.Join(root, "usr/lib/sysusers.d/auditbridge.conf")); err != nil {
+			t.Error(err)
+		}
+		if prefix != "/usr" {
+			continue
+		}
+		file := filepath.Join(root, "etc/auditbridge/auditbridge.toml")
+		if _, err := config.Load(file); err != nil {
+			t.Errorf("the configuration installed is not valid: %v", err)
+		}
+		must(t, os.WriteFile(file, []byte("node = \"mine\"\n"), 0o600))
+		install()
+		if text, err := os.ReadFile(file); err != nil || string(text) != "node = \"mine\"\n" {
+			t.Errorf("a second installation made of it %q, %v", text, err)
+		}
+	}
+}
