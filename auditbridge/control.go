@@ -92,7 +92,7 @@ func openControl() (*control, error) {
 	if err != nil {
 		return nil, refusal(err, 0)
 	}
-	client.Netlink = newQueued(client.Netlink)
+	client.Netlink = &queued{NetlinkSendReceiver: client.Netlink}
 	return &control{client: client}, nil
 }
 

@@ -1,7 +1,6 @@
 package auditbridge
 
 import (
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -22,21 +21,24 @@ const typeTrustedApp = 1121
 // sleep for the whole of backlog_wait_time, a minute. So a request that waited is
 // followed by a record.
 //
-// On a busy host an answer may also come after the asker has given up
-// (go-libaudit waits half a second). Left in the socket, it would stand before
-// the answer to the next request, and so on for ever.
+// On a busy host an answer may also be late, and come after the asker has given
+// up. Left in the socket, it would stand before the answer to the next request,
+// and so on for ever. It serves one caller at a time.
 type queued struct {
 	libaudit.NetlinkSendReceiver
-	last *atomic.Uint32 // number of the last request whose answer is waited for
+	last uint32    // number of the last request whose answer is waited for
+	sent time.Time // when it was
 }
 
-func newQueued(to libaudit.NetlinkSendReceiver) queued { return queued{to, new(atomic.Uint32)} }
+// answerPatience is how long an answer is waited for after its request was
+// taken; go-libaudit by itself gives up after half a second.
+const answerPatience = 2 * time.Second
 
-func (q queued) Send(msg syscall.NetlinkMessage) (uint32, error) {
+func (q *queued) Send(msg syscall.NetlinkMessage) (uint32, error) {
 	const waited = 2 * time.Millisecond // the kernel answers in microseconds
 	sent := time.Now()
 	seq, err := q.NetlinkSendReceiver.Send(msg)
-	q.last.Store(seq)
+	q.last, q.sent = seq, time.Now()
 	if err == nil && time.Since(sent) > waited {
 		// A failure leaves the others asleep for a while, as without us.
 		q.NetlinkSendReceiver.Send(syscall.NetlinkMessage{
@@ -47,12 +49,16 @@ func (q queued) Send(msg syscall.NetlinkMessage) (uint32, error) {
 	return seq, err
 }
 
-// Receive drops what answers another request than the last. A number of 0 is
-// nobody's answer; go-libaudit looks after those.
-func (q queued) Receive(nonBlocking bool, parse libaudit.NetlinkParser) ([]syscall.NetlinkMessage, error) {
+// Receive drops what answers another request than the last, and does not say
+// that there is nothing before the kernel had its time. A number of 0 is nobody's
+// answer; go-libaudit looks after those.
+func (q *queued) Receive(nonBlocking bool, parse libaudit.NetlinkParser) ([]syscall.NetlinkMessage, error) {
 	for {
 		messages, err := q.NetlinkSendReceiver.Receive(nonBlocking, parse)
-		if err != nil || len(messages) == 0 || messages[0].Header.Seq == 0 || messages[0].Header.Seq == q.last.Load() {
+		switch {
+		case err == syscall.EAGAIN && time.Since(q.sent) < answerPatience:
+			time.Sleep(time.Millisecond)
+		case err != nil || len(messages) == 0 || messages[0].Header.Seq == 0 || messages[0].Header.Seq == q.last:
 			return messages, err
 		}
 	}

@@ -61,15 +61,19 @@ func (k *slowKernel) Receive(bool, libaudit.NetlinkParser) ([]syscall.NetlinkMes
 // not taken for the answer to a later one.
 func TestALateAnswerCostsOneQuestion(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		kernel := &slowKernel{delay: 600 * time.Millisecond}
-		c := &control{client: &libaudit.AuditClient{Netlink: newQueued(kernel)}}
+		kernel := &slowKernel{delay: answerPatience / 2}
+		c := &control{client: &libaudit.AuditClient{Netlink: &queued{NetlinkSendReceiver: kernel}}}
+		if s, err := c.status(); err != nil || s.Lost != 1 {
+			t.Errorf("a slow answer: %+v, %v", s, err)
+		}
+		kernel.delay = 2 * answerPatience
 		for range 2 {
 			if _, err := c.status(); err == nil || !strings.Contains(err.Error(), "no reply") {
 				t.Fatalf("an answer that is not there yet: %v", err)
 			}
 		}
 		kernel.delay = 0
-		time.Sleep(time.Second) // both late answers are in the socket now
+		time.Sleep(2 * answerPatience) // both late answers are in the socket now
 		for range 3 {
 			if s, err := c.status(); err != nil || s.Lost != kernel.asked {
 				t.Errorf("question %d was answered with that of %d, %v", kernel.asked, s.Lost, err)
