@@ -44,6 +44,9 @@ func TestMain(m *testing.M) {
 	if base := os.Getenv("JOURNAL_TEST_KILLED"); base != "" {
 		killedProcess(base)
 	}
+	if dir := os.Getenv("JOURNAL_TEST_WAITS"); dir != "" {
+		waitingProcess(dir)
+	}
 	os.Exit(m.Run())
 }
 

@@ -112,7 +112,8 @@ func (j *Journal) work(now time.Time) error {
 }
 
 // drainRing appends what is pending.
-func (j *Journal) drainRing(now time.Time) error {
+func (j *Journal) drainRing(turn time.Time) error {
+	now, began := turn, time.Now()
 	for {
 		pending := j.ring.Pending()
 		if len(pending) == 0 {
@@ -122,7 +123,7 @@ func (j *Journal) drainRing(now time.Time) error {
 			return err
 		}
 		// A long flood must not keep notes, checkpoints and faults waiting.
-		if now = time.Now(); now.Sub(j.lastTurn) > syncDelay {
+		if now = turn.Add(time.Since(began)); now.Sub(turn) > syncDelay {
 			return nil
 		}
 	}

@@ -17,6 +17,7 @@ type trouble struct {
 	err   error
 	since time.Time
 	tried time.Time // when mending was last tried
+	word  string    // for the record: the state it was, also while Resume ends it
 }
 
 // handle turns an error of the append loop into a state: a full disk waits
@@ -108,7 +109,7 @@ func (j *Journal) wait(now time.Time) {
 func (j *Journal) resume(now time.Time) {
 	was := j.trouble
 	j.enter(StateOK, nil, now)
-	n := auditbridge.OwnNote(auditbridge.TypeDaemonResume, "resumed", auditbridge.Text("state", was.state.String()), moment("since", was.since))
+	n := auditbridge.OwnNote(auditbridge.TypeDaemonResume, "resumed", auditbridge.Text("state", was.word), moment("since", was.since))
 	var err error
 	if j.seg.size == 0 {
 		err = j.writeHeader(now)
@@ -130,7 +131,7 @@ func (j *Journal) enter(s State, why error, now time.Time) {
 		j.trouble.err = why
 		return
 	}
-	j.trouble = trouble{state: s, err: why, since: now, tried: now}
+	j.trouble = trouble{state: s, err: why, since: now, tried: now, word: s.String()}
 	j.books.state.Store(uint32(s))
 	if why != nil {
 		j.log.Error("recording stops", "state", s.String(), "err", why)
@@ -152,7 +153,7 @@ func (j *Journal) tellState() {
 func (j *Journal) Suspend(ctx context.Context) error {
 	return j.inLoop(ctx, func(now time.Time) error {
 		if j.trouble.state != StateOK {
-			j.trouble.state = StateSuspended
+			j.trouble.state, j.trouble.word = StateSuspended, StateSuspended.String()
 			j.books.state.Store(uint32(StateSuspended))
 			return nil
 		}
@@ -181,6 +182,7 @@ func (j *Journal) Resume(ctx context.Context) error {
 			if j.seg == nil && j.late == nil {
 				j.trouble.state = StateFailed
 			}
+			j.books.state.Store(uint32(j.trouble.state))
 		}
 		if j.trouble.state != StateOK {
 			j.trouble.tried = time.Time{}
