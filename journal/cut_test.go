@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"auditbridge/auditbridge"
+	"auditbridge/seal"
 )
 
 // smallJournal leaves a stopped journal of a few records, and returns the last
@@ -301,6 +302,55 @@ func TestAReaderBeginsWhereItIsTold(t *testing.T) {
 			}
 			if err != nil || at != from || string(line) != c.lines[from] {
 				t.Fatalf("read %d %q %v", at, line, err)
+			}
+		})
+	}
+}
+
+// Lines that no block covers, before a gap in the numbering, are no fault of the
+// journal's: verify calls them unproven and nothing else.
+func TestVerifyUnderstandsAGapBehindUnsealedLines(t *testing.T) {
+	for _, row := range []struct {
+		name  string
+		spoil func(t *testing.T, cfg Config, last auditbridge.Sequence)
+	}{
+		{"lines were lost", func(t *testing.T, cfg Config, last auditbridge.Sequence) {
+			setMark(t, filepath.Dir(cfg.Dir), last+20)
+		}},
+		{"the end is damaged", func(t *testing.T, cfg Config, last auditbridge.Sequence) {
+			path := filepath.Join(cfg.Dir, segmentName(1))
+			data, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			data[len(data)-500] = 0
+			if err := os.WriteFile(path, data, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			cfg, r := testConfig(t), newMemRing()
+			j := mustOpen(t, cfg, r)
+			r.feed(1, 100)
+			r.drain(t, j)
+			if err := j.sync.flush(); err != nil {
+				t.Fatal(err)
+			}
+			j.Close() // as it died: the last block is open
+			row.spoil(t, cfg, j.at)
+			j = mustOpen(t, cfg, newMemRing())
+			if err := j.finish(); err != nil {
+				t.Fatal(err)
+			}
+			j.Close()
+			v := seal.NewVerifier(seal.Options{Own: true, First: 1})
+			for line := range bytes.Lines(allBytes(t, cfg)) {
+				v.Line(bytes.TrimSuffix(line, lf))
+			}
+			report := v.Finish()
+			if got := report.Chains[0]; got.Verdict != seal.Partial || got.Stranded < 90 || len(got.Defects) > 0 {
+				t.Errorf("%s, %d stranded: %v", got.Verdict, got.Stranded, got.Defects)
 			}
 		})
 	}

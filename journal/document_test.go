@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"unsafe"
@@ -150,5 +151,40 @@ func TestTheGoldenSegmentOpens(t *testing.T) {
 	// The golden key is lost: that is on record as a new chain.
 	if !bytes.Contains(got, []byte("key=lost-new-chain")) {
 		t.Error("the lost key is not on record")
+	}
+}
+
+// Every op the journal writes stands in the page's list, and nothing else does.
+func TestTheDocumentListsEveryOp(t *testing.T) {
+	doc, err := os.ReadFile("../docs/format/journal.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, list, _ := strings.Cut(string(doc), "| op | says |")
+	list, _, _ = strings.Cut(list, "\n\n")
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	wrote := map[string]bool{"block": true}
+	for _, file := range files {
+		code, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		for _, m := range regexp.MustCompile(`(?:configNote\(|OwnFailure\(|OwnNote\([\w.]+, |n\.Op, .* = )"([a-z-]+)"`).FindAllSubmatch(code, -1) {
+			wrote[string(m[1])] = true
+		}
+	}
+	for op := range wrote {
+		if !strings.Contains(list, "| `"+op+"` |") {
+			t.Errorf("op=%s is not listed", op)
+		}
+	}
+	if rows := strings.Count(list, "\n| `"); rows != len(wrote) {
+		t.Errorf("%d are listed, the journal writes %d: %v", rows, len(wrote), wrote)
 	}
 }
