@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,14 +17,27 @@ import (
 
 // toldKernel is a kernel that says what it is told to say.
 type toldKernel struct {
+	mu     sync.Mutex
 	status auditbridge.Status
 	err    error
 	asked  int
 }
 
-func (k *toldKernel) Status() (auditbridge.Status, error) { k.asked++; return k.status, k.err }
-func (k *toldKernel) Rules() (int, error)                 { return 4, nil }
-func (k *toldKernel) Stats() auditbridge.KernelStats      { return auditbridge.KernelStats{} }
+func (k *toldKernel) Status() (auditbridge.Status, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.asked++
+	return k.status, k.err
+}
+func (k *toldKernel) Rules() (int, error)            { return 4, nil }
+func (k *toldKernel) Stats() auditbridge.KernelStats { return auditbridge.KernelStats{} }
+
+// tell changes what it says from now on.
+func (k *toldKernel) tell(change func()) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	change()
+}
 
 // TestLossesAndTheKernelsSilence: each loss is on record, the last second's too;
 // while the kernel does not answer, status says since when losses are unknown.
@@ -39,9 +53,11 @@ func TestLossesAndTheKernelsSilence(t *testing.T) {
 		began := time.Now()
 		facts := func() (s status.Status) {
 			synctest.Wait()
-			asked := kernel.asked
+			var before, after int
+			kernel.tell(func() { before = kernel.asked })
 			l.fill(&s)
-			if kernel.asked != asked {
+			kernel.tell(func() { after = kernel.asked })
+			if after != before {
 				t.Error("status asks the kernel itself")
 			}
 			return s
@@ -50,12 +66,12 @@ func TestLossesAndTheKernelsSilence(t *testing.T) {
 		ended := make(chan error)
 		go func() { ended <- l.Run(ctx) }()
 
-		kernel.status.Lost = 103
+		kernel.tell(func() { kernel.status.Lost = 103 })
 		time.Sleep(lossInterval + time.Millisecond)
 		if s := facts(); s.KernelLost != 3 || s.Kernel == nil || !s.Ours || s.Enabled != 1 || s.Rules != 4 {
 			t.Errorf("after a loss: %+v %+v", s, s.Kernel)
 		}
-		kernel.err = errors.New("no reply received")
+		kernel.tell(func() { kernel.err = errors.New("no reply received") })
 		time.Sleep(kernelSilence - lossInterval)
 		if s := facts(); !s.KernelSilentSince.IsZero() {
 			t.Errorf("silence is told at once, since %v", s.KernelSilentSince)
@@ -64,7 +80,7 @@ func TestLossesAndTheKernelsSilence(t *testing.T) {
 		if s := facts(); !s.KernelSilentSince.Equal(began.Add(lossInterval)) {
 			t.Errorf("silent since %v, want %v", s.KernelSilentSince, began.Add(lossInterval))
 		}
-		kernel.err, kernel.status.Enabled = nil, 0
+		kernel.tell(func() { kernel.err, kernel.status.Enabled = nil, 0 })
 		time.Sleep(lossInterval)
 		if s := facts(); !s.KernelSilentSince.IsZero() || s.Enabled != 0 {
 			t.Errorf("it answers again: %+v %+v", s, s.Kernel)
