@@ -58,13 +58,13 @@ func (s *Shipper) Run(ctx context.Context, start Start) error {
 func (s *Shipper) once(ctx context.Context, start Start) error {
 	ship, err := start()
 	if err != nil {
-		return fmt.Errorf("start the ship process: %w", err)
+		return fmt.Errorf("start it: %w", err)
 	}
 	s.setRunning(true)
 	defer s.setRunning(false)
 	err = s.converse(ctx, ship)
 	if ended := dismiss(ship); err == nil && ended != nil {
-		err = fmt.Errorf("the ship process ended: %w", ended)
+		err = fmt.Errorf("it ended: %w", ended)
 	}
 	return err
 }
@@ -77,7 +77,7 @@ func (s *Shipper) converse(ctx context.Context, ship Process) error {
 		return out.write(v)
 	}
 	if err := say(s.hello()); err != nil {
-		return fmt.Errorf("tell the ship process what to send: %w", err)
+		return fmt.Errorf("tell it what to send: %w", err)
 	}
 	over := make(chan struct{})
 	defer close(over)
@@ -142,16 +142,16 @@ func (s *Shipper) listen(ship Process) error {
 		case errors.Is(err, io.EOF):
 			return nil
 		case errors.Is(err, os.ErrDeadlineExceeded):
-			return fmt.Errorf("the ship process has reported nothing for %v", silence)
+			return fmt.Errorf("it has reported nothing for %v", silence)
 		case errors.As(err, &broken):
-			return fmt.Errorf("listen to the ship process: %w", err)
+			return fmt.Errorf("listen to it: %w", err)
 		case err == nil:
 			err = s.follow(r)
 		}
 		if err == nil {
 			continue
 		}
-		err = fmt.Errorf("a report of the ship process: %w", err)
+		err = fmt.Errorf("a report: %w", err)
 		s.note(&s.refused, auditbridge.OwnFailure("ship-refused", auditbridge.Text("relay", short(r.Relay)), auditbridge.Text("reason", short(err.Error()))))
 		if !errors.Is(err, errTooLong) {
 			return err

@@ -18,18 +18,16 @@ import (
 func shipOf(t *testing.T, run int) (pid int) {
 	t.Helper()
 	peertest.Until(t, "there is a ship process", func() bool {
-		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", run, run))
+		var text []byte
 		tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", run))
 		for _, path := range tasks {
 			more, _ := os.ReadFile(path)
 			text = append(append(text, ' '), more...)
 		}
 		for _, word := range strings.Fields(string(text)) {
-			if pid, err = strconv.Atoi(word); err == nil && pid > 0 {
-				return true
-			}
+			pid, _ = strconv.Atoi(word)
 		}
-		return false
+		return pid > 0
 	})
 	return pid
 }
