@@ -19,21 +19,12 @@ func TestALineThatPassesForABlockLineIsContent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	forged := func(first auditbridge.Sequence, lines []byte, signer seal.Signer) string {
-		b := seal.Block{At: time.UnixMilli(1), Serial: auditbridge.FirstNoteSerial, Boot: "x", Source: "plugin", First: first,
-			N: uint64(bytes.Count(lines, lf)), SHA256: sha256.Sum256(lines), Prev: seal.Hash{1}}
-		line, err := seal.AppendBlock(nil, &b, signer)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return strings.TrimSuffix(string(line), "\n")
-	}
 	for _, row := range []struct{ name, line string }{
 		{"malformed", "type=DAEMON_CONFIG msg=audit(1.000:4278190080): op=block auid=1 "},
-		{"of no lines", forged(1, nil, nil)},
-		{"with the right lines", forged(1, record(1), nil)},
-		{"with a number far beyond", forged(1<<60, record(1), nil)},
-		{"with somebody's signature", forged(1, record(1), key)},
+		{"of no lines", forged(t, 1, nil, nil)},
+		{"with the right lines", forged(t, 1, record(1), nil)},
+		{"with a number far beyond", forged(t, 1<<60, record(1), nil)},
+		{"with somebody's signature", forged(t, 1, record(1), key)},
 	} {
 		for _, end := range []string{"stopped", "killed", "killed, nothing else behind it"} {
 			t.Run(row.name+", "+end, func(t *testing.T) {
@@ -80,6 +71,19 @@ func TestALineThatPassesForABlockLineIsContent(t *testing.T) {
 			})
 		}
 	}
+}
+
+// forged is a block line as somebody would write it who knows everything but the
+// chain.
+func forged(t *testing.T, first auditbridge.Sequence, lines []byte, signer seal.Signer) string {
+	t.Helper()
+	b := seal.Block{At: time.UnixMilli(1), Serial: auditbridge.FirstNoteSerial, Boot: "x", Source: "plugin", First: first,
+		N: uint64(bytes.Count(lines, lf)), SHA256: sha256.Sum256(lines), Prev: seal.Hash{1}}
+	line, err := seal.AppendBlock(nil, &b, signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSuffix(string(line), "\n")
 }
 
 // add publishes one line.

@@ -18,7 +18,7 @@ func TestAStartOnAFullDiskWaitsForRoom(t *testing.T) {
 		full    func(o op) bool
 		ops     string // on record since
 	}{
-		{"for the first segment", nil, func(o op) bool { return o.kind == "allocate" }, "segment open resumed refused"},
+		{"for the first segment", nil, allocates, "segment open resumed refused"},
 		{"for the first key", nil, func(o op) bool { return o.kind == "create" && strings.HasPrefix(o.name, keyName) }, "segment open resumed refused"},
 		{"for another segment, the last being damaged", func(t *testing.T, cfg Config) {
 			path, data := smallJournal(t, cfg, 900)
@@ -41,12 +41,7 @@ func TestAStartOnAFullDiskWaitsForRoom(t *testing.T) {
 			}
 			before := len(opsIn(t, cfg))
 			full := true
-			d.fault = func(o op) (error, bool) {
-				if full && row.full(o) {
-					return syscall.ENOSPC, false
-				}
-				return nil, true
-			}
+			d.fullWhile(func() bool { return full }, row.full)
 			j, err := open(cfg, r, d.open)
 			if err != nil {
 				t.Fatal(err)
@@ -92,3 +87,17 @@ func opsIn(t *testing.T, cfg Config) (ops []string) {
 	}
 	return ops
 }
+
+// fullWhile fails with ENOSPC what hits says, as long as full does.
+func (d *disk) fullWhile(full func() bool, hits func(op) bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.fault = func(o op) (error, bool) {
+		if full() && hits(o) {
+			return syscall.ENOSPC, false
+		}
+		return nil, true
+	}
+}
+
+func allocates(o op) bool { return o.kind == "allocate" }

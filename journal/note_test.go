@@ -3,7 +3,6 @@ package journal
 import (
 	"context"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -75,14 +74,7 @@ func TestWaitingNotesComeBeforeResumed(t *testing.T) {
 	}
 	defer j.Close()
 	full := true
-	d.mu.Lock()
-	d.fault = func(o op) (error, bool) {
-		if full && o.kind == "allocate" {
-			return syscall.ENOSPC, false
-		}
-		return nil, true
-	}
-	d.mu.Unlock()
+	d.fullWhile(func() bool { return full }, allocates)
 	now, fed := time.Now(), 0
 	for ; j.trouble.state == StateOK || r.refused == 0; fed += 300 {
 		r.feed(fed+1, 300)

@@ -65,16 +65,26 @@ func TestTheOpenSegmentIsTakenAway(t *testing.T) {
 			if row.left {
 				return
 			}
-			j = mustOpen(t, cfg, newMemRing()) // as a start finds it
-			if err := j.finish(); err != nil {
-				t.Fatal(err)
-			}
-			j.Close()
+			openAndStop(t, cfg) // as a start finds it
 			if got := strings.Count(string(allBytes(t, cfg)), "why=removed"); got != 1 {
 				t.Errorf("told %d times", got)
 			}
 		})
 	}
+}
+
+// firstsIn lists the first sequences of a journal's segments.
+func firstsIn(t *testing.T, cfg Config) []auditbridge.Sequence {
+	t.Helper()
+	names, err := os.ReadDir(cfg.Dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	for _, n := range names {
+		all = append(all, n.Name())
+	}
+	return segmentsIn(all)
 }
 
 // What was taken away while nobody wrote is put on record by the next start, by
@@ -107,29 +117,16 @@ func TestSegmentsAreTakenAwayBetweenStarts(t *testing.T) {
 			cfg.SegmentSize = 50 << 10
 			smallJournal(t, cfg, 1000)
 			last := checkJournal(t, cfg).last
-			names, err := os.ReadDir(cfg.Dir)
-			if err != nil {
-				t.Fatal(err)
-			}
-			var all []string
-			for _, n := range names {
-				all = append(all, n.Name())
-			}
-			firsts := segmentsIn(all)
+			firsts := firstsIn(t, cfg)
 			for _, first := range row.take(firsts) {
 				if err := os.Remove(filepath.Join(cfg.Dir, segmentName(first))); err != nil {
 					t.Fatal(err)
 				}
 			}
 			for range 2 {
-				j := mustOpen(t, cfg, newMemRing())
-				if j.at <= last {
-					t.Errorf("sequence %d is used again", j.at)
+				if at := openAndStop(t, cfg); at <= last {
+					t.Errorf("sequence %d is used again", at)
 				}
-				if err := j.finish(); err != nil {
-					t.Fatal(err)
-				}
-				j.Close()
 			}
 			after, before := row.gap(firsts, last)
 			text := string(allBytes(t, cfg))
@@ -143,4 +140,17 @@ func TestSegmentsAreTakenAwayBetweenStarts(t *testing.T) {
 			}
 		})
 	}
+}
+
+// openAndStop is a start and an end with nothing in between. It returns how far
+// the journal was when it was open.
+func openAndStop(t *testing.T, cfg Config) auditbridge.Sequence {
+	t.Helper()
+	j := mustOpen(t, cfg, newMemRing())
+	defer j.Close()
+	at := j.at
+	if err := j.finish(); err != nil {
+		t.Fatal(err)
+	}
+	return at
 }

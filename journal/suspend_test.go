@@ -4,7 +4,6 @@ import (
 	"context"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"testing"
 )
 
@@ -23,12 +22,7 @@ func TestRecordingIsSuspendedAndResumed(t *testing.T) {
 			cfg, r, d := testConfig(t), newMemRing(), &disk{}
 			cfg.reserve = 128 << 10
 			var full atomic.Bool
-			d.fault = func(o op) (error, bool) {
-				if full.Load() && o.kind == "allocate" {
-					return syscall.ENOSPC, false
-				}
-				return nil, true
-			}
+			d.fullWhile(full.Load, allocates)
 			j, err := open(cfg, r, d.open)
 			if err != nil {
 				t.Fatal(err)
