@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/fips140"
 	"fmt"
 	"os"
 	"os/exec"
@@ -56,6 +57,9 @@ func (d *daemon) startShip() (forward.Process, error) {
 	cmd := exec.Command("/proc/self/exe", "ship")
 	cmd.Args[0] = "auditbridge"
 	cmd.Env = []string{"PATH=/usr/bin:/bin", "TZ=UTC"}
+	if fips140.Enabled() { // GODEBUG said so, or the build did
+		cmd.Env = append(cmd.Env, "GODEBUG=fips140=on")
+	}
 	cmd.Dir = "/"
 	cmd.Stderr = os.Stderr
 	cmd.ExtraFiles = []*os.File{theirs, journal} // shipConn and shipJournal

@@ -22,7 +22,7 @@ import (
 
 // Patience is how long a condition may take to come true. No test is decided
 // by it unless it has already failed.
-const Patience = 30 * time.Second
+const Patience = 2 * time.Minute
 
 // Until waits for a condition, by polling.
 func Until(t testing.TB, what string, condition func() bool) {
