@@ -50,9 +50,12 @@ func (s *Settings) Journal() (journal.Config, error) {
 // Retention is the retention's Config.
 func (s *Settings) Retention() retention.Config {
 	return retention.Config{
-		Age:     time.Duration(s.Audit.Retention),
-		MaxSize: int64(s.Audit.MaxSize),
-		Keep:    s.Audit.Overrun == "keep",
+		Age:      time.Duration(s.Audit.Retention),
+		Least:    time.Duration(s.Audit.MinRetention),
+		MaxSize:  int64(s.Audit.MaxSize),
+		MaxFiles: int(s.Audit.MaxFiles),
+		Keep:     s.Audit.Overrun == "keep",
+		Hold:     s.Audit.LegalHold,
 	}
 }
 

@@ -112,6 +112,12 @@ func (k *completion) audit() {
 	if a.MaxSize < minSize {
 		k.wrong("audit.max-size", "", "%s is less than %s", a.MaxSize, minSize)
 	}
+	if a.MinRetention > a.Retention {
+		k.wrong("audit.min-retention", "", "%s is more than retention, %s", a.MinRetention, a.Retention)
+	}
+	if a.LegalHold {
+		k.warn("audit.legal-hold", "disk-full-action says what happens then", "no segment is dropped, whatever retention and max-size say, until the disk is full")
+	}
 	left, admin := a.SpaceLeft.Of(a.MaxSize), a.AdminSpaceLeft.Of(a.MaxSize)
 	if left >= int64(a.MaxSize) {
 		k.wrong("audit.space-left", "", "%s is not below max-size, %s", a.SpaceLeft, a.MaxSize)

@@ -250,6 +250,12 @@ func set(field reflect.Value, value *unstable.Node) error {
 			return wants(field, value)
 		}
 		*to = Port(n)
+	case *Count:
+		n, err := strconv.ParseUint(text, 10, 32)
+		if value.Kind != unstable.Integer || err != nil || n == 0 {
+			return wants(field, value)
+		}
+		*to = Count(n)
 	case *[]string:
 		if value.Kind != unstable.Array {
 			return wants(field, value)

@@ -33,6 +33,9 @@ type Audit struct {
 	Source               string         `toml:"source" default:"kernel"`
 	Retention            Duration       `toml:"retention" default:"180d"`
 	MaxSize              Size           `toml:"max-size" default:"10GiB"`
+	MaxFiles             Count          `toml:"max-files"`
+	MinRetention         Duration       `toml:"min-retention"`
+	LegalHold            bool           `toml:"legal-hold" default:"false"`
 	Overrun              string         `toml:"overrun" default:"drop-oldest" oneof:"drop-oldest keep"`
 	SpaceLeft            Level          `toml:"space-left" default:"25%"`
 	SpaceLeftAction      string         `toml:"space-left-action" default:"syslog" oneof:"ignore syslog" later:"banner email exec rotate suspend single halt"`

@@ -146,6 +146,18 @@ func (l Level) threshold() diskguard.Threshold {
 	return diskguard.Threshold{Percent: l.Percent, Bytes: int64(l.Size)}
 }
 
+// Count is a number of things; where no file sets it, any number.
+type Count uint32
+
+func (Count) want() string { return "a whole number, 1 or more" }
+
+func (n Count) String() string {
+	if n == 0 {
+		return "any number"
+	}
+	return strconv.FormatUint(uint64(n), 10)
+}
+
 // Port is a TCP or UDP port; 0 stands for "not set".
 type Port uint16
 

@@ -121,8 +121,8 @@ func (l *leaf) text() string {
 			quoted[i] = strconv.Quote(v[i])
 		}
 		return "[" + strings.Join(quoted, ", ") + "]"
-	case Port:
-		return v.String()
+	case Port, Count:
+		return fmt.Sprint(v)
 	case fmt.Stringer:
 		return strconv.Quote(v.String())
 	default:

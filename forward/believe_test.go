@@ -20,7 +20,7 @@ func bookkeeper(t testing.TB, stateDir string, destinations ...Config) (*Shipper
 	t.Helper()
 	said := &notes{}
 	s, err := NewShipper(ShipperConfig{Journal: journal.ID{1}, StateDir: stateDir, Destinations: destinations,
-		Durable: func() auditbridge.Sequence { return 1000 }, Note: said.add, Log: discard})
+		Durable: func() auditbridge.Sequence { return 1000 }, Note: said.add, Record: said.record, Log: discard})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,10 +1,14 @@
 package forward
 
 import (
+	"context"
 	"fmt"
+	"net/url"
 	"path/filepath"
 	"strings"
 
+	"auditbridge/auditbridge"
+	"auditbridge/internal/durable"
 	"auditbridge/journal"
 )
 
@@ -28,4 +32,60 @@ func cursorName(destination string) string {
 		}
 	}
 	return name.String() + journal.CursorSuffix
+}
+
+// forgetRemoved removes the cursors of destinations that are configured no more:
+// one that comes back begins anew. First each is on record, durably, which also
+// is a sequence beyond all that the cursor has reached; if we die in between the
+// next start says it again.
+func (s *Shipper) forgetRemoved(ctx context.Context) error {
+	dir, err := durable.OpenDir(s.cfg.StateDir, 0, -1)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	names, err := dir.Names()
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		destination, is := destinationOf(name)
+		if _, configured := s.relays[destination]; !is || configured {
+			continue
+		}
+		n, err := s.removedNote(destination, filepath.Join(s.cfg.StateDir, name))
+		if err == nil {
+			err = s.cfg.Record(ctx, n)
+		}
+		if err == nil {
+			err = dir.Remove(name)
+		}
+		if err != nil {
+			return fmt.Errorf("forget the removed destination %q: %w", destination, err)
+		}
+	}
+	return nil
+}
+
+// removedNote says how far a removed destination had come.
+func (s *Shipper) removedNote(destination, path string) (n auditbridge.Note, err error) {
+	file, err := journal.OpenCursor(path)
+	if err != nil {
+		return n, err
+	}
+	defer file.Close()
+	c, _ := file.Load()
+	n = auditbridge.OwnNote(auditbridge.TypeDaemonConfig, "cursor-removed", auditbridge.Text("relay", short(destination)), auditbridge.Number("at", c.At))
+	if end := s.cfg.Durable(); c.Journal == s.cfg.Journal && end > c.At {
+		n.Fields = append(n.Fields, auditbridge.Number("undelivered", end-c.At))
+	}
+	return n, nil
+}
+
+// destinationOf is the inverse of cursorName.
+func destinationOf(file string) (name string, ok bool) {
+	name, isCursor := strings.CutSuffix(file, journal.CursorSuffix)
+	name, isRelay := strings.CutPrefix(name, "relay-")
+	name, err := url.PathUnescape(name)
+	return name, isCursor && isRelay && err == nil
 }

@@ -1,6 +1,7 @@
 package forward
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -21,7 +22,9 @@ type ShipperConfig struct {
 	Tunnels      []tunnel.Config
 	Durable      func() auditbridge.Sequence // the journal's mark
 	Note         func(auditbridge.Note)      // puts a record of our own into the journal; must not block
-	Log          *slog.Logger
+	// Record does so, too, and returns when it is durable.
+	Record func(context.Context, auditbridge.Note) error
+	Log    *slog.Logger
 }
 
 // Validate returns every problem of destinations and tunnels at once.

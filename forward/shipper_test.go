@@ -100,14 +100,20 @@ func (l *liveJournal) mark() *journal.Mark {
 
 // notes keeps what would go on record.
 type notes struct {
-	mu  sync.Mutex
-	all []auditbridge.Note
+	mu     sync.Mutex
+	all    []auditbridge.Note
+	refuse error // by record
 }
 
 func (n *notes) add(note auditbridge.Note) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.all = append(n.all, note)
+}
+
+func (n *notes) record(_ context.Context, note auditbridge.Note) error {
+	n.add(note)
+	return n.refuse
 }
 
 func (n *notes) ops() (ops []string) {
@@ -164,7 +170,7 @@ func shipperFor(t testing.TB, l *liveJournal, destinations []Config, tunnels ...
 	t.Helper()
 	mark, said := l.mark(), &notes{}
 	s, err := NewShipper(ShipperConfig{JournalDir: l.dir, Journal: mark.Journal(), StateDir: l.stateDir(),
-		Destinations: destinations, Tunnels: tunnels, Durable: mark.Durable, Note: said.add, Log: discard})
+		Destinations: destinations, Tunnels: tunnels, Durable: mark.Durable, Note: said.add, Record: said.record, Log: discard})
 	if err != nil {
 		t.Fatal(err)
 	}

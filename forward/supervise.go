@@ -34,6 +34,9 @@ type Start func() (Process, error)
 // the journal will grow no more. A ship that dies or hangs is started again with
 // back-off; it never takes run with it.
 func (s *Shipper) Run(ctx context.Context, start Start) error {
+	if err := s.forgetRemoved(ctx); err != nil && ctx.Err() == nil {
+		s.cfg.Log.Warn("the place of a removed destination is still kept; the next start tries again", "err", err)
+	}
 	if len(s.cfg.Destinations) == 0 {
 		<-ctx.Done()
 		return nil

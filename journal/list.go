@@ -86,10 +86,10 @@ func (j *Journal) Segments() []Segment {
 	return list
 }
 
-// Drop removes the n oldest segments, never the open one. First what is
-// dropped, why, and more about it, is put on record and made durable; then the files go. If
-// we die in between, fewer are gone than the record says, and the oldest
-// segment's name tells. Drop works while Run does.
+// Drop removes the n oldest segments, never the open one. First what is dropped,
+// why, and more about it, is put on record and made durable; then the files go.
+// If we die in between, fewer are gone than the record says: who decides what
+// goes (retention.Keeper) finishes it. Drop works while Run does.
 func (j *Journal) Drop(ctx context.Context, n int, why string, more ...auditbridge.Field) error {
 	list := j.Segments()
 	if n <= 0 || n >= len(list) {
@@ -103,17 +103,8 @@ func (j *Journal) Drop(ctx context.Context, n int, why string, more ...auditbrid
 	note := configNote("drop", auditbridge.Number("segments", n), auditbridge.Number("first", list[0].First),
 		auditbridge.Number("last", list[n-1].Last), auditbridge.Number("bytes", bytes), auditbridge.Text("why", why))
 	note.Fields = append(note.Fields, more...)
-	err := j.inLoop(ctx, func(now time.Time) error {
-		if !j.begun() {
-			return j.trouble.err
-		}
-		if err := j.appendNote(&note, now); err != nil {
-			return err
-		}
-		return j.sync.flush()
-	})
-	if err != nil {
-		return fmt.Errorf("drop segments: put on record: %w", err)
+	if err := j.Record(ctx, note); err != nil {
+		return fmt.Errorf("drop segments: %w", err)
 	}
 	return j.unlink(list)
 }

@@ -1,6 +1,8 @@
 package journal
 
 import (
+	"context"
+	"fmt"
 	"strconv"
 	"sync"
 	"time"
@@ -57,6 +59,24 @@ func (q *notes) take(dst []noted) (taken []noted, dropped int) {
 // their order, between the records that come in meanwhile, with the time of
 // this call.
 func (j *Journal) Note(n auditbridge.Note) { j.notes.put(n) }
+
+// Record puts one of our own records into the journal and returns when it is
+// durable. It works while Run does.
+func (j *Journal) Record(ctx context.Context, n auditbridge.Note) error {
+	err := j.inLoop(ctx, func(now time.Time) error {
+		if !j.begun() {
+			return j.trouble.err
+		}
+		if err := j.appendNote(&n, now); err != nil {
+			return err
+		}
+		return j.sync.flush()
+	})
+	if err != nil {
+		return fmt.Errorf("put %s on record: %w", n.Op, err)
+	}
+	return nil
+}
 
 // Farewell gives the note with which Run ends: the last but for the checkpoint,
 // behind all that the ring held. Of several the last counts. It never blocks.

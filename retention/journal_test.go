@@ -43,7 +43,7 @@ func TestKeeperOnALiveJournal(t *testing.T) {
 	feed(r, fed)
 
 	const most = 1 << 20
-	k, err := NewKeeper(Config{Age: time.Hour, MaxSize: most}, j, func() []Cursor { return []Cursor{{"siem", 100}} }, quiet())
+	k, err := NewKeeper(Config{Age: time.Hour, MaxSize: most}, filepath.Join(dir, "state"), j, func() []Cursor { return []Cursor{{"siem", 100}} }, quiet())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +55,7 @@ func TestKeeperOnALiveJournal(t *testing.T) {
 		time.Sleep(time.Millisecond)
 	}
 	before := j.Segments()
-	if err := k.Look(t.Context(), time.Now()); err != nil {
+	if err := k.Look(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	after := j.Segments()

@@ -1,6 +1,8 @@
 // Package retention decides how long and how much of a journal is kept: closed
-// segments older than retention, or beyond max-size, are dropped whole, oldest
-// first, and on record.
+// segments older than retention, or beyond max-size or max-files, are dropped
+// whole, oldest first, and on record. What holds a segment is stronger than what
+// drops it, in this order: a legal hold, a relay that has not delivered it
+// (overrun = "keep"), the least time anything is kept; then size, then age.
 package retention
 
 import (
@@ -14,9 +16,12 @@ import (
 
 // Config says what is kept.
 type Config struct {
-	Age     time.Duration // a closed segment's newest record may be this old
-	MaxSize int64         // bytes of all segments together, the open one included
-	Keep    bool          // overrun = "keep": what a relay has not delivered stays, whatever Age and MaxSize say
+	Age      time.Duration // a closed segment's newest record may be this old
+	Least    time.Duration // a closed segment stays for this long, whatever MaxSize and MaxFiles say; 0 means no time
+	MaxSize  int64         // bytes of all segments together, the open one included
+	MaxFiles int           // closed segments; 0 means any number
+	Keep     bool          // overrun = "keep": what a relay has not delivered stays, whatever all the others say
+	Hold     bool          // a legal hold: nothing goes
 }
 
 // Validate returns every problem at once.
@@ -27,6 +32,12 @@ func (c *Config) Validate() error {
 	}
 	if c.MaxSize <= 0 {
 		errs = append(errs, fmt.Errorf("max-size: %d is not a positive number of bytes", c.MaxSize))
+	}
+	if c.MaxFiles < 0 {
+		errs = append(errs, fmt.Errorf("max-files: %d is not a number of files", c.MaxFiles))
+	}
+	if c.Least < 0 || c.Least > c.Age {
+		errs = append(errs, fmt.Errorf("min-retention: %v is not within retention, %v", c.Least, c.Age))
 	}
 	return errors.Join(errs...)
 }
@@ -41,8 +52,11 @@ type Cursor struct {
 type Reason string
 
 const (
-	ByAge  Reason = "retention"
-	BySize Reason = "max-size"
+	ByAge   Reason = "retention"
+	BySize  Reason = "max-size"
+	ByFiles Reason = "max-files"
+	// Unfinished segments were to go when the last process died.
+	Unfinished Reason = "unfinished"
 )
 
 // Drop is one decision: the oldest segments that go for one reason.
@@ -60,39 +74,61 @@ type Undelivered struct {
 	Records uint64
 }
 
-// Decide says what is to be dropped of segments, given oldest first. It drops
-// from the old end only, so that what is kept is always one unbroken stretch,
-// and never the open segment.
-func Decide(now time.Time, segments []journal.Segment, cursors []Cursor, cfg Config) []Drop {
+// Kept is a journal as a decision sees it.
+type Kept struct {
+	Segments []journal.Segment    // oldest first, the open one last
+	Doomed   auditbridge.Sequence // up to here all was to go when the last process died
+	Cursors  []Cursor
+}
+
+// Decide says what is to be dropped at now, which is a Clock's. It drops from
+// the old end only, so that what is kept is always one unbroken stretch, and
+// never the open segment.
+func Decide(now time.Time, kept Kept, cfg Config) []Drop {
+	if cfg.Hold {
+		return nil
+	}
 	var total int64
-	for _, s := range segments {
+	for _, s := range kept.Segments {
 		total += s.Bytes
 	}
+	closed := len(kept.Segments) - 1
 	var drops []Drop
-	for _, s := range segments {
-		reason := due(now, s, total, cfg)
-		if reason == "" || cfg.Keep && !delivered(s, cursors) {
+	for _, s := range kept.Segments {
+		reason := Unfinished
+		if s.Closed.IsZero() || s.Last > kept.Doomed {
+			reason = due(now, s, total, closed, cfg)
+			if cfg.Keep && !delivered(s, kept.Cursors) {
+				reason = ""
+			}
+		}
+		if reason == "" {
 			break
 		}
 		total -= s.Bytes
+		closed--
 		drops = add(drops, reason, s)
 	}
 	for i := range drops {
-		drops[i].Undelivered = undelivered(&drops[i], cursors)
+		drops[i].Undelivered = undelivered(&drops[i], kept.Cursors)
 	}
 	return drops
 }
 
-// due is why s goes now, or "". A clock set back keeps a segment for longer, a
-// clock set forward drops it early: the time is the host's, there is no other.
-func due(now time.Time, s journal.Segment, total int64, cfg Config) Reason {
+// due is why s goes now, or "", when total bytes and closed segments are left.
+func due(now time.Time, s journal.Segment, total int64, closed int, cfg Config) Reason {
+	age := now.Sub(s.Closed)
 	switch {
 	case s.Closed.IsZero():
 		return ""
-	case now.Sub(s.Closed) > cfg.Age:
+	case age > cfg.Age:
 		return ByAge
+	case age < cfg.Least:
+		return ""
 	case total > cfg.MaxSize:
 		return BySize
+	case cfg.MaxFiles > 0 && closed > cfg.MaxFiles:
+		return ByFiles
 	}
 	return ""
 }

@@ -101,7 +101,10 @@ func openDaemon(c *config.Config, log *slog.Logger) (d *daemon, err error) {
 		}
 	}
 	d.tracker = status.NewTracker(d.facts)
-	d.control, err = control.Listen(c.ControlSocket(), map[string]control.Handler{askStatus: answerStatus(d.tracker)}, log)
+	d.control, err = control.Listen(c.ControlSocket(), map[string]control.Handler{
+		askStatus:       answerStatus(d.tracker),
+		askConfirmClock: answerConfirmClock(d.keeper),
+	}, log)
 	return d, err
 }
 
@@ -178,7 +181,7 @@ func (d *daemon) openJournal() error {
 }
 
 func (d *daemon) openReaders() (err error) {
-	if d.keeper, err = retention.NewKeeper(d.cfg.Retention(), d.journal, d.retentionCursors, d.log); err != nil {
+	if d.keeper, err = retention.NewKeeper(d.cfg.Retention(), d.cfg.StateDir, d.journal, d.retentionCursors, d.log); err != nil {
 		return err
 	}
 	disk := d.cfg.Disk()
@@ -194,6 +197,7 @@ func (d *daemon) openReaders() (err error) {
 		Tunnels:      d.cfg.Tunnels(),
 		Durable:      d.journal.Mark().Durable,
 		Note:         d.journal.Note,
+		Record:       d.journal.Record,
 		Log:          d.log,
 	})
 	return err
@@ -208,6 +212,9 @@ func (d *daemon) Close() error {
 	}
 	if d.shipper != nil {
 		errs = append(errs, d.shipper.Close())
+	}
+	if d.keeper != nil {
+		errs = append(errs, d.keeper.Close())
 	}
 	if d.journal != nil {
 		errs = append(errs, d.journal.Close())

@@ -33,6 +33,7 @@ func (d *daemon) facts() status.Status {
 	if kept.LastSealed == 0 {
 		s.Checkpoint.Time = time.Time{}
 	}
+	s.ClockHeld = d.keeper.Held()
 	d.losses.fill(&s)
 	d.fillDestinations(&s)
 	return s

@@ -30,6 +30,8 @@ const SocketName = "control.sock"
 type Peer struct {
 	PID      int
 	UID, GID uint32
+	LoginUID uint32 // of the person; 1<<32-1 where nobody logged in, or it cannot be told any more
+	Session  uint32 // the same
 }
 
 // trusted reports whether the peer is root or the user we run as.
@@ -203,5 +205,16 @@ func peerOf(conn *net.UnixConn) (Peer, error) {
 	if credErr != nil {
 		return Peer{}, credErr
 	}
-	return Peer{int(cred.Pid), cred.Uid, cred.Gid}, nil
+	return Peer{int(cred.Pid), cred.Uid, cred.Gid, ofLogin(cred.Pid, "loginuid"), ofLogin(cred.Pid, "sessionid")}, nil
+}
+
+// ofLogin reads what the kernel keeps of a process's login; a process that is
+// gone has none.
+func ofLogin(pid int32, name string) uint32 {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", pid, name))
+	n, parseErr := strconv.ParseUint(string(bytes.TrimSpace(text)), 10, 32)
+	if err != nil || parseErr != nil {
+		return 1<<32 - 1
+	}
+	return uint32(n)
 }

@@ -63,7 +63,7 @@ func balanced(s *Status) bool {
 
 // findings look at one thing each. Their order is that of causes of one weight.
 var findings = []func(s, before *Status, now time.Time) []Cause{
-	life, recording, kernel, losses, books, sender, destinations, disk, alarms,
+	life, recording, kernel, losses, books, sender, destinations, disk, clock, alarms,
 }
 
 func life(s, _ *Status, now time.Time) []Cause {
@@ -213,6 +213,14 @@ func disk(s, _ *Status, _ time.Time) []Cause {
 	}
 	return []Cause{{Degraded, fmt.Sprintf("the journal has %s left of max-size (%s)", bytes(s.Disk.FreeBytes), s.Disk.Level),
 		"at max-size the oldest segments go before their retention is over: raise max-size or shorten retention", "auditbridge check -v", ""}}
+}
+
+func clock(s, _ *Status, _ time.Time) []Cause {
+	if !s.ClockHeld {
+		return nil
+	}
+	return []Cause{{Degraded, "the clock is more than an hour ahead of when it was last seen, before a reboot, and not synchronised",
+		"no segment is dropped for its age until it is synchronised or you say that it is right", "auditbridge confirm-clock", ""}}
 }
 
 func alarms(s, _ *Status, _ time.Time) []Cause {

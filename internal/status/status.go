@@ -72,6 +72,7 @@ type Status struct {
 	Ship         bool          `json:"ship"`    // the sender runs
 	Destinations []Destination `json:"destinations"`
 	Disk         Disk          `json:"disk"`
+	ClockHeld    bool          `json:"clock_held,omitempty"` // nothing is dropped for its age: the clock is not believed
 	Checkpoint   Checkpoint    `json:"checkpoint"`
 	Alarms       []Alarm       `json:"alarms"`
 }
