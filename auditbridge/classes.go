@@ -30,6 +30,7 @@ func (r Role) String() string { return nameAt(roleNames[:], int(r)) }
 // rule's key or of an op of our own.
 type kind struct {
 	name             string
+	nameBytes        []byte // of a type; to be read only
 	role             Role
 	class            Class
 	byKey            bool // a rule's key may say otherwise
@@ -65,6 +66,15 @@ func typeName(t RecordType) string {
 		return classes.kinds[t].name
 	}
 	return ""
+}
+
+// typeNameBytes returns what RecordType.String does, for a type with a name
+// without allocating.
+func typeNameBytes(t RecordType) []byte {
+	if t < typeLimit && classes.kinds[t] != nil {
+		return classes.kinds[t].nameBytes
+	}
+	return appendType(nil, t)
 }
 
 // typeByName is the inverse of typeName. It allocates nothing.
@@ -146,7 +156,7 @@ func (t *classTable) addType(columns []string) error {
 	if err != nil || n >= typeLimit || t.kinds[n] != nil {
 		return fmt.Errorf("type number %q out of order", columns[0])
 	}
-	k.known = true
+	k.known, k.nameBytes = true, []byte(k.name)
 	t.kinds[n] = &k
 	i := nameHash(k.name)
 	for t.slots[i%uint32(len(t.slots))] != 0 {

@@ -23,17 +23,27 @@ type Record struct {
 	start, end int // of Line in the event's bytes while it is open
 }
 
-// TypeName returns the type as the line has it, "" when it has none.
+// TypeName returns the type as the line has it, its name where the line has its
+// number, "" when it has none.
 func (r *Record) TypeName() []byte {
-	line := r.Line
 	if r.Body == 0 {
 		return nil
 	}
-	if !bytes.HasPrefix(line, typePrefix) { // node=
-		line = line[bytes.IndexByte(line, ' ')+1:]
+	head := r.Line[:r.Body]
+	name := head[bytes.LastIndex(head, typePrefix)+len(typePrefix):]
+	if i := bytes.IndexByte(name, ' '); i >= 0 {
+		name = name[:i]
 	}
-	line = line[len(typePrefix):]
-	return line[:bytes.IndexByte(line, ' ')]
+	if '0' <= name[0] && name[0] <= '9' {
+		return typeNameBytes(r.Type)
+	}
+	return name
+}
+
+// text returns what follows the header, without the CR of a line that came by
+// way of another system.
+func (r *Record) text() []byte {
+	return bytes.TrimSuffix(r.Line[r.Body:], []byte{'\r'})
 }
 
 // Own reports whether the event is one of our own: by type and serial, which

@@ -70,7 +70,7 @@ func (r *Record) Resolved() Fields {
 // split cuts the record's text by who says it. In an escaped line (ab-esc=1) a
 // separator may be a program's own, so nothing there counts as resolved.
 func (r *Record) split() (stamped, claimed, resolved []byte) {
-	stamped = r.Line[r.Body:]
+	stamped = r.text()
 	stamped, escaped := bytes.CutSuffix(stamped, []byte(escMark))
 	message := messageStart(stamped)
 	if i := bytes.IndexByte(stamped, 0x1d); i >= 0 && !(escaped && message >= 0) {

@@ -59,58 +59,87 @@ type Header struct {
 	Body int     // offset in the line of what follows "audit(…): "
 }
 
+// maxNode bounds a node's name in bytes, as DNS does a host's.
+const maxNode = 255
+
 // ParseHeader reads `[node=NAME ]type=NAME msg=audit(SEC.MMM:SERIAL): ` at the
 // start of line without allocating. ok is false when line does not begin so.
-// Old writers' ways are read too: host= for node=, and no colon behind the
-// bracket. A name that looks like a type's but is none we know has type 0: a newer
-// auditd wrote it, and its event is still told by the rest of the header.
+// Other writers' ways are read too: host= for node=, a type's number for its
+// name, and no colon behind the bracket. A name that looks like a type's but is
+// none we know has type 0: a newer auditd wrote it, and its event is still told
+// by the rest of the header. ParseFramed looks behind other text.
 func ParseHeader(line []byte) (h Header, ok bool) {
 	rest := line
-	if !bytes.HasPrefix(rest, typePrefix) && (bytes.HasPrefix(rest, []byte("node=")) || bytes.HasPrefix(rest, []byte("host="))) {
-		node, tail, found := bytes.Cut(rest[len("node="):], []byte{' '})
-		if !found || len(node) == 0 {
+	if !bytes.HasPrefix(rest, typePrefix) && (bytes.HasPrefix(rest, nodePrefix) || bytes.HasPrefix(rest, hostPrefix)) {
+		node, tail, found := bytes.Cut(rest[len(nodePrefix):], []byte{' '})
+		if !found || len(node) == 0 || len(node) > maxNode {
 			return h, false
 		}
 		h.Node, rest = node, tail
 	}
-	rest, ok = bytes.CutPrefix(rest, typePrefix)
-	if !ok {
+	if h.Type, rest, ok = cutType(rest); !ok {
 		return h, false
 	}
-	name, rest, ok := bytes.Cut(rest, []byte{' '})
-	if !ok {
+	if rest, ok = bytes.CutPrefix(rest, []byte("msg=")); !ok {
 		return h, false
 	}
-	if h.Type, ok = ParseType(name); !ok && !looksLikeType(name) {
+	if rest, ok = h.ID.cutStamp(rest); !ok {
 		return h, false
 	}
-	rest, ok = bytes.CutPrefix(rest, []byte("msg=audit("))
-	if !ok {
-		return h, false
-	}
-	seconds, rest, ok := cutUint(rest, '.', lastSecond)
-	if !ok {
-		return h, false
-	}
-	millis, rest, ok := cutUint(rest, ':', 999)
-	if !ok {
-		return h, false
-	}
-	serial, rest, ok := cutUint(rest, ')', 1<<32-1)
-	if !ok {
-		return h, false
-	}
-	rest = bytes.TrimPrefix(rest, []byte{':'})
-	if len(rest) > 0 && rest[0] != ' ' {
-		return h, false
-	}
-	rest = bytes.TrimPrefix(rest, []byte{' '})
-	h.ID.Seconds, h.ID.Millis, h.ID.Serial = int64(seconds), uint16(millis), uint32(serial)
 	h.Body = len(line) - len(rest)
 	return h, true
 }
 
-var typePrefix = []byte("type=")
+// cutType takes `type=NAME ` off.
+func cutType(b []byte) (t RecordType, rest []byte, ok bool) {
+	rest, ok = bytes.CutPrefix(b, typePrefix)
+	if !ok {
+		return 0, b, false
+	}
+	name, rest, ok := bytes.Cut(rest, []byte{' '})
+	if !ok {
+		return 0, b, false
+	}
+	if t, ok = ParseType(name); ok {
+		return t, rest, true
+	}
+	if t, ok = parseTypeNumber(name); ok {
+		return t, rest, true
+	}
+	return 0, rest, looksLikeType(name)
+}
+
+// cutStamp takes `audit(SEC.MMM:SERIAL): ` off.
+func (id *EventID) cutStamp(b []byte) (rest []byte, ok bool) {
+	rest, ok = bytes.CutPrefix(b, []byte("audit("))
+	if !ok {
+		return b, false
+	}
+	seconds, rest, ok := cutUint(rest, '.', lastSecond)
+	if !ok {
+		return b, false
+	}
+	millis, rest, ok := cutUint(rest, ':', 999)
+	if !ok {
+		return b, false
+	}
+	serial, rest, ok := cutUint(rest, ')', 1<<32-1)
+	if !ok {
+		return b, false
+	}
+	rest = bytes.TrimPrefix(rest, []byte{':'})
+	if len(rest) > 0 && rest[0] != ' ' && rest[0] != '\r' {
+		return b, false
+	}
+	id.Seconds, id.Millis, id.Serial = int64(seconds), uint16(millis), uint32(serial)
+	return bytes.TrimPrefix(rest, []byte{' '}), true
+}
+
+var (
+	typePrefix = []byte("type=")
+	nodePrefix = []byte("node=")
+	hostPrefix = []byte("host=")
+)
 
 func looksLikeType(name []byte) bool {
 	for _, c := range name {
@@ -118,7 +147,7 @@ func looksLikeType(name []byte) bool {
 			return false
 		}
 	}
-	return 0 < len(name) && len(name) <= 64
+	return 0 < len(name) && len(name) <= 64 && (name[0] < '0' || name[0] > '9')
 }
 
 // ParseType is the inverse of RecordType.String.
@@ -132,6 +161,18 @@ func ParseType(name []byte) (RecordType, bool) {
 	}
 	n, rest, ok := cutUint(rest, ']', 1<<16-1)
 	return RecordType(n), ok && len(rest) == 0
+}
+
+// parseTypeNumber reads a type as the kernel's own log has it: 1400.
+func parseTypeNumber(name []byte) (RecordType, bool) {
+	n := 0
+	for _, c := range name {
+		if c -= '0'; c > 9 || n > 1<<16 {
+			return 0, false
+		}
+		n = 10*n + int(c)
+	}
+	return RecordType(n), len(name) > 0 && n < 1<<16
 }
 
 // cutUint reads decimal digits up to stop, at most max, which is below 2⁶³.

@@ -9,6 +9,7 @@ type openEvents struct {
 	lingering queue // in the order only EOE was missing
 	bytes     int
 	records   int
+	held      int        // capacity of all buffers, also of those kept for reuse
 	free      *openEvent // linked by links[inAll].next
 }
 
@@ -32,8 +33,13 @@ const (
 	inLingering
 )
 
-// keptBytes bounds the buffer an ended event keeps for its successor.
-const keptBytes = 32 << 10
+// keptBytes bounds the buffer an ended event keeps for its successor, and
+// heldBytes all buffers together: beyond it none is kept. Whatever comes, memory
+// is at most that and twice Limits.OpenBytes.
+const (
+	keptBytes = 32 << 10
+	heldBytes = 24 << 20
+)
 
 func newOpenEvents() openEvents {
 	return openEvents{
@@ -62,7 +68,9 @@ func (o *openEvents) add(key eventKey, first Sequence, now int64) *openEvent {
 
 func (o *openEvents) append(e *openEvent, r Record, line []byte) {
 	r.start = len(e.bytes)
+	before := cap(e.bytes)
 	e.bytes = append(e.bytes, line...)
+	o.held += cap(e.bytes) - before
 	r.end = len(e.bytes)
 	e.event.Records = append(e.event.Records, r)
 	e.event.Last = r.Sequence
@@ -100,7 +108,8 @@ func (e *openEvent) resolve() *Event {
 
 func (o *openEvents) recycle(e *openEvent) {
 	bytes, records := e.bytes[:0], e.event.Records[:0]
-	if cap(bytes) > keptBytes {
+	if cap(bytes) > keptBytes || o.held > heldBytes {
+		o.held -= cap(bytes)
 		bytes, records = nil, nil
 	}
 	*e = openEvent{bytes: bytes, event: Event{Records: records}}

@@ -110,9 +110,15 @@ func setDefault[T int | time.Duration | Sequence](v *T, d T) {
 // ends, in a fixed order. seq grows with every call. The line may be reused
 // when Push returns. Push allocates nothing in steady state.
 func (r *Reassembler) Push(seq Sequence, line []byte, emit func(*Event)) {
+	h, ok := ParseHeader(line)
+	r.PushParsed(seq, line, h, ok, emit)
+}
+
+// PushParsed is Push for a caller who has looked for the line's header already,
+// as ParseHeader or ParseFramed; ok is false for a line that is no record.
+func (r *Reassembler) PushParsed(seq Sequence, line []byte, h Header, ok bool, emit func(*Event)) {
 	r.newest = seq
 	r.turn(seq)
-	h, ok := ParseHeader(line)
 	if !ok {
 		r.alone(seq, line, Header{}, nil, EndMalformed, emit)
 		return

@@ -145,7 +145,7 @@ func callResult(r *Record) Result {
 // callField is the short way to a field of a syscall record, of which there are
 // many: in those no value holds a blank, so the first "␣key=" is the field.
 func callField(r *Record, key string) []byte {
-	text := r.Line[r.Body:]
+	text := r.text()
 	i := bytes.Index(text, []byte(key))
 	if i < 0 {
 		return nil

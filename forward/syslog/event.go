@@ -13,8 +13,7 @@ import (
 func (f *Format) AppendEvent(dst []byte, e *auditbridge.Event, v *auditbridge.Verdict) []byte {
 	start := len(dst)
 	r := &e.Records[v.Deciding]
-	h, _ := auditbridge.ParseHeader(r.Line)
-	dst = f.appendHeader(dst, e.ID, h.Node, e.End != auditbridge.EndMalformed, v)
+	dst = f.appendHeader(dst, e.ID, e.ID.Node, e.End != auditbridge.EndMalformed, v)
 	dst = f.openElement(dst)
 	dst = appendNumber(dst, "first", uint64(e.First))
 	dst = appendNumber(dst, "last", uint64(e.Last))

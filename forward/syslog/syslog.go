@@ -93,7 +93,7 @@ func New(c Config) *Format {
 // verdict.
 func (f *Format) AppendRecord(dst []byte, r *auditbridge.Record, v *auditbridge.Verdict) []byte {
 	h, ok := auditbridge.ParseHeader(r.Line)
-	dst = f.appendHeader(dst, h.ID, nil, ok, v)
+	dst = f.appendHeader(dst, h.ID, "", ok, v)
 	dst = f.openElement(dst)
 	dst = appendNumber(dst, "sequence", uint64(r.Sequence))
 	dst = append(dst, "] "...)
@@ -108,7 +108,7 @@ func AppendFrame(dst, message []byte) []byte {
 }
 
 // appendHeader appends `<PRI>1 TIMESTAMP HOSTNAME APP-NAME PROCID MSGID `.
-func (f *Format) appendHeader(dst []byte, id auditbridge.EventID, node []byte, timed bool, v *auditbridge.Verdict) []byte {
+func (f *Format) appendHeader(dst []byte, id auditbridge.EventID, node string, timed bool, v *auditbridge.Verdict) []byte {
 	dst = append(dst, '<')
 	dst = strconv.AppendUint(dst, uint64(v.Facility)*8+uint64(v.Severity), 10)
 	dst = append(dst, ">1 "...)
@@ -128,17 +128,15 @@ func (f *Format) appendHeader(dst []byte, id auditbridge.EventID, node []byte, t
 
 // appendHost appends the node a record names itself, else ours. What HOSTNAME
 // may not hold becomes '?': a record must not forge the fields behind it.
-func (f *Format) appendHost(dst, node []byte) []byte {
+func (f *Format) appendHost(dst []byte, node string) []byte {
 	if len(node) == 0 {
 		if f.node == "" {
 			return append(dst, '-')
 		}
 		return append(dst, f.node...)
 	}
-	for i, c := range node {
-		if i == 255 {
-			break
-		}
+	for i := range min(len(node), 255) {
+		c := node[i]
 		if c <= ' ' || c > '~' {
 			c = '?'
 		}
