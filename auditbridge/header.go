@@ -43,9 +43,15 @@ func (id EventID) String() string {
 	if id.Node != "" {
 		b = append(append(append(b, "node="...), id.Node...), ' ')
 	}
-	b = strconv.AppendInt(append(b, "audit("...), id.Seconds, 10)
-	b = append(appendDigits(append(b, '.'), int(id.Millis), 3), ':')
-	return string(append(strconv.AppendUint(b, uint64(id.Serial), 10), ')'))
+	return string(id.AppendStamp(b))
+}
+
+// AppendStamp appends the event's time and serial as every record has them,
+// "audit(1709742929.678:2340)".
+func (id EventID) AppendStamp(dst []byte) []byte {
+	dst = strconv.AppendInt(append(dst, "audit("...), id.Seconds, 10)
+	dst = append(appendDigits(append(dst, '.'), int(id.Millis), 3), ':')
+	return append(strconv.AppendUint(dst, uint64(id.Serial), 10), ')')
 }
 
 // lastSecond ends the year 9999, the last that RFC 3339 can write.

@@ -26,19 +26,19 @@ import (
 	"fmt"
 	"net"
 	"regexp"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"auditbridge/auditbridge"
 	"auditbridge/forward/syslog"
 )
 
-// The values of Config.Format and Config.Start.
+// The values of Config.Start.
 const (
-	FormatEvent  = "rfc5424" // one message per event
-	FormatRecord = "audit"   // one message per record, its raw line as MSG
-	StartNow     = "now"
-	StartOldest  = "oldest"
+	StartNow    = "now"
+	StartOldest = "oldest"
 )
 
 // Config is one destination with every value in force. It crosses the process
@@ -49,7 +49,7 @@ type Config struct {
 	Port    int    `json:"port"`          //
 	Via     string `json:"via,omitempty"` // name of a tunnel; empty is directly, in clear text
 
-	Format   string   `json:"format"`             // FormatEvent or FormatRecord
+	Format   string   `json:"format"`             // one of Formats
 	SDID     string   `json:"sd-id,omitempty"`    // NAME@ENTERPRISE of the structured data
 	Node     string   `json:"node"`               // HOSTNAME on the wire
 	PID      int      `json:"pid,omitempty"`      // PROCID: of the process that hears the records
@@ -59,7 +59,7 @@ type Config struct {
 	Filters  []Filter `json:"filters,omitempty"`  // several are OR; none means everything
 	Start    string   `json:"start"`              // without a cursor: StartNow or StartOldest
 
-	MaxMessage int `json:"max-message,omitempty"` // bytes of a FormatEvent message; 0 is the format's own bound
+	MaxMessage int `json:"max-message,omitempty"` // bytes of an event's message; 0 is the format's own bound
 
 	ConnectTimeout time.Duration `json:"connect-timeout,omitempty"` // 10 s
 	WriteTimeout   time.Duration `json:"write-timeout,omitempty"`   // of a far end that reads nothing; 30 s
@@ -105,8 +105,8 @@ func (c Config) Validate() error {
 	if c.Port < 1 || c.Port > 65535 {
 		bad("port", "%d is not a port (1 to 65535)", c.Port)
 	}
-	if c.Format != FormatEvent && c.Format != FormatRecord {
-		bad("format", "%q is neither %s nor %s", c.Format, FormatEvent, FormatRecord)
+	if !slices.Contains(Formats, c.Format) {
+		bad("format", "%q is none of %s", c.Format, strings.Join(Formats, " "))
 	}
 	if c.Start != StartNow && c.Start != StartOldest {
 		bad("start", "%q is neither %s nor %s", c.Start, StartNow, StartOldest)

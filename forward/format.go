@@ -1,20 +1,52 @@
 package forward
 
 import (
+	"time"
+
 	"auditbridge/auditbridge"
+	"auditbridge/forward/jsonline"
 	"auditbridge/forward/syslog"
 )
+
+// The values of Config.Format.
+const (
+	FormatEvent  = "rfc5424" // one message per event
+	FormatBSD    = "rfc3164" // one message per event, in packets of at most 1024 bytes
+	FormatJSON   = "json"    // one message per event, its JSON as MSG
+	FormatRecord = "audit"   // one message per record, its raw line as MSG
+)
+
+// Formats are all values of Config.Format.
+var Formats = []string{FormatEvent, FormatBSD, FormatJSON, FormatRecord}
 
 // format writes a destination's messages: its own facility and severity, where
 // it has them, stand in the header instead of the event's.
 type format struct {
-	*syslog.Format
 	facility *auditbridge.Facility // nil is the event's own
 	severity *auditbridge.Severity // the same
+	records  *syslog.Format        // of FormatRecord
+	// event appends the message of an event, in every other format.
+	event   func(dst []byte, e *auditbridge.Event, v *auditbridge.Verdict) []byte
+	verdict auditbridge.Verdict // what event is handed; on the stack it would be allocated anew
+	packets bool                // an event's message is cut into several
+	packet  []byte              // space for one
 }
 
 func newFormat(c *Config, journal string) format {
-	f := format{Format: syslog.New(syslog.Config{Node: c.Node, PID: c.PID, Journal: journal, SDID: c.SDID, MaxBytes: c.MaxMessage})}
+	common := syslog.Config{Node: c.Node, PID: c.PID, Journal: journal, SDID: c.SDID, MaxBytes: c.MaxMessage}
+	f := format{records: syslog.New(common)}
+	switch c.Format {
+	case FormatBSD:
+		f.event, f.packets = syslog.NewBSD(common, time.Local).AppendEvent, true
+	case FormatJSON:
+		var object jsonline.Writer
+		f.event = func(dst []byte, e *auditbridge.Event, v *auditbridge.Verdict) []byte {
+			dst = object.AppendEvent(f.records.AppendEnvelope(dst, e, v), e, v)
+			return dst[:len(dst)-1] // its LF
+		}
+	default:
+		f.event = f.records.AppendEvent
+	}
 	if v, ok := auditbridge.ParseFacility(c.Facility); ok {
 		f.facility = &v
 	}
@@ -33,4 +65,24 @@ func (f *format) stamped(v auditbridge.Verdict) auditbridge.Verdict {
 		v.Severity = *f.severity
 	}
 	return v
+}
+
+// appendEvent appends the message of an event, of which v is the verdict.
+func (f *format) appendEvent(dst []byte, e *auditbridge.Event, v *auditbridge.Verdict) []byte {
+	f.verdict = f.stamped(*v)
+	return f.event(dst, e, &f.verdict)
+}
+
+// appendFrames appends the message of an event as it goes over the wire.
+func (f *format) appendFrames(dst, message []byte) []byte {
+	if !f.packets {
+		return syslog.AppendFrame(dst, message)
+	}
+	for parts := syslog.Cut(message); ; {
+		var more bool
+		if f.packet, more = parts.Next(f.packet[:0]); !more {
+			return dst
+		}
+		dst = syslog.AppendFrame(dst, f.packet)
+	}
 }

@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"auditbridge/auditbridge"
-	"auditbridge/forward/syslog"
 	"auditbridge/journal"
 )
 
@@ -144,10 +143,9 @@ func (s *eventStream) take(e *auditbridge.Event) {
 	s.census.count(e, v.Class)
 	sent := false
 	if admission := s.filter.admit(e, &v); admission != excluded {
-		stamped := s.format.stamped(v)
-		s.scratch = s.format.AppendEvent(s.scratch[:0], e, &stamped)
+		s.scratch = s.format.appendEvent(s.scratch[:0], e, &v)
 		if sent = admission == admitted || s.filter.matched(&v, s.scratch); sent {
-			s.out = syslog.AppendFrame(s.out, s.scratch)
+			s.out = s.format.appendFrames(s.out, s.scratch)
 		}
 	}
 	s.count(sent, len(e.Records))

@@ -96,7 +96,7 @@ func rawTails(messages, lines []string) (tails []string) {
 // Wherever a relay is stopped, taking up its cursor sends exactly what was not
 // sent before, and counts every record once.
 func TestEveryCursorResumes(t *testing.T) {
-	for _, format := range []string{FormatRecord, FormatEvent} {
+	for _, format := range Formats {
 		for _, include := range [][]string{nil, {"login"}, {"config-change"}} {
 			t.Run(fmt.Sprint(format, include), func(t *testing.T) {
 				c := testConfig(format)
@@ -151,7 +151,7 @@ func checkBooks(t *testing.T, s stream, read int) {
 }
 
 func TestGapsInTheNumberingAreStepsNotStops(t *testing.T) {
-	for _, format := range []string{FormatRecord, FormatEvent} {
+	for _, format := range Formats {
 		c := testConfig(format)
 		s, _ := newStream(&c, journal.Cursor{}, new(census))
 		for i, l := range events(1, 4) { // 9 lines at 10, 20, …
@@ -297,7 +297,7 @@ func TestStampedFacilityAndSeverity(t *testing.T) {
 }
 
 func TestValidateNamesEveryKey(t *testing.T) {
-	err := Config{Port: -1, Format: "cef", Start: "later", Facility: "x", Severity: "x", SDID: "a b", Include: []string{"logins"},
+	err := Config{Port: -1, Format: "xml", Start: "later", Facility: "x", Severity: "x", SDID: "a b", Include: []string{"logins"},
 		Filters: []Filter{{Facility: "x", Severity: "x", Match: "("}}, Settle: -1}.Validate()
 	if err == nil {
 		t.Fatal("accepted")
@@ -309,10 +309,10 @@ func TestValidateNamesEveryKey(t *testing.T) {
 	}
 }
 
-// The hot path: what a record costs from line to framed message, in either
-// shape, is no allocation.
+// The hot path: what a record costs from line to framed message, in every
+// format, is no allocation.
 func TestStreamAllocatesNothing(t *testing.T) {
-	for _, format := range []string{FormatEvent, FormatRecord} {
+	for _, format := range Formats {
 		c := testConfig(format)
 		c.Filters = []Filter{{Facility: "kern"}}
 		s, _ := newStream(&c, journal.Cursor{}, new(census))
@@ -342,7 +342,7 @@ func bytesOf(lines []string) (all [][]byte) {
 }
 
 func BenchmarkStream(b *testing.B) {
-	for _, format := range []string{FormatEvent, FormatRecord} {
+	for _, format := range Formats {
 		b.Run(format, func(b *testing.B) {
 			c := testConfig(format)
 			s, _ := newStream(&c, journal.Cursor{}, new(census))

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -22,7 +23,7 @@ func newReadCommand() *cobra.Command {
 		Use:   "read [FILE…|-]",
 		Short: "Reassemble, classify and print an audit log",
 		Long: "read joins the records of audit logs to events, classifies them and prints one line per\n" +
-			"event (json, rfc5424) or its records (audit), in the order in which events end. Files are\n" +
+			"event (json, rfc5424, rfc3164) or its records (audit), in the order in which events end. Files are\n" +
 			"read one after another as one stream, oldest first; without FILE or with - it is standard\n" +
 			"input. Lines that are no audit records are printed too, and counted at the end.",
 		RunE: func(cmd *cobra.Command, files []string) error {
@@ -47,7 +48,7 @@ func newReadCommand() *cobra.Command {
 			return nil
 		},
 	}
-	cmd.Flags().StringVarP(&output, "output", "o", "json", "`FORMAT`: json, audit or rfc5424")
+	cmd.Flags().StringVarP(&output, "output", "o", "json", "`FORMAT`: json, audit, rfc5424 or rfc3164")
 	cmd.Flags().StringSliceVar(&include, "include", nil, "print only events of these `CLASS`es: login, session, config-change, system, alarm")
 	return cmd
 }
@@ -95,8 +96,11 @@ func newLogReader(out io.Writer, format string, include []string) (*logReader, e
 		r.format = func(dst []byte, e *auditbridge.Event, v *auditbridge.Verdict) []byte {
 			return append(messages.AppendEvent(dst, e, v), '\n')
 		}
+	case "rfc3164":
+		host, _ := os.Hostname() // without one HOSTNAME is "-"
+		r.format = appendPackets(syslog.NewBSD(syslog.Config{Node: host}, time.Local))
 	default:
-		return nil, fmt.Errorf("--output: %q is no format (json audit rfc5424)", format)
+		return nil, fmt.Errorf("--output: %q is no format (json audit rfc5424 rfc3164)", format)
 	}
 	return r, nil
 }
@@ -107,6 +111,20 @@ func appendLines(dst []byte, e *auditbridge.Event, _ *auditbridge.Verdict) []byt
 		dst = append(append(dst, e.Records[i].Line...), '\n')
 	}
 	return dst
+}
+
+// appendPackets appends an event's packets, one a line.
+func appendPackets(b *syslog.BSD) func(dst []byte, e *auditbridge.Event, v *auditbridge.Verdict) []byte {
+	var message []byte
+	return func(dst []byte, e *auditbridge.Event, v *auditbridge.Verdict) []byte {
+		message = b.AppendEvent(message[:0], e, v)
+		for parts := syslog.Cut(message); ; dst = append(dst, '\n') {
+			var more bool
+			if dst, more = parts.Next(dst); !more {
+				return dst
+			}
+		}
+	}
 }
 
 func (r *logReader) readFile(name string, stdin io.Reader) error {

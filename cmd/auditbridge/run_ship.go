@@ -34,7 +34,7 @@ func (p shipProcess) Wait() error { return p.cmd.Wait() }
 
 // startShip starts `auditbridge ship` as the unprivileged user, with nothing
 // but its line to us and the journal's directory: no standard input, no
-// environment, no capabilities, and no way to new ones. It is
+// environment but the time zone, no capabilities, and no way to new ones. It is
 // the same program file, even when that was replaced meanwhile. When we die,
 // the line breaks and ship ends.
 func (d *daemon) startShip() (forward.Process, error) {
@@ -56,7 +56,10 @@ func (d *daemon) startShip() (forward.Process, error) {
 	defer journal.Close()
 	cmd := exec.Command("/proc/self/exe", "ship")
 	cmd.Args[0] = "auditbridge"
-	cmd.Env = []string{"PATH=/usr/bin:/bin", "TZ=UTC"}
+	cmd.Env = []string{"PATH=/usr/bin:/bin"}
+	if zone, ok := os.LookupEnv("TZ"); ok { // RFC 3164 has the sender's own time
+		cmd.Env = append(cmd.Env, "TZ="+zone)
+	}
 	if fips140.Enabled() { // GODEBUG said so, or the build did
 		cmd.Env = append(cmd.Env, "GODEBUG=fips140=on")
 	}

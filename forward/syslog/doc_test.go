@@ -106,3 +106,34 @@ func BenchmarkAppendRecord(b *testing.B) {
 		return format.AppendRecord(dst, &e.Records[0], v)
 	})
 }
+
+// The event's own words of an RFC 3164 message stand in its page, and no others.
+func TestWordsAreDocumented(t *testing.T) {
+	page, err := os.ReadFile("../../docs/format/rfc3164.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	documented := map[string]bool{}
+	for _, row := range regexp.MustCompile("(?m)^\\| `([a-z]+)` \\|").FindAllStringSubmatch(string(page), -1) {
+		documented[row[1]] = false
+	}
+	b := NewBSD(testConfig, sender)
+	for _, name := range []string{"sshd.log", "oddities.log", "execve.log"} {
+		messages(sample(t, name), func(e *auditbridge.Event, v *auditbridge.Verdict) {
+			for _, w := range readBSD(t, packets(b.AppendEvent(nil, e, v))).words {
+				if w.key == "type" || w.key == "line" {
+					return
+				}
+				if _, ok := documented[w.key]; !ok {
+					t.Errorf("the word %s is not documented", w.key)
+				}
+				documented[w.key] = true
+			}
+		})
+	}
+	for key, said := range documented {
+		if !said {
+			t.Errorf("%s is documented, and no message has it", key)
+		}
+	}
+}

@@ -13,12 +13,7 @@ import (
 func (f *Format) AppendEvent(dst []byte, e *auditbridge.Event, v *auditbridge.Verdict) []byte {
 	start := len(dst)
 	r := &e.Records[v.Deciding]
-	dst = f.appendHeader(dst, e.ID, e.ID.Node, e.End != auditbridge.EndMalformed, v)
-	dst = f.openElement(dst)
-	dst = appendNumber(dst, "first", uint64(e.First))
-	dst = appendNumber(dst, "last", uint64(e.Last))
-	dst = appendNumber(dst, "records", uint64(len(e.Records)))
-	w := params{dst: dst, end: start + f.max - len(truncatedMark)}
+	w := params{dst: f.open(dst, e, v), end: start + f.max - len(truncatedMark)}
 	w.identity(e, v, r)
 	if e.Own() {
 		w.add("text", r.Line[r.Body:])
@@ -28,6 +23,21 @@ func (f *Format) AppendEvent(dst []byte, e *auditbridge.Event, v *auditbridge.Ve
 		w.record(&e.Records[i])
 	}
 	return w.close()
+}
+
+// AppendEnvelope appends what comes before MSG when that is the event itself,
+// in some other format: a header and an element that names the event.
+func (f *Format) AppendEnvelope(dst []byte, e *auditbridge.Event, v *auditbridge.Verdict) []byte {
+	return append(f.open(dst, e, v), "] "...)
+}
+
+// open appends the header, and the structured data up to what names the event.
+func (f *Format) open(dst []byte, e *auditbridge.Event, v *auditbridge.Verdict) []byte {
+	dst = f.appendHeader(dst, e.ID, e.ID.Node, e.End != auditbridge.EndMalformed, v)
+	dst = f.openElement(dst)
+	dst = appendNumber(dst, "first", uint64(e.First))
+	dst = appendNumber(dst, "last", uint64(e.Last))
+	return appendNumber(dst, "records", uint64(len(e.Records)))
 }
 
 const truncatedMark = ` truncated="yes"]`
