@@ -80,7 +80,7 @@ func (in *intake) admit() bool {
 // refuse counts a record that found no room. text is the record's text or its
 // whole line.
 func (in *intake) refuse(text []byte) {
-	serial := serialOf(text)
+	serial, _ := serialOf(text)
 	if in.refused == 0 {
 		in.first = serial
 	}
@@ -103,10 +103,10 @@ func (in *intake) commit() {
 	in.room, in.records = nil, 0
 }
 
-// serialOf finds the serial in "audit(SEC.MMM:SERIAL)"; 0 when there is none.
-func serialOf(text []byte) uint32 {
+// serialOf finds the serial in "audit(SEC.MMM:SERIAL)".
+func serialOf(text []byte) (serial uint32, ok bool) {
 	_, rest, _ := bytes.Cut(text, []byte("audit("))
 	_, rest, _ = bytes.Cut(rest, []byte{':'})
-	serial, _, _ := cutUint(rest, ')', 1<<32-1)
-	return uint32(serial)
+	n, _, ok := cutUint(rest, ')', 1<<32-1)
+	return uint32(n), ok
 }
