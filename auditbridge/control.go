@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"syscall"
 
 	"github.com/elastic/go-libaudit/v2"
 	"golang.org/x/sys/unix"
@@ -37,7 +38,7 @@ func (e OwnedError) Error() string {
 
 // Hint tells an operator what to do.
 func (OwnedError) Hint() string {
-	return `stop that daemon, or let auditbridge live beside it, run by auditd: source = "plugin" (source = "multicast" is not in this version yet)`
+	return `stop that daemon, or let auditbridge live with it: run by auditd, source = "plugin"; beside it, hearing what is sent to all, source = "multicast"`
 }
 
 // NoAuditError means that the kernel was built or booted without audit.
@@ -127,11 +128,36 @@ func (c *control) status() (Status, error) {
 func (c *control) rules() (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	all, err := c.list()
+	return len(all), err
+}
+
+// list returns all rules as the kernel has them. The caller holds c.mu.
+func (c *control) list() ([][]byte, error) {
 	all, err := c.client.GetRules()
 	if err != nil {
-		return 0, fmt.Errorf("ask the kernel for its audit rules: %w", refusal(err, 0))
+		return nil, fmt.Errorf("ask the kernel for its audit rules: %w", refusal(err, 0))
 	}
-	return len(all), nil
+	return all, nil
+}
+
+// request sends the kernel a request of go-libaudit's that hides how it was
+// answered, or has none for it, and waits for the answer. The caller holds c.mu.
+func (c *control) request(kind uint16, data []byte) error {
+	seq, err := c.client.Netlink.Send(syscall.NetlinkMessage{
+		Header: syscall.NlMsghdr{Type: kind, Flags: syscall.NLM_F_REQUEST | syscall.NLM_F_ACK},
+		Data:   data,
+	})
+	for err == nil {
+		var answers []syscall.NetlinkMessage
+		answers, err = c.client.Netlink.Receive(true, syscall.ParseNetlinkMessage)
+		for _, a := range answers {
+			if a.Header.Type == syscall.NLMSG_ERROR && a.Header.Seq == seq {
+				return libaudit.ParseNetlinkError(a.Data)
+			}
+		}
+	}
+	return err
 }
 
 func (c *control) setEnabled(on bool) error {

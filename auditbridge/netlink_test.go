@@ -16,14 +16,19 @@ import (
 	"auditbridge/journal/ring"
 )
 
-// capture is the source "kernel" at work, and a consumer that keeps all lines.
+// capture is the source "kernel" at work, and a consumer.
 type capture struct {
 	*Kernel
+	*consumer
+	end func() // stops the source, then the consumer; returns when both ended
+}
+
+// consumer takes lines from the ring and keeps them all.
+type consumer struct {
 	t    *testing.T
 	ring *ring.Ring
-	end  func() // stops the source, then the consumer; returns when both ended
 
-	stalled atomic.Bool // the consumer takes nothing
+	stalled atomic.Bool // it takes nothing
 
 	mu    sync.Mutex
 	lines []byte
@@ -44,23 +49,8 @@ func startCaptureWith(t *testing.T, cfg KernelConfig, ringConfig ring.Config) *c
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &capture{Kernel: k, t: t, ring: r}
-	ctx, stop := context.WithCancel(context.Background())
-	var work sync.WaitGroup
-	work.Go(func() {
-		if err := k.Run(ctx); err != nil {
-			t.Error(err)
-		}
-		r.Close()
-	})
-	work.Go(c.consume)
-	c.end = sync.OnceFunc(func() {
-		stop()
-		work.Wait()
-		k.Close()
-		r.Unmap()
-	})
-	t.Cleanup(c.end)
+	c := &capture{Kernel: k, consumer: &consumer{t: t, ring: r}}
+	c.end = c.work(k)
 	audittest.Poll(t, "the source owns kernel audit and it is enabled", func() bool {
 		s, err := k.Status()
 		return err == nil && s.PID == os.Getpid() && s.Enabled == 1
@@ -68,7 +58,33 @@ func startCaptureWith(t *testing.T, cfg KernelConfig, ringConfig ring.Config) *c
 	return c
 }
 
-func (c *capture) consume() {
+// work runs a source until end is called, or the test ends.
+func (c *consumer) work(source interface {
+	Run(context.Context) error
+	Close() error
+}) (end func()) {
+	ctx, stop := context.WithCancel(context.Background())
+	var work sync.WaitGroup
+	work.Go(func() {
+		if err := source.Run(ctx); err != nil {
+			c.t.Error(err)
+		}
+		c.ring.Close()
+	})
+	work.Go(c.consume)
+	end = sync.OnceFunc(func() {
+		stop()
+		work.Wait()
+		if err := source.Close(); err != nil {
+			c.t.Error(err)
+		}
+		c.ring.Unmap()
+	})
+	c.t.Cleanup(end)
+	return end
+}
+
+func (c *consumer) consume() {
 	for !c.ring.Drained() {
 		p := c.ring.Pending()
 		if len(p) == 0 {
@@ -87,14 +103,14 @@ func (c *capture) consume() {
 }
 
 // text returns all lines so far.
-func (c *capture) text() string {
+func (c *consumer) text() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return string(c.lines)
 }
 
 // line waits for a line with that in it.
-func (c *capture) line(what string) (line string) {
+func (c *consumer) line(what string) (line string) {
 	c.t.Helper()
 	audittest.Poll(c.t, "a line with "+what, func() bool {
 		for l := range strings.Lines(c.text()) {

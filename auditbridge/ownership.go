@@ -51,7 +51,7 @@ func (k *Kernel) acquire() error {
 func (k *Kernel) change(found Status, set, back func() error) error {
 	err := k.meanwhile(set)
 	if err != nil && found.Enabled == 2 {
-		k.cfg.Logger.Warn("kernel audit is locked until reboot", "err", err)
+		k.log.Warn("kernel audit is locked until reboot", "err", err)
 		return nil
 	}
 	if err == nil {

@@ -32,10 +32,12 @@ func newFeed(t testing.TB, cfg ring.Config) *feed {
 		unix.Close(pair[1])
 		r.Unmap()
 	})
-	k := &Kernel{socket: &auditSocket{fd: pair[1]}, in: intake{ring: r, slots: r.Slots()}}
+	k := &Kernel{}
 	if err := k.cfg.complete(); err != nil {
 		t.Fatal(err)
 	}
+	k.receiver = newReceiver(&auditSocket{fd: pair[1]}, r, k.cfg.Pressure, k.cfg.Pause, k.cfg.Logger)
+	k.answers = k.acknowledged
 	return &feed{k, r, pair[0]}
 }
 
@@ -111,7 +113,7 @@ func TestMessagesOfOtherProcessesAreDropped(t *testing.T) {
 	if err := unix.Sendto(fd, netlinkMessage(1300, "audit(1.000:1): forged"), 0, self); err != nil {
 		t.Fatal(err)
 	}
-	k := &Kernel{socket: &auditSocket{fd: fd}, in: intake{ring: r, slots: r.Slots()}}
+	k := newReceiver(&auditSocket{fd: fd}, r, Pressure{}, 0, nil)
 	if _, err := k.drain(); err != nil {
 		t.Fatal(err)
 	}
@@ -150,7 +152,15 @@ func TestUnfinishedBatchComesFirst(t *testing.T) {
 }
 
 func TestReceivingAllocatesNothing(t *testing.T) {
-	f := newFeed(t, small)
+	t.Run("kernel", func(t *testing.T) { receivesWithoutAllocating(t, newFeed(t, small)) })
+	t.Run("multicast, which counts serials", func(t *testing.T) {
+		f := newFeed(t, small)
+		f.serials = &serialBook{}
+		receivesWithoutAllocating(t, f)
+	})
+}
+
+func receivesWithoutAllocating(t *testing.T, f *feed) {
 	message := netlinkMessage(1300, syscallText)
 	if n := testing.AllocsPerRun(1000, func() {
 		unix.SendmsgN(f.send, message, nil, nil, 0)

@@ -17,27 +17,39 @@ type auditSocket struct {
 	seq            uint32
 }
 
-// openAuditSocket opens the socket with a receive buffer of the given bytes.
-// With NETLINK_NO_ENOBUFS an overrun does not close it until it is drained:
-// the kernel keeps the record and tries again.
-func openAuditSocket(buffer int) (s *auditSocket, err error) {
-	s = &auditSocket{fd: -1, poll: -1, bell: -1}
+// openAuditSocket opens the socket with a receive buffer of the given bytes, and
+// joins it to multicast groups (a mask). Without CAP_NET_ADMIN a listener's buffer
+// is as large as net.core.rmem_max lets it be.
+//
+// With NETLINK_NO_ENOBUFS an overrun does not close the socket until it is drained.
+// To its owner the kernel sends the record again. To listeners it does not: each
+// record that found no room is gone, and without the option so is every one until
+// the last byte of the buffer is read. The error which the option does away with
+// would say only that there were some; dropped says how many.
+func openAuditSocket(buffer int, groups uint32) (s *auditSocket, err error) {
+	opened := &auditSocket{fd: -1, poll: -1, bell: -1}
+	s = opened
 	defer func() {
-		if err != nil {
-			s.close()
+		if err != nil { // and s is nil
+			opened.close()
 		}
 	}()
 	if s.fd, err = unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_AUDIT); err != nil {
 		return nil, err
 	}
-	if err = unix.Bind(s.fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
-		return nil, fmt.Errorf("bind: %w", err)
+	err = unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, buffer)
+	if err == unix.EPERM && groups != 0 {
+		err = unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_RCVBUF, buffer)
 	}
-	if err = unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, buffer); err != nil {
+	if err != nil {
 		return nil, fmt.Errorf("set the receive buffer to %d bytes: %w", buffer, err)
 	}
 	if err = unix.SetsockoptInt(s.fd, unix.SOL_NETLINK, unix.NETLINK_NO_ENOBUFS, 1); err != nil {
 		return nil, fmt.Errorf("set NETLINK_NO_ENOBUFS: %w", err)
+	}
+	// Records come from here on, and find the buffer they need.
+	if err = unix.Bind(s.fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK, Groups: groups}); err != nil {
+		return nil, fmt.Errorf("bind: %w", err)
 	}
 	if s.bell, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
 		return nil, err
@@ -52,6 +64,28 @@ func openAuditSocket(buffer int) (s *auditSocket, err error) {
 		}
 	}
 	return s, nil
+}
+
+// dropped is how many messages the kernel could not put into the socket's buffer
+// since it was opened, wrapping at 2³². It is the Drops column of
+// /proc/net/netlink (net/core/sock.c, sk_get_meminfo; since Linux 4.12).
+func (s *auditSocket) dropped() (uint32, error) {
+	const drops = 8 // SK_MEMINFO_DROPS, include/uapi/linux/sock_diag.h
+	var info [drops + 1]uint32
+	size := uint32(unsafe.Sizeof(info))
+	_, _, errno := unix.Syscall6(unix.SYS_GETSOCKOPT, uintptr(s.fd), unix.SOL_SOCKET, unix.SO_MEMINFO,
+		uintptr(unsafe.Pointer(&info)), uintptr(unsafe.Pointer(&size)), 0)
+	if errno != 0 {
+		return 0, fmt.Errorf("ask how many messages found no room in the audit socket: %w", errno)
+	}
+	return info[drops], nil
+}
+
+// buffer is how many bytes the socket's buffer was granted. The kernel doubles
+// what is asked for (socket(7)).
+func (s *auditSocket) buffer() int {
+	n, _ := unix.GetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_RCVBUF)
+	return n / 2
 }
 
 // wait blocks until a message waits, wakeUp was called, or so many milliseconds

@@ -1,0 +1,250 @@
+package auditbridge
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+)
+
+// auditRule is struct audit_rule_data (include/uapi/linux/audit.h) of a rule
+// without strings.
+type auditRule struct {
+	List, Action, FieldCount   uint32
+	Syscalls                   [64]uint32
+	Fields, Values, FieldFlags [64]uint32
+	BufferLength               uint32
+}
+
+const (
+	auditAddRule = 1011
+	auditDelRule = 1012
+
+	filterExit    = 4    // the list of rules that look at system calls
+	filterPrepend = 0x10 // before all others: the first that matches decides
+	never         = 0
+	fieldPID      = 0
+	fieldPPID     = 18
+	equal         = 0x40000000
+)
+
+// exceptions are the rules that keep a process and its children from being
+// audited, as auditctl writes them: -A exit,never -F pid=PID and -F ppid=PID. The
+// kernel compares pid with the process, whichever of its threads it is
+// (kernel/auditsc.c, audit_filter_rules: task_tgid_nr). Children: ship reads and
+// sends what is recorded, so its doings must not be recorded either, from the
+// first on; what ends the host at a halt is one, too.
+func exceptions(pid int) (rules [2]auditRule) {
+	for i, field := range []uint32{fieldPID, fieldPPID} {
+		r := auditRule{List: filterExit, Action: never, FieldCount: 1}
+		r.Fields[0], r.Values[0], r.FieldFlags[0] = field, uint32(pid), equal
+		for word := range r.Syscalls[:63] { // the last word means classes
+			r.Syscalls[word] = 1<<32 - 1
+		}
+		rules[i] = r
+	}
+	return rules
+}
+
+func (r *auditRule) bytes() []byte {
+	b, err := binary.Append(nil, binary.NativeEndian, r)
+	if err != nil {
+		panic(err) // its size is fixed
+	}
+	return b
+}
+
+// except adds what is missing of the exceptions for pid, before all other rules,
+// and returns how many rules there are besides, -1 when that is not known.
+func (c *control) except(pid int) (others int, added bool, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	all, err := c.list()
+	if err != nil {
+		return -1, false, err
+	}
+	others = len(all)
+	for _, r := range exceptions(pid) {
+		if holds(all, &r) {
+			others--
+			continue
+		}
+		r.List |= filterPrepend
+		if err := c.request(auditAddRule, r.bytes()); err != nil {
+			return others, added, fmt.Errorf("add the rule that keeps process %d from being audited: %w", pid, err)
+		}
+		added = true
+	}
+	return others, added, nil
+}
+
+// unexcept deletes what there is of the exceptions for pid.
+func (c *control) unexcept(pid int) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	all, err := c.list()
+	if err != nil {
+		return err
+	}
+	for _, r := range exceptions(pid) {
+		if !holds(all, &r) {
+			continue
+		}
+		if err := c.request(auditDelRule, r.bytes()); err != nil {
+			return fmt.Errorf("delete the rule that keeps process %d from being audited: %w", pid, err)
+		}
+	}
+	return nil
+}
+
+func holds(all [][]byte, r *auditRule) bool {
+	wanted := r.bytes()
+	for _, rule := range all {
+		if bytes.Equal(rule, wanted) {
+			return true
+		}
+	}
+	return false
+}
+
+// exemption keeps this process from being audited. The kernel itself exempts only
+// the owner of its audit socket.
+//
+// Its file holds the pids for which there may be exceptions, and is written before
+// the first is made and after the last is deleted.
+type exemption struct {
+	control *control
+	file    string
+	log     *slog.Logger
+
+	mu   sync.Mutex
+	made bool  // or tried
+	err  error // why there is none
+}
+
+// begin makes the exception.
+func (e *exemption) begin() {
+	if e.file == "" {
+		return
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.err = remember(e.file, os.Getpid()); e.err == nil {
+		e.made = true
+		_, _, e.err = e.control.except(os.Getpid())
+	}
+	if e.err != nil {
+		e.log.Warn("this process is audited itself: rules that match what it does make records without end", "err", e.err)
+	}
+}
+
+// keep puts the exception back if somebody deleted it, and returns how many
+// rules there are besides.
+func (e *exemption) keep() (others int, err error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !e.made {
+		return e.control.rules()
+	}
+	others, added, err := e.control.except(os.Getpid())
+	if err == nil && added {
+		e.log.Info("somebody has deleted the rule that keeps this process from being audited: it is there again")
+	}
+	if err != nil && e.err == nil {
+		e.log.Warn("this process is audited itself from now on", "err", err)
+	}
+	e.err = err
+	if others >= 0 {
+		return others, nil
+	}
+	return 0, err
+}
+
+func (e *exemption) failure() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.err
+}
+
+// withdraw deletes the exception. In a locked kernel it stays until reboot.
+func (e *exemption) withdraw() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !e.made {
+		return
+	}
+	e.made = false
+	if err := withdraw(e.control, e.file, os.Getpid()); err != nil {
+		e.log.Warn("an exception from being audited is left behind", "pid", os.Getpid(), "err", err)
+	}
+}
+
+// WithdrawExemptions takes back what a killed process left behind, by the file of
+// its MulticastConfig. The caller knows that it is dead. Without the file nothing
+// was left, and the kernel is not asked.
+func WithdrawExemptions(file string) error {
+	pids, err := remembered(file)
+	if err != nil || len(pids) == 0 {
+		return err
+	}
+	c, err := openControl()
+	if err != nil {
+		return fmt.Errorf("withdraw an exception from being audited: %w", err)
+	}
+	errs := []error{}
+	for _, pid := range pids {
+		errs = append(errs, withdraw(c, file, pid))
+	}
+	return errors.Join(append(errs, c.close())...)
+}
+
+// withdraw deletes the exception for pid, and then forgets it.
+func withdraw(c *control, file string, pid int) error {
+	if err := c.unexcept(pid); err != nil {
+		return err
+	}
+	pids, err := remembered(file)
+	if err != nil {
+		return err
+	}
+	var rest []byte
+	for _, p := range pids {
+		if p != pid {
+			rest = fmt.Appendln(rest, p)
+		}
+	}
+	if len(rest) > 0 {
+		return os.WriteFile(file, rest, 0o600)
+	}
+	return os.Remove(file)
+}
+
+func remember(file string, pid int) error {
+	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		return fmt.Errorf("remember for whom an exception is made: %w", err)
+	}
+	_, err = fmt.Fprintln(f, pid)
+	return errors.Join(err, f.Close())
+}
+
+func remembered(file string) (pids []int, err error) {
+	text, err := os.ReadFile(file)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("read for whom an exception was made: %w", err)
+	}
+	for _, word := range strings.Fields(string(text)) {
+		pid, err := strconv.Atoi(word)
+		if err != nil || pid <= 0 {
+			return pids, fmt.Errorf("read for whom an exception was made: %s: %q is no process", file, word)
+		}
+		pids = append(pids, pid)
+	}
+	return pids, nil
+}
