@@ -3,8 +3,6 @@ package auditbridge
 import (
 	"bytes"
 	"strconv"
-
-	"golang.org/x/sys/unix"
 )
 
 // Result is how what an event tells of went.
@@ -231,30 +229,22 @@ func errnoReason(r *Record) []byte {
 	}
 	n := 0
 	for _, c := range v[1:] {
-		if c < '0' || c > '9' || n >= len(errnoNames) {
+		if c < '0' || c > '9' || n >= len(errnoReasons) {
 			return nil
 		}
 		n = 10*n + int(c-'0')
 	}
-	if n >= len(errnoNames) {
+	if n >= len(errnoReasons) {
 		return nil
 	}
-	return errnoNames[n]
+	return errnoReasons[n]
 }
 
-// errnoNames are Linux's, by number, with the kernel's own restart codes
-// (include/linux/errno.h), which audit shows although no program sees them.
-var errnoNames = func() (names [532][]byte) {
-	for n := range names {
-		if name := unix.ErrnoName(unix.Errno(n)); name != "" {
-			names[n] = []byte(name)
-		}
-	}
-	for n, name := range map[int]string{512: "ERESTARTSYS", 513: "ERESTARTNOINTR", 514: "ERESTARTNOHAND", 516: "ERESTART_RESTARTBLOCK"} {
-		names[n] = []byte(name)
-	}
-	for n, name := range names {
-		if name == nil {
+// errnoReasons are the names of Linux's errors, as bytes once and for all.
+var errnoReasons = func() [][]byte {
+	names := make([][]byte, len(errnos))
+	for n := range errnos {
+		if names[n] = []byte(errnos[n].name); len(names[n]) == 0 {
 			names[n] = []byte("errno " + strconv.Itoa(n))
 		}
 	}

@@ -1,0 +1,161 @@
+package interpret
+
+import (
+	_ "embed"
+	"strings"
+
+	"auditbridge/auditbridge"
+)
+
+//go:embed arguments.txt
+var argumentsText string
+
+// readArguments reads arguments.txt: calls, a comma between those that take the
+// same arguments, and the kinds of these.
+func readArguments(text string) {
+	for row := range rows(text) {
+		for name := range strings.SplitSeq(row[0], ",") {
+			c := calls[name]
+			if c == nil || c.args != nil {
+				panic("arguments.txt: no system call, or twice: " + name)
+			}
+			for _, word := range row[1:] {
+				c.args = append(c.args, readKind(word, 16))
+			}
+		}
+	}
+}
+
+const (
+	typeSyscall    auditbridge.RecordType = 1300
+	typeSocketcall auditbridge.RecordType = 1304
+)
+
+// appendArgument appends what an argument of a system call means, from its own
+// record, or from the one that unfolds those of socketcall.
+func (in *Interpreter) appendArgument(dst []byte, e *auditbridge.Event, r *auditbridge.Record, f *auditbridge.Fields) ([]byte, bool) {
+	i := int(f.Key[1] - '0')
+	v, ok := number(f.Value, 16)
+	c := recordCall(r)
+	if r.Type == typeSocketcall {
+		c = socketcallOf(e)
+	}
+	if !ok || c == nil || i >= len(c.args) {
+		return dst, false
+	}
+	k := c.args[i]
+	switch k.how {
+	case asCreation:
+		if flags, ok := argument(r, i-1); !ok || flags&mayCreate == 0 {
+			return dst, false
+		}
+		k.how = asPermissions
+	case asChoice:
+		chooser, ok := argument(r, k.by)
+		if !ok {
+			return dst, false
+		}
+		k = k.table.choices[uint32(chooser)]
+	}
+	return in.appendNumber(dst, e, r, k, v)
+}
+
+// mayCreate is O_CREAT and what O_TMPFILE has besides O_DIRECTORY: with neither
+// the mode is never looked at.
+const mayCreate = 0o100 | 0o20000000
+
+// recordCall is the system call a record names, by number or by name.
+func recordCall(r *auditbridge.Record) *call {
+	f := r.Stamped()
+	if !f.Find("arch") {
+		return nil
+	}
+	a := readArch(f.Value)
+	nr, ok := f.Lookup("syscall")
+	if !ok {
+		return nil
+	}
+	return readCall(a, nr)
+}
+
+func readCall(a *arch, v []byte) *call {
+	if n, ok := number(v, 10); ok {
+		return callOf(a, int(n))
+	}
+	return calls[string(v)]
+}
+
+// argument reads an argument of the call that r tells of.
+func argument(r *auditbridge.Record, i int) (uint64, bool) {
+	v, ok := r.Stamped().Lookup(argumentKeys[i])
+	if !ok {
+		return 0, false
+	}
+	return number(v, 16)
+}
+
+var argumentKeys = [...]string{"a0", "a1", "a2", "a3", "a4", "a5"}
+
+// socketcallOf is the call that the event's socketcall stands for.
+func socketcallOf(e *auditbridge.Event) *call {
+	r := syscallOf(e)
+	if r == nil {
+		return nil
+	}
+	which, ok := argument(r, 0)
+	if !ok {
+		return nil
+	}
+	return calls[tables["socketcall"].lookup(which)]
+}
+
+func syscallOf(e *auditbridge.Event) *auditbridge.Record {
+	for i := range e.Records {
+		if e.Records[i].Type == typeSyscall {
+			return &e.Records[i]
+		}
+	}
+	return nil
+}
+
+// eventArch is the architecture that a record of an event speaks of.
+func eventArch(e *auditbridge.Event, r *auditbridge.Record) *arch {
+	if r.Type != typeSyscall {
+		if r = syscallOf(e); r == nil {
+			return nil
+		}
+	}
+	v, _ := r.Stamped().Lookup("arch")
+	return readArch(v)
+}
+
+func appendArch(dst, v []byte) ([]byte, bool) {
+	n, ok := number(v, 16)
+	if !ok || n > 0xFFFFFFFF {
+		return dst, false
+	}
+	name := ArchName(uint32(n))
+	return append(dst, name...), name != ""
+}
+
+// appendSyscall appends the name of a call; of those that only stand for
+// others, by their first argument, that too.
+func appendSyscall(dst []byte, r *auditbridge.Record, v []byte) ([]byte, bool) {
+	if _, ok := number(v, 10); !ok {
+		return dst, false
+	}
+	c := recordCall(r)
+	if c == nil {
+		return dst, false
+	}
+	dst = append(dst, c.name...)
+	if c.name != "socketcall" && c.name != "ipc" {
+		return dst, true
+	}
+	if which, ok := argument(r, 0); ok {
+		if name := tables[c.name].lookup(which); name != "" {
+			dst = append(append(append(dst, '('), name...), ')')
+		}
+	}
+	return dst, true
+}

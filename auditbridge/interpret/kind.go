@@ -1,0 +1,65 @@
+package interpret
+
+import (
+	"fmt"
+	"strings"
+)
+
+// A kind is what a value is: how its digits are written and what they mean.
+type kind struct {
+	how   how
+	base  int    // of its digits: 10, 16, or 0 as C has it: 0x17, 017, 17
+	table *table // of asNames and asChoice
+	by    int    // asChoice: the argument that decides what this one is
+}
+
+// how is a way to read a value.
+type how uint8
+
+const (
+	asWritten      how = iota // nothing better than the value as it is
+	asNames                   // by a table of names.txt
+	asChoice                  // by a table of names.txt, as another argument has it
+	asUser                    // a user id
+	asGroup                   // a group id
+	asSession                 // a session's number
+	asInt                     // a number of 32 bits with a sign
+	asLong                    // a number of 64 bits with a sign
+	asDirectory               // a file descriptor or AT_FDCWD
+	asMode                    // the type of a file, when it is told, and its permissions
+	asPermissions             // the permissions of a file
+	asCreation                // the mode of a file that open may create
+	asCapabilities            // a mask of capabilities
+	asExit                    // what a system call returned
+	asArch                    // the architecture of system calls
+	asSyscall                 // the number of a system call
+	asArgument                // an argument of it
+	asAddress                 // a socket's address
+	asKeys                    // keys of rules
+	asAnswer                  // 1 is yes and 0 is no
+	asPromiscuous             // the flags of a network device
+)
+
+var hows = map[string]how{
+	"-": asWritten, "user": asUser, "group": asGroup, "session": asSession, "int": asInt, "long": asLong,
+	"directory": asDirectory, "mode": asMode, "device-mode": asMode, "permissions": asPermissions, "creation": asCreation, "capabilities": asCapabilities,
+	"exit": asExit, "arch": asArch, "syscall": asSyscall, "argument": asArgument, "address": asAddress,
+	"keys": asKeys, "answer": asAnswer, "promiscuous": asPromiscuous,
+}
+
+// readKind reads the word that stands for a kind in fields.txt and
+// arguments.txt: one of hows, or the name of a table, "table@2" for a choice.
+func readKind(word string, base int) kind {
+	if how, ok := hows[word]; ok {
+		return kind{how: how, base: base}
+	}
+	name, by, choice := strings.Cut(word, "@")
+	t := tables[name]
+	if t == nil || choice != (t.choices != nil) {
+		panic(fmt.Sprintf("no kind is called %q", word))
+	}
+	if choice {
+		return kind{how: asChoice, base: base, table: t, by: int(by[0] - '0')}
+	}
+	return kind{how: asNames, base: base, table: t}
+}

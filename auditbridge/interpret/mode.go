@@ -1,0 +1,53 @@
+package interpret
+
+// appendMode appends the type of a file, when it is told, what it does besides,
+// and its permissions in octal: "file,suid,755".
+func appendMode(dst []byte, v uint64) []byte {
+	if name := tables["file-type"].lookup(v & 0o170000); name != "" {
+		dst = append(append(dst, name...), ',')
+	}
+	dst = appendSpecial(dst, v)
+	return appendOctal(dst, v)
+}
+
+// appendPermissions appends what a file does besides, and its permissions in
+// octal as C has it: "suid,0755".
+func appendPermissions(dst []byte, v uint64) []byte {
+	return appendOctal(append(appendSpecial(dst, v), '0'), v)
+}
+
+func appendSpecial(dst []byte, v uint64) []byte {
+	for _, bit := range [...]struct {
+		value uint64
+		name  string
+	}{{0o4000, "suid,"}, {0o2000, "sgid,"}, {0o1000, "sticky,"}} {
+		if v&bit.value != 0 {
+			dst = append(dst, bit.name...)
+		}
+	}
+	return dst
+}
+
+func appendOctal(dst []byte, v uint64) []byte {
+	return append(dst, '0'+byte(v>>6&7), '0'+byte(v>>3&7), '0'+byte(v&7))
+}
+
+// appendCapabilities appends the names of the capabilities in a mask, "none"
+// when it is empty.
+func appendCapabilities(dst []byte, v uint64) ([]byte, bool) {
+	if v == 0 {
+		return append(dst, "none"...), true
+	}
+	start := len(dst)
+	for n := range uint64(64) {
+		if v>>n&1 == 0 {
+			continue
+		}
+		name := tables["capability"].lookup(n)
+		if name == "" {
+			return dst[:start], false
+		}
+		dst = append(separate(dst, start, ','), name...)
+	}
+	return dst, true
+}

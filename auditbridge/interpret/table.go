@@ -1,0 +1,169 @@
+package interpret
+
+import (
+	_ "embed"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// A table names values, or the bits set in them.
+type table struct {
+	name     string
+	flags    bool
+	entries  []entry
+	variants map[string]*table // by an architecture's column, where it differs
+	base     *table            // of a variant: the names that do not differ
+	choices  map[uint32]kind   // of a table that says what another value is
+}
+
+// An entry names the value that a part of the bits has.
+type entry struct {
+	value, mask uint64
+	name        string
+	table       *table // names the part instead
+}
+
+//go:embed names.txt
+var namesText string
+
+var tables = map[string]*table{}
+
+// readTables reads names.txt. Tables may speak of those above them.
+func readTables(text string) {
+	var t *table
+	for row := range rows(text) {
+		if name, ok := strings.CutPrefix(row[0], "["); ok {
+			t = newTable(strings.TrimSuffix(name, "]"), row[1:])
+			continue
+		}
+		if t.choices != nil {
+			t.choices[uint32(readValue(row[0]))] = readKind(row[1], 16)
+			continue
+		}
+		t.entries = append(t.entries, t.readEntry(row))
+	}
+}
+
+// newTable begins a table: "[open] flags", "[open] flags on arm ppc" for its
+// variant there, or "[option] by" for choices.
+func newTable(name string, words []string) *table {
+	t := &table{name: name, flags: words[0] == "flags"}
+	switch {
+	case words[0] == "by":
+		t.choices = map[uint32]kind{}
+	case words[0] != "flags" && words[0] != "names":
+		panic(fmt.Sprintf("names.txt: [%s] has %q", name, words))
+	}
+	if len(words) == 1 {
+		tables[name] = t
+		return t
+	}
+	base := tables[name]
+	t.base = base
+	if base.variants == nil {
+		base.variants = map[string]*table{}
+	}
+	for _, column := range words[2:] {
+		base.variants[column] = t
+	}
+	return t
+}
+
+// readEntry reads "VALUE NAME", "VALUE/MASK NAME", or "TABLE/MASK" where another
+// table names a part of the bits. "VALUE" alone is its own mask.
+func (t *table) readEntry(row []string) entry {
+	value, mask, masked := strings.Cut(row[0], "/")
+	e := entry{}
+	if len(row) == 1 {
+		e.table = tables[value]
+	} else {
+		e.value, e.name = readValue(value), strings.TrimPrefix(row[1], "-")
+	}
+	e.mask = e.value
+	if masked {
+		e.mask = readValue(mask)
+	}
+	if e.table == nil && len(row) != 2 {
+		panic(fmt.Sprintf("names.txt: [%s] has %q", t.name, row))
+	}
+	return e
+}
+
+func readValue(word string) uint64 {
+	if n, err := strconv.ParseInt(word, 0, 64); err == nil {
+		return uint64(n)
+	}
+	n, err := strconv.ParseUint(word, 0, 64)
+	if err != nil {
+		panic(fmt.Sprintf("names.txt: %v", err))
+	}
+	return n
+}
+
+// on is the table as it is on an architecture.
+func (t *table) on(a *arch) *table {
+	if a != nil {
+		if variant := t.variants[a.calls]; variant != nil {
+			return variant
+		}
+	}
+	return t
+}
+
+// lookup names a value, "" when it has no name. Values are C's ints: a
+// register's upper half is left out of it.
+func (t *table) lookup(v uint64) string {
+	for ; t != nil; t = t.base {
+		for i := range t.entries {
+			if uint32(t.entries[i].value) == uint32(v) {
+				return t.entries[i].name
+			}
+		}
+	}
+	return ""
+}
+
+// append appends the name of v, or the names of its bits, in the order of the
+// table and with what is left of them behind. It reports false, and appends
+// nothing, when nothing of v has a name.
+func (t *table) append(dst []byte, v uint64) ([]byte, bool) {
+	if !t.flags {
+		name := t.lookup(v)
+		return append(dst, name...), name != ""
+	}
+	start, rest := len(dst), v
+	for i := range t.entries {
+		e := &t.entries[i]
+		name := e.name
+		switch {
+		case e.table != nil:
+			if name = ""; rest&e.mask != 0 {
+				name = e.table.lookup(rest & e.mask)
+			}
+		case e.value == 0 && v&e.mask != 0, e.value != 0 && (rest&e.mask != e.value):
+			name = ""
+		}
+		if name == "" {
+			continue
+		}
+		dst = append(separate(dst, start, '|'), name...)
+		rest &^= e.mask
+	}
+	if len(dst) == start {
+		return dst, false
+	}
+	if rest != 0 {
+		dst = append(separate(dst, start, '|'), "0x"...)
+		dst = strconv.AppendUint(dst, rest, 16)
+	}
+	return dst, true
+}
+
+// separate appends c when something stands behind start.
+func separate(dst []byte, start int, c byte) []byte {
+	if len(dst) > start {
+		dst = append(dst, c)
+	}
+	return dst
+}
