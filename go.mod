@@ -4,7 +4,9 @@ go 1.26.0
 
 require (
 	github.com/elastic/go-libaudit/v2 v2.6.2 // kernel control (status, enable, rules) and record-type tables to test ours against; pinned, @latest does not resolve
+	github.com/elastic/go-seccomp-bpf v1.6.0 // forbids ship what Landlock has no word for
 	github.com/google/go-cmp v0.7.0 // tests: differences that can be read
+	github.com/landlock-lsm/go-landlock v0.11.2 // forbids ship all it does not need
 	github.com/leodido/go-syslog/v4 v4.5.0 // tests: an RFC 5424 parser that is not ours
 	github.com/pelletier/go-toml/v2 v2.4.3 // configuration: strict TOML with line and column of every error
 	github.com/rogpeppe/go-internal v1.16.0 // tests: commands as text (testscript)
@@ -23,8 +25,10 @@ require (
 	github.com/spf13/pflag v1.0.9 // indirect
 	golang.org/x/exp/typeparams v0.0.0-20231108232855-2478ac86f678 // indirect
 	golang.org/x/mod v0.41.0 // indirect
+	golang.org/x/net v0.60.0 // indirect
 	golang.org/x/tools v0.51.0 // indirect
 	honnef.co/go/tools v0.8.2 // indirect
+	kernel.org/pub/linux/libs/security/libcap/psx v1.2.78 // indirect
 )
 
 tool honnef.co/go/tools/cmd/staticcheck

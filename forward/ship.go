@@ -20,8 +20,9 @@ const statsEvery = time.Second
 // Ship is the work of the unprivileged process: it hears from run over conn
 // where to send what, and sends until run says stop, run is gone, or ctx ends.
 // It touches the network only after the caller has dropped every privilege,
-// which is to say: before calling Ship. It closes conn.
-func Ship(ctx context.Context, conn io.ReadWriteCloser, log *slog.Logger) error {
+// which is to say: before calling Ship, and after confine, which is told what
+// Ship still needs, has forbidden all else. It closes conn.
+func Ship(ctx context.Context, conn io.ReadWriteCloser, confine func(Needs) error, log *slog.Logger) error {
 	defer conn.Close()
 	in := newLineReader(conn, maxHello)
 	var h hello
@@ -30,6 +31,9 @@ func Ship(ctx context.Context, conn io.ReadWriteCloser, log *slog.Logger) error 
 	}
 	if h.Version != wireVersion {
 		return fmt.Errorf("hear from run what to send: it speaks version %d, this is version %d", h.Version, wireVersion)
+	}
+	if err := confine(h.needs()); err != nil {
+		return err
 	}
 	j, err := openJournal(h.JournalDir)
 	if err != nil {

@@ -153,12 +153,15 @@ type goroutine struct {
 func (g goroutine) Kill() error { return g.kill() }
 func (g goroutine) Wait() error { return <-g.done }
 
+// unconfined lets ship be: a goroutine cannot be confined alone.
+func unconfined(Needs) error { return nil }
+
 // inProcess starts Ship in a goroutine.
 func inProcess(t testing.TB, kill *func()) Start {
 	return func() (Process, error) {
 		run, ship := socketPair(t)
 		g := goroutine{Conn: run, done: make(chan error, 1), kill: ship.Close}
-		go func() { g.done <- Ship(context.Background(), ship, discard) }()
+		go func() { g.done <- Ship(context.Background(), ship, unconfined, discard) }()
 		if kill != nil {
 			*kill = func() { ship.Close() }
 		}

@@ -35,7 +35,8 @@ func newShipCommand() *cobra.Command {
 			signal.Ignore(syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 			// One os.File only: a second would close the descriptor when collected.
 			line := os.NewFile(shipConn, "run")
-			return forward.Ship(cmd.Context(), line, newLogger(cmd.ErrOrStderr()))
+			log := newLogger(cmd.ErrOrStderr())
+			return forward.Ship(cmd.Context(), line, func(n forward.Needs) error { return confine(n, log) }, log)
 		},
 	}
 }

@@ -37,10 +37,13 @@ type Config struct {
 	KeepaliveTimeout  time.Duration `json:"keepalive-timeout,omitempty"`  // for an answer, then the connection is dead; 15 s
 }
 
+// DefaultPort is an SSH server's.
+const DefaultPort = 22
+
 // withDefaults returns c with every value that was left out filled in.
 func (c Config) withDefaults() Config {
 	if c.ServerPort == 0 {
-		c.ServerPort = 22
+		c.ServerPort = DefaultPort
 	}
 	for _, d := range []struct {
 		value    *time.Duration

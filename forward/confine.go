@@ -1,0 +1,43 @@
+package forward
+
+import (
+	"path/filepath"
+	"slices"
+
+	"auditbridge/forward/tunnel"
+)
+
+// Needs is all that ship has to reach; whatever else there is can be forbidden
+// to it before it touches the network.
+type Needs struct {
+	JournalDir string   // read
+	KeyDirs    []string // directories of key files and known hosts, which may be replaced there; read
+	Ports      []uint16 // TCP ports connected to, sorted
+}
+
+// needs is what hello's destinations and tunnels make of it.
+func (h *hello) needs() Needs {
+	n := Needs{JournalDir: h.JournalDir}
+	for _, t := range h.Tunnels {
+		port := t.ServerPort
+		if port == 0 {
+			port = tunnel.DefaultPort
+		}
+		n.Ports = append(n.Ports, uint16(port))
+		for _, file := range []string{t.IdentityFile, t.KnownHosts} {
+			n.KeyDirs = append(n.KeyDirs, filepath.Dir(file))
+			if real, err := filepath.EvalSymlinks(file); err == nil {
+				n.KeyDirs = append(n.KeyDirs, filepath.Dir(real))
+			}
+		}
+	}
+	for _, d := range h.Destinations {
+		if d.Via == "" {
+			n.Ports = append(n.Ports, uint16(d.Port))
+		}
+	}
+	slices.Sort(n.Ports)
+	slices.Sort(n.KeyDirs)
+	n.Ports, n.KeyDirs = slices.Compact(n.Ports), slices.Compact(n.KeyDirs)
+	return n
+}
