@@ -88,7 +88,7 @@ func findStamped(text []byte) (at int, ok bool) {
 	if i := bytes.LastIndex(text[:stamp], typePrefix); i >= 0 {
 		at = behindNode(text, i)
 	}
-	return at, bytes.IndexAny(text[:at], `="'{`) < 0
+	return at, !bytes.ContainsAny(text[:at], `="'{`)
 }
 
 // behindNode moves at back over a node= field that stands in front of it.
