@@ -63,7 +63,7 @@ type Traffic struct {
 type Syslog struct {
 	Auth     Auth   `toml:"auth"`
 	Protocol string `toml:"protocol" default:"tls" oneof:"tcp" later:"udp tls relp auditd https"`
-	Format   string `toml:"format" default:"rfc5424" oneof:"rfc5424 rfc3164 json audit" later:"cef"`
+	Format   string `toml:"format" default:"rfc5424" oneof:"rfc5424 rfc3164 cef json audit"`
 	Start    string `toml:"start" default:"now" oneof:"now oldest"`
 	SDID     string `toml:"sd-id" default:"auditbridge@32473.1.0.0"`
 	Facility string `toml:"facility"` // stamped instead of the class's own
@@ -82,7 +82,7 @@ type Server struct {
 	Port     Port     `toml:"port"` // default: the protocol's
 	Via      string   `toml:"via"`
 	Protocol string   `toml:"protocol" oneof:"tcp" later:"udp tls relp auditd https"`
-	Format   string   `toml:"format" oneof:"rfc5424 rfc3164 json audit" later:"cef"`
+	Format   string   `toml:"format" oneof:"rfc5424 rfc3164 cef json audit"`
 	Start    string   `toml:"start" oneof:"now oldest"`
 	SDID     string   `toml:"sd-id"`
 	Facility string   `toml:"facility"`

@@ -53,6 +53,7 @@ type Config struct {
 	SDID     string   `json:"sd-id,omitempty"`    // NAME@ENTERPRISE of the structured data
 	Node     string   `json:"node"`               // HOSTNAME on the wire
 	PID      int      `json:"pid,omitempty"`      // PROCID: of the process that hears the records
+	Build    string   `json:"build,omitempty"`    // version of the program, where a format has a place for it
 	Facility string   `json:"facility,omitempty"` // stamped instead of the class's own
 	Severity string   `json:"severity,omitempty"` // the same
 	Include  []string `json:"include,omitempty"`  // classes that are sent; "all" or none means all

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"auditbridge/auditbridge"
+	"auditbridge/forward/cef"
 	"auditbridge/forward/jsonline"
 	"auditbridge/forward/syslog"
 )
@@ -12,12 +13,13 @@ import (
 const (
 	FormatEvent  = "rfc5424" // one message per event
 	FormatBSD    = "rfc3164" // one message per event, in packets of at most 1024 bytes
+	FormatCEF    = "cef"     // one message per event, in ArcSight's format
 	FormatJSON   = "json"    // one message per event, its JSON as MSG
 	FormatRecord = "audit"   // one message per record, its raw line as MSG
 )
 
 // Formats are all values of Config.Format.
-var Formats = []string{FormatEvent, FormatBSD, FormatJSON, FormatRecord}
+var Formats = []string{FormatEvent, FormatBSD, FormatCEF, FormatJSON, FormatRecord}
 
 // format writes a destination's messages: its own facility and severity, where
 // it has them, stand in the header instead of the event's.
@@ -38,6 +40,8 @@ func newFormat(c *Config, journal string) format {
 	switch c.Format {
 	case FormatBSD:
 		f.event, f.packets = syslog.NewBSD(common, time.Local).AppendEvent, true
+	case FormatCEF:
+		f.event = cef.New(cef.Config{Config: common, Version: c.Build, Location: time.Local}).AppendEvent
 	case FormatJSON:
 		var object jsonline.Writer
 		f.event = func(dst []byte, e *auditbridge.Event, v *auditbridge.Verdict) []byte {

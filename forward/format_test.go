@@ -60,13 +60,14 @@ func TestStockRsyslogReadsEveryFormat(t *testing.T) {
 	for _, row := range []struct{ format, want string }{
 		{FormatEvent, `38|node1|auditbridge|77|2023-11-14T22:13:20.001Z|$`},
 		{FormatBSD, `38|node1|auditbridge|77|\d{4}-11-1[345]T\d\d:\d\d:20.\d\d:\d\d| audit\(1700000000.001:1\) records 1-1: class=login result=success .* msg-res=success$`},
+		{FormatCEF, `38|node1|CEF||\d{4}-11-1[345]T\d\d:\d\d:20.\d\d:\d\d|0\|auditbridge\|auditbridge\|1.0\|audit:USER_LOGIN\|Login\|2\|rt=1700000000001 dvchost=node1 .* AbEventData=type\\=USER_LOGIN .* msg-res\\=success$`},
 		{FormatJSON, `38|node1|auditbridge|77|2023-11-14T22:13:20.001Z|{"time":"2023-11-14T22:13:20.001Z",.*}$`},
 	} {
 		t.Run(row.format, func(t *testing.T) {
 			t.Parallel()
 			far := startParsingRsyslog(t)
 			c := to(far.Port)
-			c.Format, c.Node, c.PID = row.format, "node1", 77
+			c.Format, c.Node, c.PID, c.Build = row.format, "node1", 77, "1.0"
 			r := startRelay(t, c, newMemJournal(loginEvent(1)), direct{c.withDefaults()}, journal.Cursor{})
 			peertest.Until(t, "the message arrived", func() bool { return len(far.Received()) > 0 })
 			r.end(t)
@@ -91,4 +92,19 @@ ruleset(name="keep" queue.type="direct") {
 }
 input(type="imtcp" address="127.0.0.1" port="%d" ruleset="keep")
 `, t.TempDir(), file, port))
+}
+
+// Every message says which process hears the records, and which build it is:
+// run's, though ship writes the message.
+func TestRelaysSpeakForRun(t *testing.T) {
+	h := hello{PID: 4711, Build: "v1", Destinations: []Config{testConfig(FormatEvent), testConfig(FormatCEF)}}
+	relays, _, err := h.relays(newMemJournal(), nil, discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range relays {
+		if r.cfg.PID != 4711 || r.cfg.Build != "v1" {
+			t.Errorf("a relay speaks for process %d of build %q", r.cfg.PID, r.cfg.Build)
+		}
+	}
 }

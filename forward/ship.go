@@ -94,7 +94,7 @@ func shipAll(ctx context.Context, relays []*Relay, out *lineWriter) error {
 }
 
 // relays builds what hello describes.
-func (h *hello) relays(j *journalDir, out *lineWriter, log *slog.Logger) ([]*Relay, map[string]*tunnel.Tunnel, error) {
+func (h *hello) relays(j Journal, out *lineWriter, log *slog.Logger) ([]*Relay, map[string]*tunnel.Tunnel, error) {
 	tunnels := map[string]*tunnel.Tunnel{}
 	for _, cfg := range h.Tunnels {
 		t, err := tunnel.New(cfg, log)
@@ -105,6 +105,7 @@ func (h *hello) relays(j *journalDir, out *lineWriter, log *slog.Logger) ([]*Rel
 	}
 	var relays []*Relay
 	for _, cfg := range h.Destinations {
+		cfg.PID, cfg.Build = h.PID, h.Build
 		cursor := journal.Cursor{}
 		if w, ok := h.Cursors[cfg.Name]; ok {
 			var err error

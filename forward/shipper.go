@@ -18,6 +18,7 @@ type ShipperConfig struct {
 	JournalDir   string // as ship finds it
 	Journal      journal.ID
 	StateDir     string // holds the cursors, one file per destination
+	Build        string // this program's version, for formats that have a place for it
 	Destinations []Config
 	Tunnels      []tunnel.Config
 	Durable      func() auditbridge.Sequence // the journal's mark

@@ -124,7 +124,7 @@ func (s *Shipper) patience() time.Duration {
 }
 
 func (s *Shipper) hello() hello {
-	h := hello{Version: wireVersion, PID: os.Getpid(), JournalDir: s.cfg.JournalDir, Journal: s.cfg.Journal.String(),
+	h := hello{Version: wireVersion, PID: os.Getpid(), Build: s.cfg.Build, JournalDir: s.cfg.JournalDir, Journal: s.cfg.Journal.String(),
 		Destinations: s.cfg.Destinations, Tunnels: s.cfg.Tunnels, Cursors: map[string]wireCursor{}}
 	for name, book := range s.relays {
 		h.Cursors[name] = toWire(book.latest)

@@ -30,7 +30,8 @@ const (
 // hello is the first thing run says.
 type hello struct {
 	Version      int                   `json:"version"`
-	PID          int                   `json:"pid"` // run's
+	PID          int                   `json:"pid"`   // run's
+	Build        string                `json:"build"` // run's version
 	JournalDir   string                `json:"journal-dir"`
 	Journal      string                `json:"journal"` // its id
 	Destinations []Config              `json:"destinations"`

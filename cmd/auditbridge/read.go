@@ -7,13 +7,10 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"auditbridge/auditbridge"
-	"auditbridge/forward/jsonline"
-	"auditbridge/forward/syslog"
 )
 
 func newReadCommand() *cobra.Command {
@@ -23,7 +20,7 @@ func newReadCommand() *cobra.Command {
 		Use:   "read [FILE…|-]",
 		Short: "Reassemble, classify and print an audit log",
 		Long: "read joins the records of audit logs to events, classifies them and prints one line per\n" +
-			"event (json, rfc5424, rfc3164) or its records (audit), in the order in which events end. Files are\n" +
+			"event (json, rfc5424, rfc3164, cef) or its records (audit), in the order in which events end. Files are\n" +
 			"read one after another as one stream, oldest first; without FILE or with - it is standard\n" +
 			"input. Lines that are no audit records are printed too, and counted at the end.",
 		RunE: func(cmd *cobra.Command, files []string) error {
@@ -48,7 +45,7 @@ func newReadCommand() *cobra.Command {
 			return nil
 		},
 	}
-	cmd.Flags().StringVarP(&output, "output", "o", "json", "`FORMAT`: json, audit, rfc5424 or rfc3164")
+	cmd.Flags().StringVarP(&output, "output", "o", "json", "`FORMAT`: json, audit, rfc5424, rfc3164 or cef")
 	cmd.Flags().StringSliceVar(&include, "include", nil, "print only events of these `CLASS`es: login, session, config-change, system, alarm")
 	return cmd
 }
@@ -57,7 +54,7 @@ func newReadCommand() *cobra.Command {
 type logReader struct {
 	reassembler *auditbridge.Reassembler
 	include     map[auditbridge.Class]bool // nil is all
-	format      func(dst []byte, e *auditbridge.Event, v *auditbridge.Verdict) []byte
+	format      eventFormat
 	emit        func(*auditbridge.Event)
 	out         *bufio.Writer
 	scratch     []byte
@@ -85,46 +82,11 @@ func newLogReader(out io.Writer, format string, include []string) (*logReader, e
 		}
 		r.include[class] = true
 	}
-	switch format {
-	case "json":
-		r.format = new(jsonline.Writer).AppendEvent
-	case "audit":
-		r.format = appendLines
-	case "rfc5424":
-		host, _ := os.Hostname() // without one HOSTNAME is "-"
-		messages := syslog.New(syslog.Config{Node: host})
-		r.format = func(dst []byte, e *auditbridge.Event, v *auditbridge.Verdict) []byte {
-			return append(messages.AppendEvent(dst, e, v), '\n')
-		}
-	case "rfc3164":
-		host, _ := os.Hostname() // without one HOSTNAME is "-"
-		r.format = appendPackets(syslog.NewBSD(syslog.Config{Node: host}, time.Local))
-	default:
-		return nil, fmt.Errorf("--output: %q is no format (json audit rfc5424 rfc3164)", format)
+	var err error
+	if r.format, err = printedAs(format); err != nil {
+		return nil, err
 	}
 	return r, nil
-}
-
-// appendLines appends the records as they stand.
-func appendLines(dst []byte, e *auditbridge.Event, _ *auditbridge.Verdict) []byte {
-	for i := range e.Records {
-		dst = append(append(dst, e.Records[i].Line...), '\n')
-	}
-	return dst
-}
-
-// appendPackets appends an event's packets, one a line.
-func appendPackets(b *syslog.BSD) func(dst []byte, e *auditbridge.Event, v *auditbridge.Verdict) []byte {
-	var message []byte
-	return func(dst []byte, e *auditbridge.Event, v *auditbridge.Verdict) []byte {
-		message = b.AppendEvent(message[:0], e, v)
-		for parts := syslog.Cut(message); ; dst = append(dst, '\n') {
-			var more bool
-			if dst, more = parts.Next(dst); !more {
-				return dst
-			}
-		}
-	}
 }
 
 func (r *logReader) readFile(name string, stdin io.Reader) error {

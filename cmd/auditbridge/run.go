@@ -193,6 +193,7 @@ func (d *daemon) openReaders() (err error) {
 		JournalDir:   shipJournal,
 		Journal:      d.journal.ID(),
 		StateDir:     d.cfg.StateDir,
+		Build:        thisBuild().Version,
 		Destinations: d.cfg.Destinations(),
 		Tunnels:      d.cfg.Tunnels(),
 		Durable:      d.journal.Mark().Durable,
