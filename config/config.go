@@ -14,6 +14,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
+	"syscall"
 )
 
 // DefaultFile is read when no --config is given; conf.d beside it is read too.
@@ -43,6 +45,9 @@ type source struct {
 func Load(file string) (*Config, error) {
 	sources, problems := read(file)
 	c, more := parse(sources)
+	if len(problems) > 0 {
+		c.Warnings = nil // what a file that could not be read says may answer them
+	}
 	problems = append(problems, more...)
 	more, warnings := c.probe()
 	problems = append(problems, more...)
@@ -96,7 +101,8 @@ func read(file string) ([]source, Problems) {
 	return sources, problems
 }
 
-// dropInsOf lists conf.d/*.toml beside file in the order of their names. That
+// dropInsOf lists conf.d/*.toml beside file in the order of their names. As in a
+// shell, * is no name that begins with a dot: editors keep theirs there. That
 // there is no conf.d is fine; that it cannot be read is not.
 func dropInsOf(file string) ([]string, error) {
 	dir := filepath.Join(filepath.Dir(file), "conf.d")
@@ -106,7 +112,7 @@ func dropInsOf(file string) ([]string, error) {
 	}
 	var names []string
 	for _, e := range entries {
-		if filepath.Ext(e.Name()) == ".toml" {
+		if filepath.Ext(e.Name()) == ".toml" && !strings.HasPrefix(e.Name(), ".") {
 			names = append(names, filepath.Join(dir, e.Name()))
 		}
 	}
@@ -122,7 +128,7 @@ func readTrusted(name string) ([]byte, error) {
 	if err := checkPath(name); err != nil {
 		return nil, err
 	}
-	f, err := os.Open(name)
+	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0) // a FIFO must not be waited for
 	if err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -169,6 +170,10 @@ func TestNobodyElseMayHaveWrittenTheFile(t *testing.T) {
 	if err := os.Symlink(write("target.toml", 0o600), link); err != nil {
 		t.Fatal(err)
 	}
+	fifo := filepath.Join(dir, "fifo.toml")
+	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	foreign := write("foreign.toml", 0o600)
 	if err := os.Chown(foreign, 65534, 65534); err != nil {
 		t.Fatal(err)
@@ -180,6 +185,7 @@ func TestNobodyElseMayHaveWrittenTheFile(t *testing.T) {
 		{"a link", link, "is a symbolic link"},
 		{"another's", foreign, "belongs to uid 65534"},
 		{"a directory", dir, "is not a regular file"},
+		{"a FIFO that nobody writes to", fifo, "is not a regular file"},
 		{"absent", filepath.Join(dir, "absent.toml"), "no such configuration file"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -214,6 +220,7 @@ func TestDropIns(t *testing.T) {
 	write("conf.d/20.toml", "flush = \"data\"\n")
 	write("conf.d/10.toml", "router = \"r\"\n")
 	write("conf.d/30.toml.bak", "not = read\n")
+	write("conf.d/.40.toml", "not = read\n")
 	sources, problems := read(main)
 	var names []string
 	for _, s := range sources {

@@ -43,7 +43,9 @@ it removes again; otherwise it plays a bundled capture. It says which.
 Exit 0 only if every record arrived, the far end's copy verifies, and the books balance.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctx, cancel := context.WithTimeout(cmd.Context(), demoLimit)
+			ctx, stop := untilSignal(cmd.Context())
+			defer stop()
+			ctx, cancel := context.WithTimeout(ctx, demoLimit)
 			defer cancel()
 			return runDemo(ctx, cmd.OutOrStdout())
 		},
@@ -67,12 +69,12 @@ func runDemo(ctx context.Context, out io.Writer) (err error) {
 	if err := d.prepare(ctx, kernel != nil); err != nil {
 		return err
 	}
+	fmt.Fprintf(out, "Path:   journal in %s → SSH on 127.0.0.1:%d → log server on %s\n\nArriving at the far end:\n",
+		d.journalDir(), d.sshd.port(), d.receiver.address())
 	if err := d.start(ctx); err != nil {
 		return d.explain(err)
 	}
 	defer d.kill()
-	fmt.Fprintf(out, "Path:   journal in %s → SSH on 127.0.0.1:%d → log server on %s\n\nArriving at the far end:\n",
-		d.journalDir(), d.sshd.port(), d.receiver.address())
 	marks, err := d.perform(ctx, kernel)
 	if err != nil {
 		return d.explain(err)

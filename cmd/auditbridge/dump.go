@@ -63,7 +63,7 @@ func runDump(cmd *cobra.Command, path string, asJSON bool) (err error) {
 	}
 	defer in.Close()
 	d := newDump(path)
-	if err := eachLine(cmd.Context(), in.files[0], newProgress(nil, 0), d.line); err != nil {
+	if err := eachLine(in.files[0], newProgress(nil, 0), d.line); err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	d.finish()

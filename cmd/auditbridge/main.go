@@ -17,13 +17,18 @@ import (
 
 func main() { os.Exit(run()) }
 
-// run is main with an exit status, so that tests can call it as a command.
+// run is main with an exit status, so that tests can call it as a command. A
+// signal ends it at once, except where there is something to give back first.
 func run() int {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	defer stop()
-	err := newRootCommand().ExecuteContext(ctx)
+	err := newRootCommand().ExecuteContext(context.Background())
 	report(os.Stderr, err)
 	return exitCode(err)
+}
+
+// untilSignal ends the context at SIGINT or SIGTERM, for a command that has
+// something to give back.
+func untilSignal(ctx context.Context) (context.Context, context.CancelFunc) {
+	return signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
 }
 
 // report is the one place that prints an error: a line that says what failed

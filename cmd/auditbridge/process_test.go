@@ -11,9 +11,12 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"auditbridge/diskguard"
 	"auditbridge/internal/peertest"
+
+	"golang.org/x/sys/unix"
 )
 
 // TestTheProcessRunIs: as root and as a plain user, run leaves no core file,
@@ -108,6 +111,39 @@ func TestOnlySIGTERMEndsRecording(t *testing.T) {
 	d.stop()
 	if !strings.Contains(d.said.String(), `why="stopped by signal"`) {
 		t.Errorf("run said:\n%s", d.said)
+	}
+}
+
+// TestCtrlCEndsWhatWaitsForInput: what has nothing to give back ends at once, as
+// any filter does.
+func TestCtrlCEndsWhatWaitsForInput(t *testing.T) {
+	for _, args := range [][]string{{"read"}, {"verify", "-"}, {"dump", "-"}} {
+		t.Run(strings.Join(args, " "), func(t *testing.T) {
+			cmd := program(args...)
+			stdin, feed, err := os.Pipe()
+			must(t, err)
+			defer feed.Close()
+			cmd.Stdin = stdin
+			must(t, cmd.Start())
+			ended := make(chan error, 1)
+			go func() { ended <- cmd.Wait() }()
+			defer cmd.Process.Kill()
+			_, err = feed.WriteString("type=USER msg=audit(1709742929.678:1): taken\n")
+			must(t, err)
+			peertest.Until(t, "the line is taken", func() bool {
+				waiting, err := unix.IoctlGetInt(int(stdin.Fd()), unix.TIOCINQ)
+				return err == nil && waiting == 0
+			})
+			must(t, cmd.Process.Signal(syscall.SIGINT))
+			select {
+			case <-ended:
+			case <-time.After(peertest.Patience):
+				t.Fatal("SIGINT does not end it")
+			}
+			if state := cmd.ProcessState.Sys().(syscall.WaitStatus); state.Signal() != syscall.SIGINT {
+				t.Errorf("it ended with status %v, not by SIGINT", state)
+			}
+		})
 	}
 }
 

@@ -50,11 +50,13 @@ was found, makes all durable, and lets each destination take what is left.`,
 			if err != nil {
 				return err
 			}
+			ctx, stop := untilSignal(cmd.Context())
+			defer stop()
 			d, err := openDaemon(c, log)
 			if err != nil {
 				return err
 			}
-			return errors.Join(d.Run(cmd.Context()), d.Close())
+			return errors.Join(d.Run(ctx), d.Close())
 		},
 	}
 }

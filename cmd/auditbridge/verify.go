@@ -125,7 +125,7 @@ func runVerify(cmd *cobra.Command, in *sealedInput, opts seal.Options, asJSON bo
 	opts.Own, opts.First = in.own, in.first
 	v := seal.NewVerifier(opts)
 	progress := newProgress(cmd.ErrOrStderr(), in.size())
-	if err := in.each(cmd.Context(), v.Line, progress); err != nil {
+	if err := in.each(v.Line, progress); err != nil {
 		return seal.Report{}, err
 	}
 	r := v.Finish()

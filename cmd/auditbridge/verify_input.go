@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -152,10 +151,10 @@ func (in *sealedInput) size() (sum int64) {
 
 // each hands over every line, without its LF. A last line without LF counts in
 // a copy; at a journal's end it is still being written.
-func (in *sealedInput) each(ctx context.Context, take func(line []byte), p *progress) error {
+func (in *sealedInput) each(take func(line []byte), p *progress) error {
 	for i, f := range in.files {
 		last := i == len(in.files)-1
-		err := eachLine(ctx, f, p, func(line []byte, whole bool) {
+		err := eachLine(f, p, func(line []byte, whole bool) {
 			if !whole && in.own && last {
 				in.torn = len(line)
 				return
@@ -174,9 +173,9 @@ const maxInputLine = 1 << 20
 
 // eachLine cuts r into lines. What is longer than maxInputLine comes in
 // pieces, none of which is a record then.
-func eachLine(ctx context.Context, r io.Reader, p *progress, take func(line []byte, whole bool)) error {
+func eachLine(r io.Reader, p *progress, take func(line []byte, whole bool)) error {
 	b := bufio.NewReaderSize(r, maxInputLine)
-	for n := 0; ; n++ {
+	for {
 		line, err := b.ReadSlice('\n')
 		if len(line) > 0 {
 			whole := line[len(line)-1] == '\n'
@@ -188,8 +187,6 @@ func eachLine(ctx context.Context, r io.Reader, p *progress, take func(line []by
 			return nil
 		case err != nil && err != bufio.ErrBufferFull:
 			return err
-		case n%4096 == 0 && ctx.Err() != nil:
-			return context.Cause(ctx)
 		}
 	}
 }
