@@ -14,23 +14,28 @@ import (
 // strangers; should it fall to one of them, it can still do no more than send
 // again, or claim that what is durable was delivered.
 
-// follow does what a report says, if it may be said. Only Run's goroutine calls
+// follow does what a report says, if it may be said. Only work's goroutine calls
 // it.
-func (s *Shipper) follow(r report) error {
-	book := s.relays[r.Relay]
+func (c *crew) follow(r report) error {
+	book := c.served()[r.Relay]
 	if book == nil {
 		return fmt.Errorf("there is no destination %q", short(r.Relay))
 	}
-	defer s.keep(r.Relay, book, false)
+	if !r.Gone {
+		defer c.keep(r.Relay, book, false)
+	}
 	switch {
 	case r.Cursor != nil:
-		return s.move(book, *r.Cursor)
+		return c.move(book, *r.Cursor)
 	case r.Restart != nil:
-		return s.restart(r.Relay, book, *r.Restart)
+		return c.restart(r.Relay, book, *r.Restart)
 	case r.Link != nil:
-		s.noteLink(r.Relay, book, *r.Link)
+		c.noteLink(r.Relay, book, *r.Link)
 	case r.Stats != nil:
-		return s.tell(book, *r.Stats)
+		return c.tell(book, *r.Stats)
+	case r.Gone:
+		c.keep(r.Relay, book, true)
+		return c.gone(r.Relay)
 	default:
 		return errors.New("it says nothing")
 	}

@@ -37,16 +37,16 @@ func at(seq auditbridge.Sequence) report {
 func TestRestartsHaveAnEnd(t *testing.T) {
 	s, said := bookkeeper(t, t.TempDir(), to(9))
 	again := report{Relay: "siem", Restart: &wireRestart{"why not"}}
-	if err := s.follow(again); err == nil || !strings.Contains(err.Error(), "at the beginning") {
+	if err := s.crews[0].follow(again); err == nil || !strings.Contains(err.Error(), "at the beginning") {
 		t.Errorf("restart at the beginning: %v", err)
 	}
 	book := s.relays["siem"]
 	for i := range 10_000 {
 		w := toWire(journal.Cursor{Journal: journal.ID{1}, At: 1, Delivered: book.latest.Delivered})
-		if err := s.follow(report{Relay: "siem", Cursor: &w}); err != nil {
+		if err := s.crews[0].follow(report{Relay: "siem", Cursor: &w}); err != nil {
 			t.Fatal(err)
 		}
-		if err := s.follow(again); (err == nil) != (i < allowed) {
+		if err := s.crews[0].follow(again); (err == nil) != (i < allowed) {
 			t.Fatalf("restart %d: %v", i, err)
 		} else if err != nil {
 			break
@@ -63,7 +63,7 @@ func TestCursorIsKeptOnceASecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, _ := bookkeeper(t, t.TempDir(), to(9))
 		for seq := range auditbridge.Sequence(1000) {
-			if err := s.follow(at(seq)); err != nil {
+			if err := s.crews[0].follow(at(seq)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -71,7 +71,7 @@ func TestCursorIsKeptOnceASecond(t *testing.T) {
 			t.Errorf("at %d within a second", c.At)
 		}
 		time.Sleep(keepEvery)
-		if err := s.follow(report{Relay: "siem", Stats: &Stats{}}); err != nil {
+		if err := s.crews[0].follow(report{Relay: "siem", Stats: &Stats{}}); err != nil {
 			t.Fatal(err)
 		}
 		if c := s.Cursors()["siem"]; c.At != 999 {
@@ -95,7 +95,7 @@ func TestCursorThatCannotBeKept(t *testing.T) {
 		s.relays["siem"].file.Close() // as after EIO
 		for seq := range auditbridge.Sequence(10) {
 			time.Sleep(keepEvery)
-			if err := s.follow(at(seq)); err != nil {
+			if err := s.crews[0].follow(at(seq)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -106,7 +106,7 @@ func TestCursorThatCannotBeKept(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(keepEvery)
-		if err := s.follow(at(10)); err != nil {
+		if err := s.crews[0].follow(at(10)); err != nil {
 			t.Fatal(err)
 		}
 		if c, b := s.Cursors()["siem"], s.Stats()["siem"]; c.At != 10 || b.Pending != 990 || b.Read != 1000 || strings.Contains(b.LastError, "kept") {
@@ -131,7 +131,7 @@ func TestReportThatIsTooLong(t *testing.T) {
 		out.write(at(7))
 		ship.Close()
 	}()
-	if err := s.listen(goroutine{Conn: run}); err != nil {
+	if err := s.crews[0].listen(goroutine{Conn: run}); err != nil {
 		t.Fatal(err)
 	}
 	if c := s.relays["siem"].latest; c.At != 7 {
@@ -183,14 +183,14 @@ func TestPendingAfterAnotherJournal(t *testing.T) {
 	s, said := bookkeeper(t, t.TempDir(), to(9))
 	book := s.relays["siem"]
 	book.believe(journal.Cursor{Journal: journal.ID{9}, At: 5000, Delivered: 4990, Waiting: 10, Read: 5000})
-	s.keepAll()
+	s.keep("siem", book, true)
 	if b := s.Stats()["siem"]; b.Pending != 1000 || b.Delivered != 4990 || b.Read != b.Delivered+b.Excluded+b.Pending {
 		t.Errorf("%+v", b)
 	}
-	if err := s.follow(at(5)); err == nil || !strings.Contains(err.Error(), "a restart comes first") {
+	if err := s.crews[0].follow(at(5)); err == nil || !strings.Contains(err.Error(), "a restart comes first") {
 		t.Errorf("%v", err)
 	}
-	if err := s.follow(report{Relay: "siem", Restart: &wireRestart{"another journal"}}); err != nil || !slices.Equal(said.ops(), []string{"cursor-reset"}) {
+	if err := s.crews[0].follow(report{Relay: "siem", Restart: &wireRestart{"another journal"}}); err != nil || !slices.Equal(said.ops(), []string{"cursor-reset"}) {
 		t.Errorf("%v; on record %q", err, said.ops())
 	}
 }

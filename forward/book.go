@@ -13,7 +13,7 @@ const keepEvery = time.Second
 
 // relayBook is what run knows of one destination.
 type relayBook struct {
-	// Run's goroutine's
+	// its crew's goroutine's
 	path     string
 	file     *journal.CursorFile // nil after an error: to be opened anew
 	latest   journal.Cursor      // believed last
@@ -99,13 +99,6 @@ func (s *Shipper) keep(name string, book *relayBook, atOnce bool) {
 	case err == nil && before != "":
 		s.cfg.Log.Info("a destination's place is kept again", "dest", name)
 		s.note(&book.notes, auditbridge.OwnNote(auditbridge.TypeDaemonResume, "cursor-kept", auditbridge.Text("relay", short(name))))
-	}
-}
-
-// keepAll keeps every cursor at once.
-func (s *Shipper) keepAll() {
-	for name, book := range s.relays {
-		s.keep(name, book, true)
 	}
 }
 

@@ -2,20 +2,13 @@ package forward
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"time"
 
 	"auditbridge/forward/tunnel"
 	"auditbridge/journal"
-
-	"golang.org/x/sync/errgroup"
 )
-
-// statsEvery is how often ship tells its balance sheets.
-const statsEvery = time.Second
 
 // Ship is the work of the unprivileged process: it hears from run over conn
 // where to send what, and sends until run says stop, run is gone, or ctx ends.
@@ -52,45 +45,18 @@ func Ship(ctx context.Context, conn io.ReadWriteCloser, confine func(Needs) erro
 	}()
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
+	at := newFleet(ctx, relays, out)
 	go func() {
 		defer stop() // on the order, on nonsense, and when run is gone
-		var o order
-		for in.next(&o) == nil && !o.Stop {
-		}
-	}()
-	return shipAll(ctx, relays, out)
-}
-
-// shipAll runs the relays side by side; none waits for another.
-func shipAll(ctx context.Context, relays []*Relay, out *lineWriter) error {
-	tell := func() (err error) {
-		for _, r := range relays {
-			stats := r.Stats()
-			stats.LastError, stats.Hint = short(stats.LastError), shortHint(stats.Hint)
-			err = errors.Join(err, out.write(report{Relay: r.Name(), Stats: &stats}))
-		}
-		return err
-	}
-	telling, done := context.WithCancel(context.WithoutCancel(ctx))
-	go func() {
-		for tick := time.NewTicker(statsEvery); ; {
-			select {
-			case <-tick.C:
-				tell()
-			case <-telling.Done():
-				tick.Stop()
+		for {
+			var o order
+			if in.next(&o) != nil || o.Stop {
 				return
 			}
+			at.leave(o.Leave)
 		}
 	}()
-	var g errgroup.Group
-	for _, r := range relays {
-		g.Go(func() error { return r.Run(ctx) })
-	}
-	err := g.Wait()
-	done()
-	tell() // the last word; run may be gone
-	return err
+	return at.run()
 }
 
 // relays builds what hello describes.

@@ -56,13 +56,15 @@ func (c ShipperConfig) Validate() error {
 // ship process running, and believes nothing it says without a check: what is
 // out of range goes on record and is not followed.
 type Shipper struct {
-	cfg ShipperConfig
+	cfg ShipperConfig // Destinations and Tunnels are mu's, the rest stays
 
-	relays  map[string]*relayBook
-	refused allowance // reports; Run's goroutine's
+	changing sync.Mutex // one Reconfigure at a time
 
-	mu      sync.Mutex
-	running bool // a ship process
+	mu     sync.Mutex
+	relays map[string]*relayBook
+	crews  []*crew
+	hired  sync.WaitGroup // crews at work
+	hire   func(*crew)    // puts a crew to work; nil while Run does not run
 }
 
 // NewShipper validates cfg and opens the cursors; a destination that has none
@@ -81,7 +83,54 @@ func NewShipper(cfg ShipperConfig) (*Shipper, error) {
 		s.relays[d.Name] = book
 		s.settle(d, book)
 	}
+	if len(cfg.Destinations) > 0 {
+		s.enlist(cfg.Destinations)
+	}
 	return s, nil
+}
+
+// enlist makes a crew for destinations, whose books are open.
+func (s *Shipper) enlist(destinations []Config) {
+	c := &crew{Shipper: s, destinations: destinations, books: map[string]*relayBook{}, leaving: map[string]chan struct{}{}}
+	vias := map[string]bool{}
+	for _, d := range destinations {
+		c.books[d.Name] = s.relays[d.Name]
+		vias[d.Via] = true
+	}
+	for _, t := range s.cfg.Tunnels {
+		if vias[t.Name] {
+			c.tunnels = append(c.tunnels, t)
+		}
+	}
+	s.crews = append(s.crews, c)
+	if s.hire != nil {
+		s.hire(c)
+	}
+}
+
+// Run keeps a ship process running until ctx ends, then has it finish what is
+// in the journal by then and returns when it is gone. The caller ends ctx when
+// the journal will grow no more.
+func (s *Shipper) Run(ctx context.Context, start Start) error {
+	if err := s.forgetRemoved(ctx); err != nil && ctx.Err() == nil {
+		s.cfg.Log.Warn("the place of a removed destination is still kept; the next start tries again", "err", err)
+	}
+	s.mu.Lock()
+	s.hire = func(c *crew) {
+		var work context.Context
+		work, c.end = context.WithCancel(ctx)
+		s.hired.Go(func() { c.work(work, start) })
+	}
+	for _, c := range s.crews {
+		s.hire(c)
+	}
+	s.mu.Unlock()
+	<-ctx.Done()
+	s.mu.Lock()
+	s.hire = nil
+	s.mu.Unlock()
+	s.hired.Wait()
+	return nil
 }
 
 // Close closes the cursor files.
@@ -128,15 +177,14 @@ func (s *Shipper) Stats() map[string]Stats {
 	return all
 }
 
-// Running reports whether there is a ship process.
+// Running reports whether there is a ship process for every destination.
 func (s *Shipper) Running() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.running
-}
-
-func (s *Shipper) setRunning(is bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.running = is
+	for _, c := range s.crews {
+		if c.say == nil {
+			return false
+		}
+	}
+	return len(s.crews) > 0
 }

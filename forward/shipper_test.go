@@ -302,7 +302,7 @@ func TestReportsThatAreNotBelieved(t *testing.T) {
 			out := lineWriter{w: ship}
 			out.write(row.report)
 			ship.Close()
-			err := s.listen(goroutine{Conn: run})
+			err := s.crews[0].listen(goroutine{Conn: run})
 			if err == nil || !strings.Contains(err.Error(), row.word) || strings.Contains(err.Error(), "\x1b") {
 				t.Errorf("%v, want a refusal with %q", err, row.word)
 			}
@@ -326,20 +326,20 @@ func TestReportsThatAreFollowed(t *testing.T) {
 	later := journal.Cursor{Journal: first.Journal, At: 100, Delivered: 60, Excluded: 40, Read: 100}
 	for _, c := range []journal.Cursor{first, first, later} {
 		w := toWire(c)
-		if err := s.follow(report{Relay: "siem", Cursor: &w}); err != nil {
+		if err := s.crews[0].follow(report{Relay: "siem", Cursor: &w}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := s.follow(report{Relay: "siem", Restart: &wireRestart{"another line"}}); err != nil {
+	if err := s.crews[0].follow(report{Relay: "siem", Restart: &wireRestart{"another line"}}); err != nil {
 		t.Fatal(err)
 	}
-	s.keepAll()
+	s.keep("siem", s.relays["siem"], true)
 	if c := s.Cursors()["siem"]; c.At != 0 || c.Delivered != 60 || c.Excluded != 40 || c.Read != 100 {
 		t.Errorf("after a restart the cursor is %+v", c)
 	}
 	for i := range 1000 {
 		link := &wireLink{Up: i%2 == 0, Peer: "127.0.0.1:9", Why: "it flaps\n\x1b[31m" + strings.Repeat("x", 1000)}
-		if err := s.follow(report{Relay: "siem", Link: link}); err != nil {
+		if err := s.crews[0].follow(report{Relay: "siem", Link: link}); err != nil {
 			t.Fatal(err)
 		}
 	}

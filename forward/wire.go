@@ -20,7 +20,7 @@ import (
 
 // wireVersion changes when an old ship would misunderstand a new run. The two
 // are one binary, but an upgrade replaces run first.
-const wireVersion = 2
+const wireVersion = 3
 
 const (
 	maxHello  = 16 << 20
@@ -41,16 +41,18 @@ type hello struct {
 
 // order is what run says afterwards.
 type order struct {
-	Stop bool `json:"stop"` // read to the durable mark, take leave, end
+	Stop  bool     `json:"stop,omitempty"`  // read to the durable mark, take leave, end
+	Leave []string `json:"leave,omitempty"` // the same for these destinations; then say that they are gone
 }
 
-// report is one thing ship says; exactly one of the pointers is set.
+// report is one thing ship says of a destination; exactly one of them is set.
 type report struct {
 	Relay   string       `json:"relay"`
 	Cursor  *wireCursor  `json:"cursor,omitempty"`
 	Restart *wireRestart `json:"restart,omitempty"`
 	Link    *wireLink    `json:"link,omitempty"`
 	Stats   *Stats       `json:"stats,omitempty"`
+	Gone    bool         `json:"gone,omitempty"` // nothing follows
 }
 
 // wireRestart asks to begin again with the oldest record kept.

@@ -1,0 +1,147 @@
+package forward
+
+import (
+	"context"
+	"errors"
+	"os"
+	"slices"
+	"testing"
+
+	"auditbridge/forward/tunnel"
+	"auditbridge/internal/peertest"
+)
+
+// named is a destination.
+func named(name string, port int) Config {
+	c := to(port)
+	c.Name = name
+	return c
+}
+
+// Other destinations are taken over while sending runs: one that stays the same
+// is not touched, one that changed goes on where it was, a new one begins, and
+// one that is gone leaves nothing behind.
+func TestReconfigureTouchesOnlyWhatChanged(t *testing.T) {
+	t.Parallel()
+	same, first, second, added := startSink(t), startSink(t), startSink(t), startSink(t)
+	l := startJournal(t)
+	s, said := shipperFor(t, l, []Config{named("same", same.port()), named("moved", first.port()), named("gone", startSink(t).port())})
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx, inProcess(t, nil)) }()
+	l.feed(events(0, 100))
+	peertest.Until(t, "the first records are delivered", func() bool {
+		all := s.Stats()
+		return all["same"].Delivered >= 300 && all["moved"].Delivered >= 300 && all["gone"].Delivered >= 300
+	})
+	since := s.Stats()["same"].Since
+
+	next := []Config{named("same", same.port()), named("moved", second.port()), named("added", added.port())}
+	if err := s.Reconfigure(t.Context(), next, nil); err != nil {
+		t.Fatal(err)
+	}
+	l.feed(events(100, 200))
+	l.close()
+	want := l.all()
+	peertest.Until(t, "all is delivered everywhere", func() bool {
+		for _, name := range []string{"same", "moved", "added"} {
+			if s.Stats()[name].Delivered != uint64(len(want)) {
+				return false
+			}
+		}
+		return s.Running()
+	})
+	if got := s.Stats()["same"]; !got.Connected || !got.Since.Equal(since) {
+		t.Errorf("the destination that stays the same was touched: connected %v since %v, was since %v", got.Connected, got.Since, since)
+	}
+	if _, err := os.Stat(CursorFile(l.stateDir(), "gone")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the removed destination's cursor: %v", err)
+	}
+	stop()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	moved := rawLines(append(first.received(), second.received()...))
+	for name, got := range map[string][]string{"same": rawLines(same.received()), "moved": onceEach(t, moved, want), "added": rawLines(added.received())} {
+		if !slices.Equal(got, want) {
+			t.Errorf("%s has %d lines, the journal %d, and they are not the same", name, len(got), len(want))
+		}
+	}
+	if len(second.received()) == 0 || len(first.received()) == 0 {
+		t.Error("the destination that changed did not go on at its new place")
+	}
+	ops := said.ops()
+	if n := len(slices.DeleteFunc(slices.Clone(ops), func(op string) bool { return op != "cursor-removed" })); n != 1 {
+		t.Errorf("on record: %q", ops)
+	}
+}
+
+// A configuration that does not hold together changes nothing.
+func TestABadReconfigurationChangesNothing(t *testing.T) {
+	l := startJournal(t)
+	s, _ := shipperFor(t, l, []Config{named("a", 9)})
+	before := s.cfg.Destinations
+	if err := s.Reconfigure(t.Context(), []Config{named("a", 9), named("a", 10)}, nil); err == nil {
+		t.Error("two destinations of one name were taken over")
+	}
+	if err := s.Reconfigure(t.Context(), []Config{named("b", 9)}, nil); err == nil {
+		t.Error("taken over although nothing runs")
+	}
+	if len(s.crews) != 1 || !slices.EqualFunc(s.cfg.Destinations, before, func(a, b Config) bool { return a.Name == b.Name }) {
+		t.Errorf("%d crews, destinations %v", len(s.crews), s.cfg.Destinations)
+	}
+	l.close()
+}
+
+// A ship that does not let go of a destination is cut off; whoever else it
+// serves goes on with the next one.
+func TestAShipThatDoesNotLetGoIsCutOff(t *testing.T) {
+	t.Parallel()
+	far, l := startSink(t), startJournal(t)
+	stays, leaves := named("stays", far.port()), named("leaves", far.port())
+	stays.Grace, leaves.Grace = 1, 1
+	s, _ := shipperFor(t, l, []Config{stays, leaves})
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	deaf := true // the first ship hears no order
+	go func() {
+		done <- s.Run(ctx, func() (Process, error) {
+			p, err := inProcess(t, nil)()
+			if err == nil && deaf {
+				deaf = false
+				p = &hardOfHearing{Process: p}
+			}
+			return p, err
+		})
+	}()
+	l.feed(events(0, 10))
+	peertest.Until(t, "delivered", func() bool { return s.Stats()["leaves"].Delivered >= 30 && s.Stats()["stays"].Delivered >= 30 })
+	if err := s.Reconfigure(t.Context(), []Config{stays}, []tunnel.Config{}); err != nil {
+		t.Fatal(err)
+	}
+	l.feed(events(10, 20))
+	l.close()
+	want := l.all()
+	peertest.Until(t, "what stays goes on", func() bool { return s.Stats()["stays"].Delivered == uint64(len(want)) })
+	if _, known := s.Stats()["leaves"]; known {
+		t.Error("what left is still known")
+	}
+	stop()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+}
+
+// hardOfHearing is a ship that hears only the first thing that is said.
+type hardOfHearing struct {
+	Process
+	heard bool
+}
+
+func (h *hardOfHearing) Write(p []byte) (int, error) {
+	if h.heard {
+		return len(p), nil
+	}
+	h.heard = true
+	return h.Process.Write(p)
+}
