@@ -72,7 +72,10 @@ func (r *Record) Resolved() Fields {
 func (r *Record) split() (stamped, claimed, resolved []byte) {
 	stamped = r.text()
 	stamped, escaped := bytes.CutSuffix(stamped, []byte(escMark))
-	message := messageStart(stamped)
+	message := -1
+	if !r.detail() {
+		message = messageStart(stamped)
+	}
 	if i := bytes.IndexByte(stamped, 0x1d); i >= 0 && !(escaped && message >= 0) {
 		stamped, resolved = stamped[:i], stamped[i+1:]
 		if message > i {
@@ -91,6 +94,10 @@ func (r *Record) split() (stamped, claimed, resolved []byte) {
 	}
 	return stamped, claimed, resolved
 }
+
+// detail reports whether the record is of a type in which the kernel tells of
+// system calls (1300–1399), many to an event: those have no message.
+func (r *Record) detail() bool { return 1300 <= r.Type && r.Type < 1400 }
 
 // messageStart finds the key msg, the first one: the kernel's own fields hold
 // no blank that a program could have put there.

@@ -127,8 +127,7 @@ func FuzzFields(f *testing.F) {
 		line := append([]byte("type=USER_AUTH msg=audit(1.002:3): "), text...)
 		r := Record{Type: 1100, Line: line, Body: len(line) - len(text)}
 		e := Event{Records: []Record{r}}
-		v := Classify(&e)
-		AppendSummary(nil, &e, &v)
+		Classify(&e)
 		for _, part := range []Fields{r.Stamped(), r.Claims(), r.Resolved()} {
 			for part.Next() {
 				part.AppendDecoded(nil, r.Type)

@@ -173,7 +173,7 @@ var (
 // programReason is the reason in the program's or the kernel's own words.
 func programReason(r *Record) []byte {
 	stamped, claimed, _ := r.split()
-	if v, ok := ScanFields(claimed).Lookup("acct"); ok && isUnknownAccount(v) {
+	if v, ok := ScanFields(claimed).Lookup("acct"); ok && IsUnknownAccount(v) {
 		return reasonUnknownUser
 	}
 	if v, ok := ScanFields(claimed).Lookup("reason"); ok && !IsPlaceholder(v) {
@@ -185,9 +185,9 @@ func programReason(r *Record) []byte {
 	return nil
 }
 
-// isUnknownAccount knows what sshd, login and PAM write for a name that is no
+// IsUnknownAccount knows what sshd, login and PAM write for a name that is no
 // account: an attacker may have typed a password there, so they hide it.
-func isUnknownAccount(v []byte) bool {
+func IsUnknownAccount(v []byte) bool {
 	switch string(v) {
 	case "(unknown)", "(unknown user)", "(invalid user)", "(invalid)", "UNKNOWN",
 		"28756E6B6E6F776E207573657229", "28696E76616C6964207573657229":

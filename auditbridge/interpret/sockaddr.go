@@ -11,7 +11,7 @@ import (
 // family is in the byte order of the machine, which the low byte, standing
 // first, and a high byte of zero tell.
 type address struct {
-	order binary.ByteOrder
+	big   bool // the machine that wrote it is big-endian
 	bytes []byte
 }
 
@@ -30,12 +30,9 @@ func appendAddress(dst, v []byte) ([]byte, bool) {
 	if !ok || len(raw) < 2 {
 		return dst, false
 	}
-	a := address{binary.LittleEndian, raw}
-	if raw[0] == 0 {
-		a.order = binary.BigEndian
-	}
+	a := address{raw[0] == 0, raw}
 	start := len(dst)
-	family := tables["family"].lookup(uint64(a.order.Uint16(raw)))
+	family := tables["family"].lookup(uint64(a.uint16(0)))
 	if family == "" {
 		return dst, false
 	}
@@ -116,15 +113,31 @@ type part struct {
 	size   int
 }
 
+// uint16 and uint32 read numbers in the machine's byte order. An interface such
+// as binary.ByteOrder would take the bytes to the heap.
+func (a *address) uint16(offset int) uint16 {
+	if a.big {
+		return binary.BigEndian.Uint16(a.bytes[offset:])
+	}
+	return binary.LittleEndian.Uint16(a.bytes[offset:])
+}
+
+func (a *address) uint32(offset int) uint32 {
+	if a.big {
+		return binary.BigEndian.Uint32(a.bytes[offset:])
+	}
+	return binary.LittleEndian.Uint32(a.bytes[offset:])
+}
+
 // appendNumbers appends numbers in the machine's byte order.
 func (a *address) appendNumbers(dst []byte, parts ...part) ([]byte, bool) {
 	for _, p := range parts {
 		if len(a.bytes) < p.offset+p.size {
 			return dst, false
 		}
-		v := uint64(a.order.Uint16(a.bytes[p.offset:]))
+		v := uint64(a.uint16(p.offset))
 		if p.size == 4 {
-			v = uint64(a.order.Uint32(a.bytes[p.offset:]))
+			v = uint64(a.uint32(p.offset))
 		}
 		dst = append(append(append(dst, ' '), p.name...), '=')
 		dst = strconv.AppendUint(dst, v, 10)

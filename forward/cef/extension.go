@@ -6,6 +6,7 @@ import (
 
 	"auditbridge/auditbridge"
 	"auditbridge/auditbridge/outline"
+	"auditbridge/auditbridge/summary"
 )
 
 // key is a key of the extension. Those of the specification have its length
@@ -167,7 +168,7 @@ func (w *Writer) event(e *auditbridge.Event, v *auditbridge.Verdict) {
 		w.say("outcome", "failure")
 		w.add(byName["reason"], v.Reason)
 	}
-	w.space = auditbridge.AppendSummary(w.space[:0], e, v)
+	w.space = summary.Append(w.space[:0], e, v, nil)
 	w.add(byName["msg"], w.space)
 	if whole {
 		w.add(byName["AbType"], e.Records[v.Deciding].TypeName())

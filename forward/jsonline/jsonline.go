@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"auditbridge/auditbridge"
+	"auditbridge/auditbridge/summary"
 )
 
 // Writer writes events. It keeps scratch space: one goroutine at a time.
@@ -56,7 +57,7 @@ func (w *Writer) AppendEvent(dst []byte, e *auditbridge.Event, v *auditbridge.Ve
 		dst = append(dst, e.End.String()...)
 		dst = append(dst, '"')
 	}
-	w.space = auditbridge.AppendSummary(w.space[:0], e, v)
+	w.space = summary.Append(w.space[:0], e, v, nil)
 	dst = append(dst, `,"summary":`...)
 	dst = appendString(dst, w.space)
 	dst = append(dst, `,"records":[`...)

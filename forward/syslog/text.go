@@ -4,6 +4,7 @@ import (
 	"strconv"
 
 	"auditbridge/auditbridge"
+	"auditbridge/auditbridge/summary"
 )
 
 // Texter writes events as text that people read and machines take apart again:
@@ -36,7 +37,7 @@ func (w *Texter) AppendVerdict(dst []byte, e *auditbridge.Event, v *auditbridge.
 	if v.Doubtful {
 		dst = append(dst, " doubtful=yes"...)
 	}
-	w.space = auditbridge.AppendSummary(w.space[:0], e, v)
+	w.space = summary.Append(w.space[:0], e, v, nil)
 	return appendWord(append(dst, " summary="...), w.space)
 }
 

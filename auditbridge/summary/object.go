@@ -1,0 +1,153 @@
+package summary
+
+import (
+	"bytes"
+	"strconv"
+
+	"auditbridge/auditbridge"
+	"auditbridge/auditbridge/interpret"
+)
+
+// callOf returns the system call's architecture and number, or its name where
+// the record was written with names.
+func (s *sentence) callOf() (arch uint32, nr int, name []byte) {
+	r := s.call
+	f := s.deciding.Stamped()
+	if r == nil || s.deciding.Type == typeSyscall {
+		r = s.deciding
+	}
+	f = r.Stamped()
+	for f.Next() {
+		switch string(f.Key) {
+		case "arch":
+			n, _ := readNumber(f.Value, 16)
+			arch = uint32(n)
+		case "syscall":
+			n, ok := readNumber(f.Value, 10)
+			if !ok {
+				return arch, -1, f.Value
+			}
+			return arch, int(n), nil
+		}
+	}
+	return arch, -1, nil
+}
+
+// callEntry returns the rows of the system call, nil when it has none.
+func (s *sentence) callEntry() *entry {
+	arch, nr, name := s.callOf()
+	if name == nil {
+		return verbs.syscalls[interpret.SyscallName(arch, nr)]
+	}
+	return verbs.syscalls[string(name)]
+}
+
+func (s *sentence) appendCall(dst []byte) []byte {
+	arch, nr, name := s.callOf()
+	if name != nil {
+		return appendWord(dst, name)
+	}
+	if nr < 0 {
+		return dst
+	}
+	if known := interpret.SyscallName(arch, nr); known != "" {
+		return append(dst, known...)
+	}
+	return strconv.AppendInt(append(dst, "system call "...), int64(nr), 10)
+}
+
+// appendAllowed appends the permissions that stand in braces, commas between.
+func (s *sentence) appendAllowed(dst []byte) []byte {
+	for f := s.fields(); f.Next(); {
+		if f.Form != auditbridge.Braced {
+			continue
+		}
+		start := len(dst)
+		dst = append(dst, f.Value[:min(len(f.Value), maxWord+1)]...)
+		for i := start; i < len(dst); i++ {
+			if dst[i] == ' ' {
+				dst[i] = ','
+			}
+		}
+		return quoteFrom(dst, start)
+	}
+	return dst
+}
+
+// appendTarget appends the process that a signal or a trace was for.
+func (s *sentence) appendTarget(dst []byte) []byte {
+	for i := range s.event.Records {
+		r := &s.event.Records[i]
+		if r.Type != typeObjPid {
+			continue
+		}
+		pid, _ := r.Stamped().Lookup("opid")
+		dst = appendWord(append(dst, "process "...), pid)
+		if f := r.Stamped(); f.Find("ocomm") && !auditbridge.IsPlaceholder(f.Value) {
+			dst = append(appendValue(append(dst, " ("...), r, &f), ')')
+		}
+		if f := r.Stamped(); f.Find("ouid") {
+			dst = s.appendUser(append(dst, " of "...), "user ", r, &f)
+		}
+		return dst
+	}
+	return dst
+}
+
+// appendPID appends the process whose id is an argument.
+func appendPID(dst []byte, f *auditbridge.Fields) []byte {
+	n, ok := readNumber(f.Value, 16)
+	pid := int32(uint32(n))
+	switch {
+	case !ok || pid == 0:
+		return dst
+	case pid == -1:
+		return append(dst, "all processes"...)
+	case pid < 0:
+		return strconv.AppendInt(append(dst, "process group "...), -int64(pid), 10)
+	}
+	return strconv.AppendInt(append(dst, "process "...), int64(pid), 10)
+}
+
+// appendSocket appends the address of a SOCKADDR record.
+func (s *sentence) appendSocket(dst []byte) []byte {
+	for i := range s.event.Records {
+		r := &s.event.Records[i]
+		f := r.Stamped()
+		if r.Type != typeSockaddr || !f.Find("saddr") {
+			continue
+		}
+		start := len(dst)
+		dst, ok := s.in.AppendValue(dst, s.event, r, &f)
+		if !ok {
+			dst = append(dst[:start], f.Value[:min(len(f.Value), maxWord)]...)
+		}
+		end := len(dst)
+		dst = appendAddress(dst, dst[start:end])
+		return dst[:start+copy(dst[start:], dst[end:])]
+	}
+	return dst
+}
+
+// appendAddress appends an address that stands in ausearch's words, such as
+// "{ saddr_fam=inet laddr=192.0.2.1 lport=22 }".
+func appendAddress(dst, words []byte) []byte {
+	words = bytes.TrimSuffix(bytes.TrimPrefix(words, []byte("{ ")), []byte(" }"))
+	f := auditbridge.ScanFields(words)
+	family, _ := f.Lookup("saddr_fam")
+	switch string(family) {
+	case "inet", "inet6":
+		address, _ := f.Lookup("laddr")
+		port, _ := f.Lookup("lport")
+		return appendWord(append(appendWord(dst, address), " port "...), port)
+	case "local":
+		_, path, _ := bytes.Cut(words, []byte(" path="))
+		if len(path) == 0 {
+			return append(dst, "an unnamed socket"...)
+		}
+		return appendWord(dst, path)
+	case "":
+		return dst
+	}
+	return append(appendWord(append(dst, "a "...), family), " socket"...)
+}

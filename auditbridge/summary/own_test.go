@@ -1,0 +1,77 @@
+package summary
+
+import (
+	"testing"
+	"time"
+
+	"auditbridge/auditbridge"
+)
+
+// What our own records say, as the program writes them.
+func TestOwnRecords(t *testing.T) {
+	text, number := auditbridge.Text, auditbridge.Number[int]
+	for _, row := range []struct {
+		op     string
+		failed bool
+		fields []auditbridge.Field
+		want   string
+	}{
+		{"start", false, []auditbridge.Field{text("ver", "1.0"), text("go", "go1.25"), text("fips", "false"), text("source", "kernel")}, "auditbridge started auditing from kernel, version 1.0."},
+		{"stop", false, []auditbridge.Field{text("why", "signal terminated")}, `auditbridge stopped auditing: "signal terminated".`},
+		{"config", true, []auditbridge.Field{text("why", "unknown key")}, `auditbridge refused a changed configuration: "unknown key".`},
+		{"block", false, []auditbridge.Field{number("first", 5), number("count", 20)}, "auditbridge closed a block from record 5 of 20."},
+		{"open", false, []auditbridge.Field{number("first", 1), number("last", 90)}, "auditbridge opened the journal, records 1 to 90."},
+		{"segment", false, []auditbridge.Field{number("format", 1), number("first", 91)}, "auditbridge began a segment at record 91."},
+		{"heartbeat", false, nil, "auditbridge showed that it is alive."},
+		{"rotate", false, []auditbridge.Field{text("why", "size"), number("segment", 91)}, "auditbridge began a new segment: size."},
+		{"cut", false, []auditbridge.Field{text("segment", "1.log"), number("offset", 100), number("bytes", 12), text("quarantine", "1.log.cut")}, "auditbridge cut 12 torn bytes off the journal, kept as 1.log.cut."},
+		{"damage", true, []auditbridge.Field{text("file", "1.log"), number("says", 4)}, "auditbridge found damage in the journal in 1.log."},
+		{"gap", true, []auditbridge.Field{number("after", 7), number("before", 12), text("why", "removed")}, "auditbridge found records missing in the journal after 7 before 12: removed."},
+		{"refused", true, []auditbridge.Field{number("n", 70), text("why", "disk-full")}, "auditbridge refused 70 records: disk-full."},
+		{"drop", false, []auditbridge.Field{number("segments", 2), number("first", 1), number("last", 90), text("why", "age")}, "auditbridge dropped 2 old segments, records 1 to 90: age."},
+		{"notes-dropped", false, []auditbridge.Field{number("n", 3)}, "auditbridge dropped 3 records of its own."},
+		{"ring-set-aside", true, []auditbridge.Field{text("why", "another version")}, `auditbridge set aside the ring of the last run: "another version".`},
+		{"kernel-lost", true, []auditbridge.Field{number("n", 9)}, "auditbridge learned that the kernel lost 9 records."},
+		{"kernel-lost-reset", false, []auditbridge.Field{number("old", 9), number("new", 0)}, "auditbridge learned that somebody reset the kernel's count of lost records from 9 to 0."},
+		{"socket-overrun", true, []auditbridge.Field{number("n", 1)}, "auditbridge lost records in 1 overruns of the audit socket."},
+		{"truncated-record", true, []auditbridge.Field{number("n", 1)}, "auditbridge received 1 records cut short."},
+		{"malformed-message", true, []auditbridge.Field{number("n", 1)}, "auditbridge received 1 malformed messages."},
+		{"foreign-message", true, []auditbridge.Field{number("n", 4)}, "auditbridge ignored 4 messages that did not come from the kernel."},
+		{"cursor-reset", true, []auditbridge.Field{text("relay", "siem"), number("at", 50), text("reason", "hash mismatch")}, `auditbridge set back the cursor of siem from record 50: "hash mismatch".`},
+		{"disk-error", true, []auditbridge.Field{text("why", "input/output error"), number("lost", 2)}, `auditbridge met a disk error, 2 records lost: "input/output error".`},
+		{"disk-full", true, []auditbridge.Field{number("durable", 4)}, "auditbridge found the disk full."},
+		{"space-action", false, []auditbridge.Field{text("why", "admin-space-left"), text("action", "syslog")}, "auditbridge found too little space and did syslog: admin-space-left."},
+		{"suspend", false, []auditbridge.Field{text("why", "disk full"), text("action", "suspend")}, `auditbridge suspended storing: "disk full".`},
+		{"resumed", false, []auditbridge.Field{text("state", "suspended")}, "auditbridge resumed storing after suspended."},
+		{"halt", false, []auditbridge.Field{text("why", "disk full"), text("action", "halt")}, `auditbridge halted the host: "disk full".`},
+		{"link-up", false, []auditbridge.Field{text("relay", "siem"), text("peer", "192.0.2.9:601")}, "auditbridge reached siem at 192.0.2.9:601."},
+		{"link-down", true, []auditbridge.Field{text("relay", "siem"), text("peer", "192.0.2.9:601"), text("reason", "connection refused")}, `auditbridge lost the link to siem at 192.0.2.9:601: "connection refused".`},
+		{"ship-refused", true, []auditbridge.Field{text("relay", "siem"), text("reason", "backward")}, "auditbridge refused what ship reported of siem: backward."},
+		{"cursor-removed", false, []auditbridge.Field{text("relay", "siem"), number("at", 5)}, "auditbridge removed the cursor of siem, at record 5."},
+		{"clock-held", true, []auditbridge.Field{text("seen", "2026-03-06T12:00:00Z"), text("wall", "2026-03-07T18:00:00Z")}, "auditbridge held segments back, because the clock is not believed: it says 2026-03-07T18:00:00Z, last 2026-03-06T12:00:00Z."},
+		{"clock-believed", false, nil, "auditbridge believed the clock again."},
+		{"cursor-unkept", true, []auditbridge.Field{text("relay", "siem"), text("reason", "no space")}, `auditbridge could not keep the cursor of siem: "no space".`},
+		{"cursor-kept", false, []auditbridge.Field{text("relay", "siem")}, "auditbridge kept the cursor of siem again."},
+		{"alarm-raised", false, []auditbridge.Field{text("alarm", "link"), text("why", "siem")}, "auditbridge raised an alarm (link): siem."},
+		{"alarm-cleared", false, []auditbridge.Field{text("alarm", "link")}, "auditbridge cleared an alarm (link)."},
+		{"something-new", false, nil, "auditbridge recorded something-new."},
+	} {
+		note := auditbridge.OwnNote(auditbridge.TypeDaemonConfig, row.op, row.fields...)
+		note.Failed = row.failed
+		line := auditbridge.AppendNote(nil, &note, time.Unix(1700000000, 0), auditbridge.FirstNoteSerial)
+		if got := sentences(line, nil); len(got) != 1 || got[0] != row.want {
+			t.Errorf("op=%s: %q, want %q", row.op, got, row.want)
+		}
+	}
+}
+
+// Whoever caused one of our own records is named as in every other sentence.
+func TestOwnRecordsNameWhoCausedThem(t *testing.T) {
+	note := auditbridge.OwnNote(auditbridge.TypeDaemonConfig, "rotate", auditbridge.Text("why", "asked"))
+	note.Actor = auditbridge.Actor{AUID: 1000, UID: 0, Session: 7, PID: 300}
+	line := auditbridge.AppendNote(nil, &note, time.Unix(1700000000, 0), auditbridge.FirstNoteSerial)
+	want := "User 1000 (session 7), as root, began a new segment: asked."
+	if got := sentences(line, nil); len(got) != 1 || got[0] != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
