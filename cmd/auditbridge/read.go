@@ -1,154 +1,237 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"runtime/debug"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"auditbridge/auditbridge"
+	"auditbridge/internal/logfile"
+	"auditbridge/internal/moment"
 )
 
+// readFlags are what read was asked for.
+type readFlags struct {
+	output       string
+	include      []string
+	since, until string
+	progress     bool
+}
+
 func newReadCommand() *cobra.Command {
-	var output string
-	var include []string
+	var flags readFlags
 	cmd := &cobra.Command{
-		Use:   "read [FILE…|-]",
-		Short: "Reassemble, classify and print an audit log",
-		Long: "read joins the records of audit logs to events, classifies them and prints one line per\n" +
-			"event (json, rfc5424, rfc3164, cef) or its records (audit), in the order in which events end. Files are\n" +
-			"read one after another as one stream, oldest first; without FILE or with - it is standard\n" +
-			"input. Lines that are no audit records are printed too, and counted at the end.",
-		RunE: func(cmd *cobra.Command, files []string) error {
-			r, err := newLogReader(cmd.OutOrStdout(), output, include)
+		Use:   "read [FILE…|DIRECTORY…|-]",
+		Short: "Print any audit log: events as JSON or text, or its records",
+		Long: `read joins the records of audit logs to events, classifies them and prints one
+line per event, in the order in which events end. With --output audit it prints
+the records as they stand: all lines byte for byte and where they were, or the
+selected events, record by record.
+
+It reads files, the logs of a directory, pipes, or standard input (-, also
+without FILE), as one stream: the files of a rotated log oldest first, compressed
+by gzip, zstd or bzip2 or not, in UTF-8 or UTF-16 (which becomes UTF-8); records
+of auditd, of the kernel's log and behind syslog headers, raw and enriched, of
+several hosts and all architectures.
+
+A line that is no audit record is printed, too, whatever was selected. It is
+counted, and the first of a file is warned of. A line longer than 64 KiB comes in
+pieces, which are none either. Empty lines are left out.
+
+--output text has local times, json those of the log. --since and --until take
+
+  2024-03-06            "2024-03-06 16:34[:22]"   16:34[:22]
+  2024-03-06T16:34:22Z  @1709742862.344           2h, 1d12h (ago)
+  now recent today yesterday this-hour this-week week-ago this-month this-year
+
+--since from the beginning of what it names, --until to its end.
+
+Exit status: 0 all was read, 1 something could not be, 2 usage.`,
+		Example: `  auditbridge read /var/log/audit -o text --since today
+  ssh web1 cat /var/log/audit/audit.log | auditbridge read --include login
+  dmesg | auditbridge read -o text
+  auditbridge read audit.log*.gz | jq 'select(.result == "fail")'`,
+		RunE: func(cmd *cobra.Command, paths []string) error {
+			job, err := flags.job(time.Now())
 			if err != nil {
 				return &usageError{err, cmd.CommandPath()}
 			}
-			if len(files) == 0 {
-				files = []string{"-"}
-			}
-			for _, name := range files {
-				if err := r.readFile(name, cmd.InOrStdin()); err != nil {
-					return err
+			if len(paths) == 0 {
+				paths = []string{"-"}
+				if isTerminal(cmd.InOrStdin()) {
+					return &usageError{errors.New("nothing to read: name a file or a directory, such as /var/log/audit, or - to type"), cmd.CommandPath()}
 				}
 			}
-			if err := r.close(); err != nil {
-				return err
+			boundMemory()
+			job.in, job.out, job.err = cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr()
+			job.showProgress = isTerminal(job.err) && !isTerminal(job.out)
+			if cmd.Flags().Changed("progress") {
+				job.showProgress = flags.progress
 			}
-			if r.malformed > 0 {
-				fmt.Fprintf(cmd.ErrOrStderr(), "auditbridge: %d of %d lines are no audit records; they were kept as they stand\n", r.malformed, r.sequence)
-			}
-			return nil
+			return job.run(cmd.Context(), paths)
 		},
 	}
-	cmd.Flags().StringVarP(&output, "output", "o", "json", "`FORMAT`: json, audit, rfc5424, rfc3164 or cef")
-	cmd.Flags().StringSliceVar(&include, "include", nil, "print only events of these `CLASS`es: login, session, config-change, system, alarm")
+	cmd.Flags().StringVarP(&flags.output, "output", "o", "json", "`FORMAT`: "+strings.Join(readFormatNames(), ", "))
+	cmd.Flags().StringSliceVar(&flags.include, "include", nil, "print only events of these `CLASS`es: login, session, config-change, system, alarm")
+	cmd.Flags().StringVar(&flags.since, "since", "", "leave out events before `TIME`")
+	cmd.Flags().StringVar(&flags.until, "until", "", "leave out events after `TIME`")
+	cmd.Flags().BoolVar(&flags.progress, "progress", false, "tell on standard error how far reading has come (default: when that is a terminal and it takes long)")
 	return cmd
 }
 
-// logReader turns lines into printed events.
-type logReader struct {
-	reassembler *auditbridge.Reassembler
-	include     map[auditbridge.Class]bool // nil is all
-	format      eventFormat
-	emit        func(*auditbridge.Event)
-	out         *bufio.Writer
-	scratch     []byte
-	sequence    auditbridge.Sequence
-	malformed   int
+// boundMemory holds the Go runtime to what read is bounded to anyway: without
+// it a heap may grow to twice what is in it before garbage is looked for.
+func boundMemory() {
+	debug.SetGCPercent(50)
+	debug.SetMemoryLimit(44 << 20)
 }
 
-func newLogReader(out io.Writer, format string, include []string) (*logReader, error) {
-	r := &logReader{
-		reassembler: auditbridge.NewReassembler(auditbridge.Limits{}),
-		out:         bufio.NewWriterSize(out, 256<<10),
+// isTerminal reports whether a person sits at the other end.
+func isTerminal(stream any) bool {
+	f, ok := stream.(*os.File)
+	if !ok {
+		return false
 	}
-	r.emit = r.print
-	for _, name := range include {
-		class, ok := auditbridge.ParseClass(name)
-		if !ok && name != "all" {
-			return nil, fmt.Errorf("--include: %q is no class (all login session config-change system alarm)", name)
-		}
-		if name == "all" {
-			r.include = nil
-			break
-		}
-		if r.include == nil {
-			r.include = map[auditbridge.Class]bool{}
-		}
-		r.include[class] = true
-	}
+	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
+	return err == nil
+}
+
+// readJob is one call of read: what to select, how to print it, and the streams.
+type readJob struct {
+	selection    selection
+	format       eventFormat
+	verbatim     bool // print the lines as they come
+	in           io.Reader
+	out, err     io.Writer
+	showProgress bool
+}
+
+func (f *readFlags) job(now time.Time) (*readJob, error) {
+	j := &readJob{}
 	var err error
-	if r.format, err = printedAs(format); err != nil {
-		return nil, err
+	if j.selection.classes, err = parseClasses(f.include); err != nil {
+		return nil, fmt.Errorf("--include: %w", err)
 	}
-	return r, nil
+	if f.since != "" {
+		s, err := moment.Parse(f.since, now)
+		if err != nil {
+			return nil, fmt.Errorf("--since: %w", err)
+		}
+		j.selection.since = s.From.UnixMilli()
+	}
+	if f.until != "" {
+		s, err := moment.Parse(f.until, now)
+		if err != nil {
+			return nil, fmt.Errorf("--until: %w", err)
+		}
+		j.selection.until = s.To.UnixMilli()
+		if j.selection.until <= j.selection.since {
+			return nil, fmt.Errorf("--until %q ends before --since %q begins", f.until, f.since)
+		}
+	}
+	if j.format, err = newReadFormat(f.output); err != nil {
+		return nil, fmt.Errorf("--output: %w", err)
+	}
+	j.verbatim = f.output == "audit" && j.selection.all()
+	return j, nil
 }
 
-func (r *logReader) readFile(name string, stdin io.Reader) error {
-	if name == "-" {
-		return r.read("standard input", stdin)
-	}
-	f, err := os.Open(name)
-	if err != nil {
-		if errors.Is(err, os.ErrPermission) {
-			return withHint(fmt.Errorf("read audit log: %w", err), "audit logs are readable by root only: try sudo")
+// parseClasses returns nil for all.
+func parseClasses(names []string) (map[auditbridge.Class]bool, error) {
+	classes := map[auditbridge.Class]bool{}
+	for _, name := range names {
+		if name == "all" {
+			return nil, nil
 		}
-		return fmt.Errorf("read audit log: %w", err)
+		class, ok := auditbridge.ParseClass(name)
+		if !ok {
+			return nil, fmt.Errorf("%q is no class (all login session config-change system alarm)", name)
+		}
+		classes[class] = true
 	}
-	defer f.Close()
-	return r.read(name, f)
+	if len(classes) == 0 {
+		return nil, nil
+	}
+	return classes, nil
 }
 
-// read pushes the lines of one stream. A line longer than the buffer is put
-// together; the last one may lack its LF.
-func (r *logReader) read(name string, in io.Reader) error {
-	lines := bufio.NewReaderSize(in, 1<<20)
-	var long []byte
-	for {
-		line, err := lines.ReadSlice('\n')
-		if err == bufio.ErrBufferFull {
-			long = append(long, line...)
-			continue
-		}
-		if len(long) > 0 {
-			long = append(long, line...)
-			line = long
-			long = long[:0]
-		}
-		if line = bytes.TrimSuffix(line, []byte{'\n'}); len(line) > 0 {
-			r.sequence++
-			r.reassembler.Push(r.sequence, line, r.emit)
-		}
-		switch {
-		case err == io.EOF:
-			return nil
-		case err != nil:
-			return fmt.Errorf("read audit log: %s: %w", name, err)
-		}
-	}
+// selection is what read prints of all events. What was not understood is always
+// in it.
+type selection struct {
+	classes      map[auditbridge.Class]bool // nil is all
+	since, until int64                      // Unix milliseconds; until is not in it, and 0 is for ever
 }
 
-func (r *logReader) close() error {
-	r.reassembler.Flush(r.emit)
-	if err := r.out.Flush(); err != nil {
+func (s *selection) all() bool { return s.classes == nil && s.since == 0 && s.until == 0 }
+
+func (s *selection) includes(e *auditbridge.Event) bool {
+	if s.all() || e.End == auditbridge.EndMalformed {
+		return true
+	}
+	millis := e.ID.Seconds*1000 + int64(e.ID.Millis)
+	if millis < s.since || s.until != 0 && millis >= s.until {
+		return false
+	}
+	if s.classes == nil {
+		return true
+	}
+	v := auditbridge.Classify(e)
+	return s.classes[v.Class] || v.Doubtful
+}
+
+// run reads all paths and says what there was to say. Its error is the one that
+// ended it; what could not be read is said and makes the exit status 1.
+func (j *readJob) run(ctx context.Context, paths []string) error {
+	inputs, problems := logfile.Find(paths, j.in)
+	if len(inputs) == 0 {
+		return readError(problems)
+	}
+	var total int64
+	for _, in := range inputs {
+		defer in.Close()
+		total += in.Size
+	}
+	t := &readTally{out: j.err}
+	for _, p := range problems {
+		t.problem(p)
+	}
+	p := newProgress(nil, total)
+	if j.showProgress {
+		p.out = j.err
+	}
+	err := j.pump(ctx, inputs, t, p)
+	if t.odd || isTerminal(j.out) {
+		t.summary(!j.selection.all())
+	}
+	switch {
+	case err != nil:
 		return fmt.Errorf("print events: %w", err)
+	case t.problems > 0:
+		return exitStatus(1)
 	}
 	return nil
 }
 
-func (r *logReader) print(e *auditbridge.Event) {
-	if e.End == auditbridge.EndMalformed {
-		r.malformed++
+// readError is for when there was nothing to read at all.
+func readError(problems []error) error {
+	err := fmt.Errorf("read audit log: %w", errors.Join(problems...))
+	var advice []string
+	for _, p := range problems {
+		var hinted interface{ Hint() string }
+		if errors.As(p, &hinted) && hinted.Hint() != "" {
+			advice = append(advice, hinted.Hint())
+		}
 	}
-	v := auditbridge.Classify(e)
-	if r.include != nil && !r.include[v.Class] && !v.Doubtful {
-		return
+	if len(advice) > 0 {
+		return withHint(err, advice[:1]...)
 	}
-	r.scratch = r.format(r.scratch[:0], e, &v)
-	r.out.Write(r.scratch) // its error stays and is reported by Flush
+	return err
 }

@@ -8,10 +8,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"time"
 
 	"auditbridge/auditbridge"
-	"auditbridge/internal/terminal"
 	"auditbridge/journal"
 )
 
@@ -188,43 +186,5 @@ func eachLine(r io.Reader, p *progress, take func(line []byte, whole bool)) erro
 		case err != nil && err != bufio.ErrBufferFull:
 			return err
 		}
-	}
-}
-
-// progress tells, on a terminal and only when it takes long, how far a long
-// reading has come.
-type progress struct {
-	out         io.Writer // nil: silent
-	done, total int64
-	unchecked   int
-	next        time.Time
-}
-
-// progressPause is the time between two lines.
-const progressPause = 3 * time.Second
-
-func newProgress(out io.Writer, total int64) *progress {
-	p := &progress{total: total, next: time.Now().Add(progressPause)}
-	if f, ok := out.(*os.File); ok {
-		if info, err := f.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
-			p.out = out
-		}
-	}
-	return p
-}
-
-func (p *progress) add(n int) {
-	p.done += int64(n)
-	if p.unchecked += n; p.out == nil || p.unchecked < 1<<20 {
-		return
-	}
-	p.unchecked = 0
-	if now := time.Now(); now.After(p.next) {
-		p.next = now.Add(progressPause)
-		of := ""
-		if p.total > 0 {
-			of = fmt.Sprintf(" of %d", p.total>>20)
-		}
-		fmt.Fprintf(p.out, "auditbridge: %s\n", terminal.Safe(fmt.Sprintf("read %d%s MiB", p.done>>20, of)))
 	}
 }

@@ -7,10 +7,11 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 )
 
-var errNoLogs = errors.New("a directory without logs: no audit.log, no journal, no file *.log")
+var errNoLogs = errors.New("a directory without audit logs: no audit.log, no journal, nothing called *audit*.log")
 
 // Find turns what a user names into inputs in the order to read them: "-" is
 // stdin, a directory all the logs in it, and files of one rotated log (audit.log,
@@ -72,7 +73,7 @@ func (f *finder) group(paths []string) (groups []group) {
 }
 
 // directory returns the logs of a directory: audit.log and a journal's segments
-// where they are, else every *.log, else the journal that lies in it by default.
+// where they are, else every *audit*.log, else the journal that lies in it by default.
 func (f *finder) directory(dir string) []group {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -90,7 +91,7 @@ func (f *finder) directory(dir string) []group {
 			segments = append(segments, n)
 		case n.base == "audit.log":
 			audit = append(audit, n)
-		case filepath.Ext(n.base) == ".log":
+		case filepath.Ext(n.base) == ".log" && strings.Contains(n.base, "audit"):
 			others = append(others, n)
 		}
 	}

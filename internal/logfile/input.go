@@ -111,7 +111,7 @@ func (p *Problem) Hint() string { return p.hint }
 
 func problemOf(name string, err error) *Problem {
 	if pathError := (*os.PathError)(nil); errors.As(err, &pathError) {
-		err = fmt.Errorf("%s: %w", pathError.Op, pathError.Err)
+		err = pathError.Err // its name is ours
 	}
 	p := &Problem{Name: name, Err: err}
 	if errors.Is(err, os.ErrPermission) {

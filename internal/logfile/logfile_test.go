@@ -31,7 +31,7 @@ func TestFilesOfOneLogAreReadOldestFirst(t *testing.T) {
 		{"a directory", "audit.log audit.log.1 audit.log.2 audit.log.10 notes.txt other.log", ".", "audit.log.10 audit.log.2 audit.log.1 audit.log"},
 		{"a directory and a file of it", "audit.log audit.log.1", ". audit.log", "audit.log.1 audit.log"},
 		{"while one is being compressed", "audit.log audit.log.1 audit.log.1.gz audit.log.2.gz", ".", "audit.log.2.gz audit.log.1 audit.log"},
-		{"a directory of other names", "web.log web.log.1 db.log", ".", "db.log web.log.1 web.log"},
+		{"a directory of other names", "web-audit.log web-audit.log.1 audit.db.log kern.log", ".", "audit.db.log web-audit.log.1 web-audit.log"},
 		{"a journal", "00000000000000000001.log 00000000000000004711.log audit.log->00000000000000004711.log audit.log.1->00000000000000000001.log next mark", ".", "00000000000000000001.log 00000000000000004711.log"},
 		{"a journal beside auditd's own log", "00000000000000000001.log audit.log audit.log.1", ".", "audit.log.1 audit.log 00000000000000000001.log"},
 		{"a journal in its usual place", "auditbridge/00000000000000000001.log", ".", "auditbridge/00000000000000000001.log"},
@@ -85,7 +85,7 @@ func TestWhatCannotBeReadIsAProblemAndTheRestIsRead(t *testing.T) {
 		t.Errorf("%q, want %q", got, want)
 	}
 	text := fmt.Sprint(errors.Join(problems...))
-	want := "gone.log: stat: no such file or directory\nempty: a directory without logs: no audit.log, no journal, no file *.log\ndangling/audit.log: stat: no such file or directory"
+	want := "gone.log: no such file or directory\nempty: a directory without audit logs: no audit.log, no journal, nothing called *audit*.log\ndangling/audit.log: no such file or directory"
 	for _, line := range strings.Split(want, "\n") {
 		if !strings.Contains(text, line) {
 			t.Errorf("%q lacks %q", text, line)
