@@ -26,6 +26,14 @@ func (s *Settings) Kernel() auditbridge.KernelConfig {
 	return auditbridge.KernelConfig{Pressure: auditbridge.Pressure{Overload: auditbridge.Overload(s.Overload)}}
 }
 
+// Multicast is the multicast source's Config.
+func (s *Settings) Multicast() auditbridge.MulticastConfig {
+	return auditbridge.MulticastConfig{ExemptionFile: s.ExemptionFile()}
+}
+
+// ExemptionFile is where a successor finds what a killed run left in the kernel.
+func (s *Settings) ExemptionFile() string { return filepath.Join(s.RunDir, "exempt-pids") }
+
 // segments is how many a journal has when it is as large as it may be: enough
 // that dropping one never drops much.
 const segments = 8

@@ -146,8 +146,11 @@ func (k *completion) source() {
 	kind, file, named := strings.Cut(source, ":")
 	switch {
 	case source == "kernel" || source == "plugin":
-	case source == "multicast" || kind == "file" && named && filepath.IsAbs(file):
-		k.wrong("audit.source", "this version has: kernel plugin", "%s", notYet(source))
+	case source == "multicast":
+		k.warn("audit.source", `where auditd need not run: source = "kernel"`,
+			"the kernel holds nobody back for a listener, and does not count what it misses: that is found by serials and by its socket's drops")
+	case kind == "file" && named && filepath.IsAbs(file):
+		k.wrong("audit.source", "this version has: kernel multicast plugin", "%s", notYet(source))
 	default:
 		k.wrong("audit.source", "", "%q is none of: kernel multicast plugin file:/path", source)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"runtime"
@@ -73,7 +74,7 @@ type daemon struct {
 
 	ring    *ring.Ring
 	source  source
-	kernel  *auditbridge.Kernel // the same, when it is the kernel
+	hears   io.Closer // the same, when it listens to the kernel
 	journal *journal.Journal
 	keeper  *retention.Keeper
 	guard   *diskguard.Guard
@@ -130,14 +131,21 @@ func (d *daemon) openRing() error {
 }
 
 func (d *daemon) openSource() (err error) {
+	// The ring is ours, so whoever made an exception for himself is dead.
+	if err := auditbridge.WithdrawExemptions(d.cfg.ExemptionFile()); err != nil {
+		d.log.Warn("what a killed run left in the kernel's rules stays there", "err", err)
+	}
 	switch d.cfg.Audit.Source {
 	case "kernel":
 		cfg := d.cfg.Kernel()
 		cfg.Logger = d.log
-		if d.kernel, err = auditbridge.OpenKernel(cfg, d.ring); err == nil {
-			d.source, d.losses.kernel = d.kernel, d.kernel
+		var k *auditbridge.Kernel
+		if k, err = auditbridge.OpenKernel(cfg, d.ring); err == nil {
+			d.source, d.hears, d.losses.kernel = k, k, k
 			err = d.losses.begin()
 		}
+	case "multicast":
+		err = d.openMulticast()
 	case "plugin":
 		var from *os.File
 		if from, err = standardInput(); err == nil {
@@ -210,9 +218,6 @@ func (d *daemon) openReaders() (err error) {
 // missing.
 func (d *daemon) Close() error {
 	var errs []error
-	if d.kernel != nil {
-		errs = append(errs, d.kernel.Close())
-	}
 	if d.shipper != nil {
 		errs = append(errs, d.shipper.Close())
 	}
@@ -221,6 +226,9 @@ func (d *daemon) Close() error {
 	}
 	if d.journal != nil {
 		errs = append(errs, d.journal.Close())
+	}
+	if d.hears != nil {
+		errs = append(errs, d.hears.Close())
 	}
 	if d.ring != nil {
 		errs = append(errs, d.ring.Unmap())

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"os"
 	"sync"
@@ -10,6 +11,8 @@ import (
 
 	"auditbridge/auditbridge"
 	"auditbridge/internal/status"
+
+	"golang.org/x/sys/unix"
 )
 
 // kernelAudit is what losses asks the kernel and its socket.
@@ -19,15 +22,25 @@ type kernelAudit interface {
 	Stats() auditbridge.KernelStats
 }
 
+// listener is what losses asks a source for which the kernel does not count.
+type listener interface {
+	Unheard(now time.Time) (auditbridge.Unheard, error)
+	Audited() error
+}
+
 // losses counts what went missing before it reached us, and puts it on record,
 // where the journal counts it as a gap.
 type losses struct {
-	kernel kernelAudit // nil when records do not come from the kernel
-	note   func(auditbridge.Note)
-	log    *slog.Logger
+	kernel   kernelAudit // nil when records do not come from the kernel
+	listener listener    // the same, when it is not the kernel's owner; nil else
+	note     func(auditbridge.Note)
+	log      *slog.Logger
 
 	lost atomic.Uint64 // records, by the kernel's own count, since we began
 	view atomic.Pointer[kernelView]
+
+	unheard atomic.Pointer[auditbridge.Unheard] // as last asked
+	barred  error                               // why the kernel may not be asked; set once, before we run
 
 	looking  sync.Mutex // one look at a time; guards what follows
 	counter  uint64     // the kernel's, as last seen
@@ -35,6 +48,7 @@ type losses struct {
 	rules    int       // -1 when not known
 	rulesAt  time.Time // when they were counted
 	dumb     bool      // the last question was not answered
+	deaf     bool      // the socket did not say what it dropped
 	finished bool
 }
 
@@ -56,7 +70,15 @@ func (l *losses) begin() error {
 	if l.kernel == nil {
 		return nil
 	}
+	l.unheard.Store(&auditbridge.Unheard{})
 	s, err := l.kernel.Status()
+	var notRoot auditbridge.NotRootError
+	if l.listener != nil && errors.As(err, &notRoot) {
+		l.barred = err
+		l.log.Warn("the kernel may not be asked what it lost, nor whether audit is on", "err", err)
+		l.view.Store(&kernelView{})
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -105,6 +127,12 @@ func (l *losses) look() {
 		return
 	}
 	l.lookAtSocket()
+	if l.listener != nil {
+		l.lookAtUnheard()
+	}
+	if l.barred != nil {
+		return
+	}
 	s, err := l.kernel.Status()
 	if err != nil {
 		if !l.dumb {
@@ -119,7 +147,7 @@ func (l *losses) look() {
 	}
 	l.lookAtCounter(uint64(s.Lost))
 	l.countRules()
-	l.view.Store(&kernelView{owner: s.PID, answered: time.Now(), Kernel: &status.Kernel{
+	l.view.Store(&kernelView{owner: liveOwner(s.PID), answered: time.Now(), Kernel: &status.Kernel{
 		Ours: s.PID == os.Getpid(), Enabled: s.Enabled, Failure: s.Failure,
 		Backlog: s.Backlog, BacklogLimit: s.BacklogLimit, Rules: l.rules,
 	}})
@@ -157,6 +185,33 @@ func (l *losses) lookAtSocket() {
 	l.heard = stats
 }
 
+// lookAtUnheard puts on record what a listener missed since the last look. What is
+// missing is known some seconds after what was dropped, and may be the same: a
+// record says by how much it widens the range that all of them together give.
+func (l *losses) lookAtUnheard() {
+	was := l.unheard.Load()
+	now, err := l.listener.Unheard(time.Now())
+	if err != nil && !l.deaf {
+		l.log.Warn("what the socket dropped is not known", "err", err)
+	}
+	l.deaf = err != nil
+	l.unheard.Store(&now)
+	dropped, missing := now.Dropped-was.Dropped, now.Missing-was.Missing
+	if dropped+missing == 0 {
+		return
+	}
+	leastNow, mostNow := now.Records()
+	least, most := was.Records()
+	fields := []auditbridge.Field{
+		auditbridge.Number("n", leastNow-least), auditbridge.Number("at-most", mostNow-most),
+		auditbridge.Number("dropped", dropped), auditbridge.Number("missing", missing),
+	}
+	if missing > 0 {
+		fields = append(fields, auditbridge.Number("first-serial", now.New.First), auditbridge.Number("last-serial", now.New.Last))
+	}
+	l.note(auditbridge.OwnFailure("multicast-lost", fields...))
+}
+
 func (l *losses) countRules() {
 	if time.Since(l.rulesAt) < rulesInterval {
 		return
@@ -176,6 +231,9 @@ func (l *losses) noteLoss(op string, n uint64) {
 // fill says what the kernel last said, and since when it says nothing.
 func (l *losses) fill(s *status.Status) {
 	s.KernelLost, s.KernelLostAtMost = l.lost.Load(), l.lost.Load()
+	if l.listener != nil {
+		l.fillListener(s)
+	}
 	v := l.view.Load()
 	if v == nil {
 		return
@@ -187,4 +245,28 @@ func (l *losses) fill(s *status.Status) {
 	if !v.answered.IsZero() && time.Since(v.answered) > kernelSilence {
 		s.KernelSilentSince = v.answered
 	}
+}
+
+// fillListener says what a listener missed. What the kernel counted may have been
+// lost to its owner alone.
+func (l *losses) fillListener(s *status.Status) {
+	u := l.unheard.Load()
+	least, most := u.Records()
+	s.KernelLost, s.KernelLostAtMost = least, most+l.lost.Load()
+	s.Multicast = &status.Multicast{Dropped: u.Dropped, Missing: u.Missing}
+	if err := l.listener.Audited(); err != nil {
+		s.Audited = err.Error()
+	}
+	if l.barred != nil {
+		s.Barred = l.barred.Error()
+	}
+}
+
+// liveOwner is the owner the kernel names, if it lives: the kernel goes on naming a
+// dead one until it next tries to deliver to it.
+func liveOwner(pid int) int {
+	if pid != 0 && unix.Kill(pid, 0) == unix.ESRCH {
+		return 0
+	}
+	return pid
 }

@@ -98,7 +98,7 @@ func currentStatus(ctx context.Context, c *config.Config) (*status.Status, error
 	if err != nil {
 		return nil, cannotTell{err}
 	}
-	if !silent.Running && c.Audit.Source == "kernel" {
+	if !silent.Running && (c.Audit.Source == "kernel" || c.Audit.Source == "multicast") {
 		fillOwner(limited, silent)
 	}
 	now := time.Now()

@@ -18,8 +18,6 @@ import (
 	"auditbridge/internal/status"
 	"auditbridge/journal"
 	"auditbridge/seal"
-
-	"golang.org/x/sys/unix"
 )
 
 // statusFromFiles is what the journal's mark, segments and cursors say when run
@@ -40,7 +38,7 @@ func statusFromFiles(c *config.Config, listening bool) (*status.Status, error) {
 	s.PID = mark.PID()
 	if lastErr == nil && last.PID == s.PID && !listening { // these are the books of the process that wrote the journal last
 		*s = last
-		s.Running, s.Answering, s.Destinations, s.Disk, s.Kernel = false, false, nil, status.Disk{}, nil
+		s.Running, s.Answering, s.Destinations, s.Disk, s.Kernel, s.Multicast = false, false, nil, status.Disk{}, nil, nil
 		s.KernelPID, s.KernelOwner, s.KernelSilentSince = 0, "", time.Time{}
 	}
 	s.SignOfLife = mark.Heartbeat()
@@ -84,7 +82,7 @@ func fillOwner(ctx context.Context, s *status.Status) {
 	case errors.As(a.err, &none):
 	case a.err != nil:
 		s.KernelSilentSince = time.Now()
-	case pid != 0 && unix.Kill(pid, 0) != unix.ESRCH: // the kernel names a dead owner for a while
+	case liveOwner(pid) != 0:
 		s.KernelPID, s.KernelOwner = pid, processName(pid)
 	}
 }

@@ -130,13 +130,21 @@ func kernel(s, _ *Status, _ time.Time) []Cause {
 	}
 	var all []Cause
 	switch {
+	case s.Multicast != nil: // who owns it, if anybody, is well
 	case s.KernelPID != 0:
 		all = append(all, Cause{Impaired, owner(s) + " holds the kernel's audit socket", "the kernel sends it the records, not us", fmt.Sprintf("ps -fp %d", s.KernelPID), LosingYes})
 	case s.Kernel != nil && !s.Ours:
 		all = append(all, Cause{Impaired, "nobody holds the kernel's audit socket", "the kernel sends us nothing until run takes it again", "systemctl restart auditbridge", LosingYes})
 	}
 	if s.Kernel != nil && s.Enabled == 0 {
-		all = append(all, Cause{Impaired, "kernel audit is switched off", "the kernel audits nothing until it is switched on again", "auditctl -e 1", LosingYes})
+		next := "the kernel audits nothing until it is switched on again"
+		if s.Multicast != nil {
+			next += ", which source multicast leaves to others"
+		}
+		all = append(all, Cause{Impaired, "kernel audit is switched off", next, "auditctl -e 1", LosingYes})
+	}
+	if s.Multicast != nil && s.Barred != "" {
+		all = append(all, Cause{Degraded, "whether kernel audit is on, and what it lost, is not known: " + s.Barred, "records are heard all the same", fmt.Sprintf("getpcaps %d", s.PID), LosingUnknown})
 	}
 	if !s.KernelSilentSince.IsZero() {
 		all = append(all, Cause{Degraded, "kernel losses unknown since " + stamp(s.KernelSilentSince), "the kernel does not answer; it is asked again every second", "journalctl -u auditbridge", LosingUnknown})
@@ -149,8 +157,15 @@ func losses(s, before *Status, _ time.Time) []Cause {
 	grew := before != nil && before.PID == s.PID
 	if s.KernelLost > 0 || s.KernelLostAtMost > 0 {
 		c := Cause{Degraded, "the kernel lost " + span(s.KernelLost, s.KernelLostAtMost) + " before we could hear of them", "each loss is a gap on record; a longer queue of the kernel's takes larger bursts", "auditctl -s", ""}
-		if grew && s.KernelLost > before.KernelLost {
+		if s.Multicast != nil {
+			c.What = "we did not hear " + span(s.KernelLost, s.KernelLostAtMost)
+			c.Next = "each loss is a gap on record; the kernel waits for no listener, only for the owner of its audit"
+		}
+		switch {
+		case grew && s.KernelLost > before.KernelLost:
 			c.State, c.losing = Impaired, LosingYes
+		case grew && s.KernelLostAtMost > before.KernelLostAtMost:
+			c.State, c.losing = Impaired, LosingUnknown
 		}
 		all = append(all, c)
 	}

@@ -55,6 +55,7 @@ type Status struct {
 	KernelOwner       string    `json:"kernel_owner,omitempty"`       // its name
 	KernelSilentSince time.Time `json:"kernel_silent_since,omitzero"` // when the kernel last stopped saying what it lost; zero while it does
 	*Kernel                     // nil when it was not asked, or has not answered yet
+	*Multicast                  // nil when the source is another
 	JournalDir        string    `json:"journal_dir"`
 	Recording         Recording `json:"recording"`
 
@@ -62,7 +63,7 @@ type Status struct {
 	Stored           uint64 `json:"stored"`
 	InRing           uint64 `json:"in_ring"`
 	Refused          uint64 `json:"refused"`             // by a full ring or a full disk
-	KernelLost       uint64 `json:"kernel_lost"`         // at least
+	KernelLost       uint64 `json:"kernel_lost"`         // at least, before we could hear of them
 	KernelLostAtMost uint64 `json:"kernel_lost_at_most"` // loss is a range
 	Gaps             uint64 `json:"gaps"`                // on record in the journal
 	Balanced         bool   `json:"balanced"`            // all books
@@ -85,6 +86,14 @@ type Kernel struct {
 	Backlog      int  `json:"kernel_backlog"` // records in its queue
 	BacklogLimit int  `json:"kernel_backlog_limit"`
 	Rules        int  `json:"kernel_rules"` // -1 when not known
+}
+
+// Multicast is what a listener beside the owner of kernel audit knows of itself.
+type Multicast struct {
+	Dropped uint64 `json:"multicast_dropped"`           // records that found no room in its socket
+	Missing uint64 `json:"multicast_missing"`           // serials that did not come, one an event
+	Audited string `json:"multicast_audited,omitempty"` // why run is audited itself; empty when it is exempt
+	Barred  string `json:"multicast_barred,omitempty"`  // why the kernel may not be asked; empty when it may
 }
 
 // Destination is one remote-logging server. Its books: what its relay has read

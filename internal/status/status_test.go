@@ -28,6 +28,9 @@ func well() *Status {
 	}
 }
 
+// listen makes it the status of a listener beside whoever owns kernel audit.
+func listen(s *Status) { s.Source, s.Multicast, s.Ours = "multicast", &Multicast{}, false }
+
 func TestVerdicts(t *testing.T) {
 	for _, row := range []struct {
 		name   string
@@ -65,6 +68,12 @@ func TestVerdicts(t *testing.T) {
 		{"link down", func(s *Status) { s.Destinations[0].Connected, s.Destinations[0].LastError = false, "host key differs" }, Degraded, LosingNo, 1, "siem is not connected: host key differs"},
 		{"space is low", func(s *Status) { s.Disk.Level = "space-left" }, Degraded, LosingNo, 1, "the journal has 9.0 GiB left of max-size (space-left)"},
 		{"alarm", func(s *Status) { s.Alarms = []Alarm{{Name: "clock", Text: "went back"}} }, Degraded, LosingNo, 1, "alarm clock: went back"},
+		{"a listener beside auditd", func(s *Status) { listen(s); s.KernelPID, s.KernelOwner = 99, "auditd" }, OK, LosingNo, 0, ""},
+		{"a listener beside nobody", listen, OK, LosingNo, 0, ""},
+		{"a listener, and audit is off", func(s *Status) { listen(s); s.Enabled = 0 }, Impaired, LosingYes, 4, "kernel audit is switched off"},
+		{"a listener missed some", func(s *Status) { listen(s); s.KernelLost, s.KernelLostAtMost = 3, 5 }, Degraded, LosingNo, 1, "we did not hear 3 to 5 records"},
+		{"a listener that is audited itself", func(s *Status) { listen(s); s.Audited = "locked" }, OK, LosingNo, 0, ""},
+		{"a listener that may only listen", func(s *Status) { listen(s); s.Kernel, s.Barred = nil, "not allowed" }, Degraded, LosingUnknown, 1, "whether kernel audit is on, and what it lost, is not known: not allowed"},
 		{"the worst comes first", func(s *Status) { s.KernelLost, s.Recording = 1, RecordingFull }, Impaired, LosingYes, 4, "the journal's disk is full"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -96,6 +105,19 @@ func TestLosingNow(t *testing.T) {
 	Judge(next, s, now.Add(2*time.Second))
 	if next.State != Impaired || next.Losing != LosingYes || !next.Since.Equal(now.Add(2*time.Second)) {
 		t.Errorf("a loss that goes on: %s, losing %s, since %v", next.State, next.Losing, next.Since)
+	}
+}
+
+// A listener that cannot tell whether it missed more does not say that it did.
+func TestLosingPerhaps(t *testing.T) {
+	before, s := well(), well()
+	listen(s)
+	before.KernelLost, before.KernelLostAtMost = 3, 3
+	s.KernelLost, s.KernelLostAtMost = 3, 4
+	Judge(before, nil, now)
+	Judge(s, before, now.Add(time.Second))
+	if s.State != Impaired || s.Losing != LosingUnknown {
+		t.Errorf("%s, losing %s", s.State, s.Losing)
 	}
 }
 
@@ -138,6 +160,14 @@ func TestLinesOfTheText(t *testing.T) {
 		{"rules not known", func(s *Status) { s.Rules = -1 }, "\nkernel:  audit on, 3 of 8192 in its queue\n"},
 		{"off", func(s *Status) { s.Enabled = 0 }, "\nkernel:  audit off, 3 of 8192"},
 		{"how to switch it on", func(s *Status) { s.Enabled = 0 }, "\n  try:   auditctl -e 1\n"},
+		{"a listener beside auditd", func(s *Status) { listen(s); s.KernelPID, s.KernelOwner = 99, "audit\x1bd" },
+			"\nsource:  multicast, beside audit\\x1Bd (pid 99); its losses are not in the kernel's counter\nkernel:  audit on"},
+		{"a listener beside nobody", listen, "\nsource:  multicast, nobody owns kernel audit, which prints each record to the kernel's log too; its losses are not in the kernel's counter\n"},
+		{"what a listener missed", func(s *Status) {
+			listen(s)
+			s.KernelLost, s.KernelLostAtMost, s.Gaps, s.Dropped, s.Missing = 9, 12, 2, 9, 3
+		}, "\nlost:    9 to 12 records (dropped by the socket 9, serials missing 3), gaps 2\n"},
+		{"a listener that is audited itself", func(s *Status) { listen(s); s.Audited = "locked" }, "\n         run is audited itself: locked\n"},
 		{"locked", func(s *Status) { s.Enabled = 2 }, "\nkernel:  audit on, locked until reboot, 3 of"},
 	} {
 		s := well()

@@ -43,8 +43,9 @@ func (s *Status) verdict() string {
 func (s *Status) figures(b *strings.Builder) {
 	if s.Answering || s.Received > 0 {
 		fmt.Fprintf(b, "records: received %d = stored %d + in the ring %d + refused %d%s\n", s.Received, s.Stored, s.InRing, s.Refused, s.balance())
-		fmt.Fprintf(b, "lost:    by the kernel %s, gaps %d\n", span(s.KernelLost, s.KernelLostAtMost), s.Gaps)
+		s.lostLine(b)
 	}
+	s.sourceLine(b)
 	s.kernelLine(b)
 	fmt.Fprintf(b, "journal: %s, durable up to %d of %d\n", terminal.Safe(s.JournalDir), s.Durable, s.Written)
 	if s.Disk.Level != "" {
@@ -52,6 +53,33 @@ func (s *Status) figures(b *strings.Builder) {
 	}
 	if s.Checkpoint.Sequence > 0 {
 		fmt.Fprintf(b, "sealed:  up to %d at %s\n", s.Checkpoint.Sequence, stamp(s.Checkpoint.Time))
+	}
+}
+
+func (s *Status) lostLine(b *strings.Builder) {
+	lost := span(s.KernelLost, s.KernelLostAtMost)
+	if s.Multicast == nil {
+		fmt.Fprintf(b, "lost:    by the kernel %s, gaps %d\n", lost, s.Gaps)
+		return
+	}
+	fmt.Fprintf(b, "lost:    %s (dropped by the socket %d, serials missing %d), gaps %d\n", lost, s.Dropped, s.Missing, s.Gaps)
+}
+
+// sourceLine says what a listener must not be taken for.
+func (s *Status) sourceLine(b *strings.Builder) {
+	if s.Multicast == nil {
+		return
+	}
+	beside := "nobody owns kernel audit, which prints each record to the kernel's log too"
+	switch {
+	case s.KernelPID != 0:
+		beside = "beside " + terminal.Safe(owner(s))
+	case s.Kernel == nil:
+		beside = "beside whoever owns kernel audit"
+	}
+	fmt.Fprintf(b, "source:  multicast, %s; its losses are not in the kernel's counter\n", beside)
+	if s.Audited != "" {
+		fmt.Fprintf(b, "         run is audited itself: %s\n", terminal.Safe(s.Audited))
 	}
 }
 
