@@ -68,7 +68,7 @@ type Mark struct {
 // os.ErrNotExist when there is no journal yet, and with ErrNewer.
 func OpenMark(dir string) (*Mark, error) {
 	path := filepath.Join(dir, markName)
-	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW, 0)
+	f, err := durable.OpenRegular(path)
 	if err != nil {
 		return nil, fmt.Errorf("open durable mark: %w", err)
 	}

@@ -10,9 +10,8 @@ import (
 	"path/filepath"
 
 	"auditbridge/auditbridge"
+	"auditbridge/internal/durable"
 	"auditbridge/seal"
-
-	"golang.org/x/sys/unix"
 )
 
 // ReaderOptions says how far a reader may go.
@@ -293,7 +292,7 @@ func (r *Reader) openAfter() error {
 func (r *Reader) open(first auditbridge.Sequence) error {
 	r.closeFile()
 	name := segmentName(first)
-	f, err := os.OpenFile(filepath.Join(r.dir, name), os.O_RDONLY|unix.O_NOFOLLOW, 0)
+	f, err := durable.OpenRegular(filepath.Join(r.dir, name))
 	if err != nil {
 		return fmt.Errorf("open segment: %w", err)
 	}

@@ -51,20 +51,16 @@ func oneSegment(_ *cobra.Command, args []string) error {
 	return fmt.Errorf("dump: one segment at a time, not %d", len(args))
 }
 
-func runDump(cmd *cobra.Command, path string, asJSON bool) (err error) {
-	if isDir(path) {
-		if path, err = newestSegment(path); err != nil {
-			return err
-		}
-	}
-	in, err := openFiles([]string{path}, cmd.InOrStdin())
+func runDump(cmd *cobra.Command, path string, asJSON bool) error {
+	in, err := dumpInput(path, cmd.InOrStdin())
 	if err != nil {
 		return err
 	}
 	defer in.Close()
-	d := newDump(path)
-	if err := eachLine(in.files[0], newProgress(nil, 0), d.line); err != nil {
-		return fmt.Errorf("%s: %w", path, err)
+	segment := in.files[0]
+	d := newDump(segment.name)
+	if err := eachLine(segment, newProgress(nil, 0), d.line); err != nil {
+		return fmt.Errorf("%s: %w", segment.name, err)
 	}
 	d.finish()
 	if asJSON {
@@ -73,6 +69,18 @@ func runDump(cmd *cobra.Command, path string, asJSON bool) (err error) {
 		return enc.Encode(d)
 	}
 	return d.writeText(cmd.OutOrStdout())
+}
+
+// dumpInput is the one file that path means.
+func dumpInput(path string, stdin io.Reader) (*sealedInput, error) {
+	if !isDir(path) {
+		return openFiles([]string{path}, stdin)
+	}
+	in, err := openJournalDir(path)
+	if err != nil {
+		return nil, err
+	}
+	return in.newest(), nil
 }
 
 // dump is a segment's structure. Offsets and sizes are in bytes.

@@ -2,12 +2,13 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"time"
 
+	"auditbridge/internal/durable"
 	"auditbridge/internal/status"
 )
 
@@ -68,14 +69,18 @@ func (d *daemon) leaveLastStatus(why string) {
 	}
 }
 
+// maxLastStatus bounds in bytes what is read of it.
+const maxLastStatus = 1 << 20
+
 // lastStatus reads the books as run left them at its orderly end.
 func lastStatus(runDir string) (s status.Status, err error) {
-	text, err := os.ReadFile(filepath.Join(runDir, lastStatusFile))
+	f, err := durable.OpenRegular(filepath.Join(runDir, lastStatusFile))
 	if err == nil {
-		err = json.Unmarshal(text, &s)
+		defer f.Close()
+		err = json.NewDecoder(io.LimitReader(f, maxLastStatus)).Decode(&s)
 	}
 	if err != nil {
-		return s, fmt.Errorf("read the books that run left: %w", errors.Join(err))
+		return s, fmt.Errorf("read the books that run left: %w", err)
 	}
 	return s, nil
 }

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 
 	"auditbridge/auditbridge"
+	"auditbridge/internal/durable"
 	"auditbridge/journal"
 )
 
@@ -36,10 +37,12 @@ func openFiles(paths []string, stdin io.Reader) (*sealedInput, error) {
 			in.files = append(in.files, inputFile{path, io.NopCloser(stdin), 0})
 			continue
 		}
-		if err := in.open(path); err != nil {
+		f, err := os.Open(path)
+		if err != nil {
 			in.Close()
 			return nil, err
 		}
+		in.add(f)
 	}
 	return in, nil
 }
@@ -57,7 +60,7 @@ func openJournalDir(dir string) (*sealedInput, error) {
 		if !ok {
 			continue
 		}
-		err := in.open(filepath.Join(dir, entry.Name()))
+		f, err := durable.OpenRegular(filepath.Join(dir, entry.Name()))
 		if errors.Is(err, os.ErrNotExist) && len(in.files) == 0 {
 			continue // retention has just dropped it; the journal begins behind it
 		}
@@ -65,7 +68,7 @@ func openJournalDir(dir string) (*sealedInput, error) {
 			in.Close()
 			return nil, err
 		}
-		if len(in.files) == 1 {
+		if in.add(f); len(in.files) == 1 {
 			in.first = first
 		}
 	}
@@ -77,21 +80,14 @@ func openJournalDir(dir string) (*sealedInput, error) {
 
 var errNoSegments = errors.New("no segments here")
 
-// newestSegment returns the path of a journal's last segment.
-func newestSegment(dir string) (path string, err error) {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return "", err
+// newest leaves only the last file.
+func (in *sealedInput) newest() *sealedInput {
+	last := len(in.files) - 1
+	for _, f := range in.files[:last] {
+		f.Close()
 	}
-	for _, entry := range entries {
-		if _, ok := journal.ParseSegmentName(entry.Name()); ok {
-			path = filepath.Join(dir, entry.Name())
-		}
-	}
-	if path == "" {
-		return "", fmt.Errorf("%s: %w", dir, errNoSegments)
-	}
-	return path, nil
+	in.files = in.files[last:]
+	return in
 }
 
 func isDir(path string) bool {
@@ -121,17 +117,12 @@ func noAnswer(command string, err error) error {
 	return unanswered{failed}
 }
 
-func (in *sealedInput) open(path string) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
+func (in *sealedInput) add(f *os.File) {
 	var size int64
 	if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
 		size = info.Size()
 	}
-	in.files = append(in.files, inputFile{path, f, size})
-	return nil
+	in.files = append(in.files, inputFile{f.Name(), f, size})
 }
 
 func (in *sealedInput) Close() {

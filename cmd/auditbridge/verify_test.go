@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"auditbridge/auditbridge"
@@ -38,8 +39,10 @@ func record(t *testing.T, dir string, n int) {
 // newest reads the newest segment.
 func newest(t *testing.T, dir string) (path string, data []byte) {
 	t.Helper()
-	path, err := newestSegment(dir + "/journal")
+	in, err := openJournalDir(dir + "/journal")
 	must(t, err)
+	defer in.Close()
+	path = in.files[len(in.files)-1].name
 	data, err = os.ReadFile(path)
 	must(t, err)
 	return path, data
@@ -84,6 +87,25 @@ func TestAnHonestJournalAfterDamage(t *testing.T) {
 				t.Errorf("stopped in order: %s", out)
 			}
 		})
+	}
+}
+
+// TestAStrangeJournalDirectoryIsNotWaitedFor: what lies under a segment's name
+// and is none is an answer, whatever it is.
+func TestAStrangeJournalDirectoryIsNotWaitedFor(t *testing.T) {
+	for what, put := range map[string]func(path string) error{
+		"a symbolic link": func(path string) error { return os.Symlink("/etc/shadow", path) },
+		"a FIFO":          func(path string) error { return syscall.Mkfifo(path, 0o600) },
+		"a directory":     func(path string) error { return os.Mkdir(path, 0o700) },
+	} {
+		dir := t.TempDir()
+		must(t, put(filepath.Join(dir, "00000000000000000001.log")))
+		for _, command := range []string{"verify", "dump"} {
+			out, errs, code := auditbridgeCommand(t, command, dir)
+			if code != 2 || out != "" || !strings.Contains(errs, "0001.log is ") {
+				t.Errorf("%s, %s: exit %d: %s%s", what, command, code, out, errs)
+			}
+		}
 	}
 }
 

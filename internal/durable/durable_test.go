@@ -194,6 +194,9 @@ func TestFilesThatAreNoneAreRefused(t *testing.T) {
 		if _, err := d.Open(name, os.O_RDONLY, 0); !errors.As(err, new(*PathError)) {
 			t.Errorf("%s: %v", name, err)
 		}
+		if _, err := OpenRegular(filepath.Join(d.Path(), name)); !errors.As(err, new(*PathError)) {
+			t.Errorf("OpenRegular %s: %v", name, err)
+		}
 	}
 }
 

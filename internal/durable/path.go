@@ -119,3 +119,23 @@ func createBelow(parent int, name, path string, mode os.FileMode, gid int) (int,
 	}
 	return fd, nil
 }
+
+// OpenRegular opens the file at path for reading. It follows no symbolic link in
+// the last element and waits for no FIFO: what is no regular file is a *PathError.
+func OpenRegular(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
+	if errors.Is(err, unix.ELOOP) {
+		return nil, &PathError{path, "is a symbolic link"}
+	}
+	if err != nil {
+		return nil, err
+	}
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		f.Close()
+		if err == nil {
+			err = &PathError{path, "is not a regular file"}
+		}
+		return nil, err
+	}
+	return f, nil
+}
