@@ -5,6 +5,8 @@ package jsonline
 import (
 	"bytes"
 	"strconv"
+	"unicode"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"auditbridge/auditbridge"
@@ -225,17 +227,34 @@ func appendString(dst, s []byte) []byte {
 		case c == '"' || c == '\\':
 			dst = append(dst, '\\', c)
 		case c < utf8.RuneSelf:
-			dst = append(dst, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
+			dst = appendUnit(dst, uint16(c))
 		default:
 			var r rune
 			r, size = utf8.DecodeRune(s[i:])
-			dst = utf8.AppendRune(dst, r)
+			dst = appendRune(dst, r)
 		}
 		i += size
 		plain = i
 	}
 	dst = append(dst, s[plain:]...)
 	return append(dst, '"')
+}
+
+// appendRune escapes what a terminal would not just show: C1, what turns the
+// reading direction, what is not assigned.
+func appendRune(dst []byte, r rune) []byte {
+	switch {
+	case unicode.IsPrint(r) || r == utf8.RuneError:
+		return utf8.AppendRune(dst, r)
+	case r > 0xffff:
+		high, low := utf16.EncodeRune(r)
+		return appendUnit(appendUnit(dst, uint16(high)), uint16(low))
+	}
+	return appendUnit(dst, uint16(r))
+}
+
+func appendUnit(dst []byte, u uint16) []byte {
+	return append(dst, '\\', 'u', hexDigits[u>>12], hexDigits[u>>8&15], hexDigits[u>>4&15], hexDigits[u&15])
 }
 
 const hexDigits = "0123456789abcdef"

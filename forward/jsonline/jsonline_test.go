@@ -5,11 +5,14 @@ import (
 	"encoding/json"
 	"flag"
 	"os"
+	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
 	"auditbridge/auditbridge"
+	"auditbridge/internal/terminal"
 )
 
 var update = flag.Bool("update", false, "write golden files anew")
@@ -58,11 +61,13 @@ func TestGoldenEvents(t *testing.T) {
 	}
 }
 
-// Whatever bytes a line holds, its JSON is one line that a strict reader takes.
+// Whatever bytes a line holds, its JSON is one line that a strict reader takes
+// and a terminal only shows.
 func FuzzAppendEvent(f *testing.F) {
 	f.Add([]byte(`type=USER_AUTH msg=audit(1.002:3): pid=1 pid=2 a b msg='op=x op=y "z" acct=\xff'`))
 	f.Add([]byte("type=AVC msg=audit(1.002:3): avc:  denied  { read } for  =\x1dA=\"b\""))
 	f.Add([]byte("\xc3("))
+	f.Add([]byte("type=USER_LOGIN msg=audit(1.002:3): msg='acct=\"\u202e\u009b31m\x1b\x7f\U000e0041é\"'"))
 	var w Writer
 	f.Fuzz(func(t *testing.T, line []byte) {
 		if bytes.IndexByte(line, '\n') >= 0 {
@@ -72,6 +77,14 @@ func FuzzAppendEvent(f *testing.F) {
 			got := w.AppendEvent(nil, e, v)
 			if !json.Valid(got) || bytes.IndexByte(got, '\n') != len(got)-1 {
 				t.Errorf("%q is written %q", line, got)
+			}
+			text := strings.ReplaceAll(string(got), "\ufffd", "?")
+			if shown := terminal.SafeLines(text); shown != text {
+				t.Errorf("%q would do something to a terminal: %q", line, got)
+			}
+			var back string
+			if err := json.Unmarshal(appendString(nil, line), &back); err != nil || utf8.Valid(line) && back != string(line) {
+				t.Errorf("%q comes back as %q", line, back)
 			}
 		})
 	})
