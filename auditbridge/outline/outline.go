@@ -6,6 +6,7 @@ import (
 	"bytes"
 
 	"auditbridge/auditbridge"
+	"auditbridge/auditbridge/interpret"
 )
 
 // Outline is what an event says, in the words its records have it in: numbers
@@ -36,9 +37,10 @@ type Outline struct {
 	// Whose account or group, as a program claims.
 	Account, AccountID, Group []byte
 
-	// From where, to where.
-	Address, Host, Port                []byte // the other end, as a program claims it, or a packet's source
-	LocalAddress, LocalPort, Transport []byte // this end, or a packet's destination
+	// From where, to where: of a packet, of a connection, or as a program claims.
+	SourceAddress, SourceHost, SourcePort []byte
+	DestinationAddress, DestinationPort   []byte
+	Transport                             []byte // protocol number
 
 	// What it is about.
 	Path, PathMode, Inode, Device, OwnerID, OwnerGroupID []byte // of the object, not of its parent
@@ -50,6 +52,7 @@ type Outline struct {
 
 	// The system call.
 	Arch, Syscall, Exit []byte
+	Call                []byte // its name
 
 	space []byte
 }
@@ -66,12 +69,77 @@ func (o *Outline) Read(e *auditbridge.Event, v *auditbridge.Verdict) {
 			o.record(&e.Records[i])
 		}
 	}
+	o.call()
+	for i := range e.Records {
+		if r := &e.Records[i]; r.Type == typeSockaddr {
+			o.socket(e, r)
+		}
+	}
 }
+
+// call names the system call.
+func (o *Outline) call() {
+	arch, ok := number(o.Arch, 16)
+	nr, fine := number(o.Syscall, 10)
+	if !ok || !fine {
+		return
+	}
+	if name := interpret.SyscallName(uint32(arch), int(nr)); name != "" {
+		start := len(o.space)
+		o.space = append(o.space, name...)
+		o.Call = o.space[start:len(o.space):len(o.space)]
+	}
+}
+
+// number is what strconv.ParseUint makes of a uint32's digits, without
+// allocating.
+func number(digits []byte, base uint64) (n uint64, ok bool) {
+	for _, c := range digits {
+		switch {
+		case '0' <= c && c <= '9':
+			n = n*base + uint64(c-'0')
+		case 'a' <= c && c <= 'f' && base == 16:
+			n = n*base + uint64(c-'a'+10)
+		default:
+			return 0, false
+		}
+		if n > 1<<32-1 {
+			return 0, false
+		}
+	}
+	return n, len(digits) > 0
+}
+
+// socket takes an address a program handed to the kernel, or got from it, where
+// the system call says which end it is.
+func (o *Outline) socket(e *auditbridge.Event, r *auditbridge.Record) {
+	address, port := &o.DestinationAddress, &o.DestinationPort
+	switch string(o.Call) {
+	case "accept", "accept4", "recvfrom", "recvmsg":
+		address, port = &o.SourceAddress, &o.SourcePort
+	case "connect", "sendto", "sendmsg":
+	default:
+		return
+	}
+	f := r.Stamped()
+	if !f.Find("saddr") || *address != nil {
+		return
+	}
+	start, ok := len(o.space), false
+	if o.space, ok = words.AppendValue(o.space, e, r, &f); !ok {
+		return
+	}
+	text := bytes.Trim(o.space[start:len(o.space):len(o.space)], "{ }")
+	*address, _ = auditbridge.ScanFields(text).Lookup("laddr")
+	*port, _ = auditbridge.ScanFields(text).Lookup("lport")
+}
+
+var words interpret.Interpreter
 
 // The types of records whose fields mean something of their own.
 const (
-	typeSyscall   auditbridge.RecordType = 1300
 	typePath      auditbridge.RecordType = 1302
+	typeSockaddr  auditbridge.RecordType = 1306
 	typeExecve    auditbridge.RecordType = 1309
 	typeObjPID    auditbridge.RecordType = 1318
 	typePacket    auditbridge.RecordType = 1324
@@ -181,15 +249,15 @@ func (o *Outline) claimed(key []byte) *[]byte {
 	case "grp":
 		return &o.Group
 	case "addr":
-		return &o.Address
+		return &o.SourceAddress
 	case "hostname":
-		return &o.Host
+		return &o.SourceHost
 	case "rport":
-		return &o.Port
+		return &o.SourcePort
 	case "laddr":
-		return &o.LocalAddress
+		return &o.DestinationAddress
 	case "lport":
-		return &o.LocalPort
+		return &o.DestinationPort
 	case "unit":
 		return &o.Unit
 	case "sw":
@@ -223,13 +291,13 @@ func (o *Outline) resolved(key []byte) *[]byte {
 func (o *Outline) ofPacket(key []byte) *[]byte {
 	switch string(key) {
 	case "saddr":
-		return &o.Address
+		return &o.SourceAddress
 	case "sport":
-		return &o.Port
+		return &o.SourcePort
 	case "daddr":
-		return &o.LocalAddress
+		return &o.DestinationAddress
 	case "dport":
-		return &o.LocalPort
+		return &o.DestinationPort
 	case "proto":
 		return &o.Transport
 	}

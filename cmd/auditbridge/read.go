@@ -21,6 +21,7 @@ import (
 // readFlags are what read was asked for.
 type readFlags struct {
 	output       string
+	ecs          bool
 	include      []string
 	since, until string
 	progress     bool
@@ -80,6 +81,7 @@ Exit status: 0 all was read, 1 something could not be, 2 usage.`,
 		},
 	}
 	cmd.Flags().StringVarP(&flags.output, "output", "o", "json", "`FORMAT`: "+strings.Join(readFormatNames(), ", "))
+	cmd.Flags().BoolVar(&flags.ecs, "ecs", false, "with --output json: field names of the Elastic Common Schema")
 	cmd.Flags().StringSliceVar(&flags.include, "include", nil, "print only events of these `CLASS`es: login, session, config-change, system, alarm")
 	cmd.Flags().StringVar(&flags.since, "since", "", "leave out events before `TIME`")
 	cmd.Flags().StringVar(&flags.until, "until", "", "leave out events after `TIME`")
@@ -139,6 +141,12 @@ func (f *readFlags) job(now time.Time) (*readJob, error) {
 	}
 	if j.format, err = newReadFormat(f.output); err != nil {
 		return nil, fmt.Errorf("--output: %w", err)
+	}
+	if f.ecs {
+		if f.output != "json" {
+			return nil, fmt.Errorf("--ecs: --output %s has no field names of the Elastic Common Schema; json has", f.output)
+		}
+		j.format = asECS()
 	}
 	j.verbatim = f.output == "audit" && j.selection.all()
 	return j, nil

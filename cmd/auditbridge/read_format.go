@@ -9,6 +9,7 @@ import (
 	"auditbridge/auditbridge"
 	"auditbridge/auditbridge/summary"
 	"auditbridge/forward/cef"
+	"auditbridge/forward/ecs"
 	"auditbridge/forward/jsonline"
 	"auditbridge/forward/syslog"
 	"auditbridge/internal/terminal"
@@ -50,6 +51,9 @@ func newReadFormat(name string) (eventFormat, error) {
 	}
 	return nil, fmt.Errorf("%q is no format (%s)", name, strings.Join(readFormatNames(), " "))
 }
+
+// asECS is json in the names of the Elastic Common Schema.
+func asECS() eventFormat { return perEvent(new(ecs.Writer).AppendEvent) }
 
 type appendEvent = func(dst []byte, e *auditbridge.Event, v *auditbridge.Verdict) []byte
 

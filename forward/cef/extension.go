@@ -55,7 +55,7 @@ var named = []key{
 // outlined are keys whose value some record has, in the order in which they
 // are written.
 var outlined = []key{
-	{name: "act", length: 63, meaning: "what was done", value: func(o *outline.Outline) []byte { return o.Operation }},
+	{name: "act", length: 63, meaning: "what was done; of an event that is a system call, its name", value: func(o *outline.Outline) []byte { return o.Operation }},
 	{name: "suser", length: 1023, meaning: "who did it: the login user's name, where auditd resolved it", value: func(o *outline.Outline) []byte { return actor(o, o.LoginName, o.UserName) }},
 	{name: "suid", length: 1023, meaning: "the login user's id; without one the process's user id", value: func(o *outline.Outline) []byte { return actor(o, o.LoginID, o.UserID) }},
 	{name: "duser", length: 1023, meaning: "account concerned, as a program claims", value: func(o *outline.Outline) []byte { return o.Account }},
@@ -64,13 +64,13 @@ var outlined = []key{
 	{name: "spid", kind: number, meaning: "process", value: func(o *outline.Outline) []byte { return o.PID }},
 	{name: "dproc", length: 1023, meaning: "process acted upon, such as one a signal was sent to", value: func(o *outline.Outline) []byte { return o.ObjectName }},
 	{name: "dpid", kind: number, meaning: "its id", value: func(o *outline.Outline) []byte { return o.ObjectPID }},
-	{name: "src", kind: ipv4, meaning: "IPv4 address it came from", value: func(o *outline.Outline) []byte { return o.Address }},
-	{name: "c6a2", kind: ipv6, label: "Source IPv6 Address", meaning: "IPv6 address it came from", value: func(o *outline.Outline) []byte { return o.Address }},
+	{name: "src", kind: ipv4, meaning: "IPv4 address it came from", value: func(o *outline.Outline) []byte { return o.SourceAddress }},
+	{name: "c6a2", kind: ipv6, label: "Source IPv6 Address", meaning: "IPv6 address it came from", value: func(o *outline.Outline) []byte { return o.SourceAddress }},
 	{name: "shost", kind: host, length: 1023, meaning: "host it came from, by name", value: sourceHost},
-	{name: "spt", kind: number, meaning: "port it came from", value: func(o *outline.Outline) []byte { return o.Port }},
-	{name: "dst", kind: ipv4, meaning: "IPv4 address it went to", value: func(o *outline.Outline) []byte { return o.LocalAddress }},
-	{name: "c6a3", kind: ipv6, label: "Destination IPv6 Address", meaning: "IPv6 address it went to", value: func(o *outline.Outline) []byte { return o.LocalAddress }},
-	{name: "dpt", kind: number, meaning: "port it went to", value: func(o *outline.Outline) []byte { return o.LocalPort }},
+	{name: "spt", kind: number, meaning: "port it came from", value: func(o *outline.Outline) []byte { return o.SourcePort }},
+	{name: "dst", kind: ipv4, meaning: "IPv4 address it went to", value: func(o *outline.Outline) []byte { return o.DestinationAddress }},
+	{name: "c6a3", kind: ipv6, label: "Destination IPv6 Address", meaning: "IPv6 address it went to", value: func(o *outline.Outline) []byte { return o.DestinationAddress }},
+	{name: "dpt", kind: number, meaning: "port it went to", value: func(o *outline.Outline) []byte { return o.DestinationPort }},
 	{name: "proto", length: 31, meaning: "transport protocol's number", value: func(o *outline.Outline) []byte { return o.Transport }},
 	{name: "destinationServiceName", length: 1023, meaning: "service started or stopped", value: func(o *outline.Outline) []byte { return o.Unit }},
 	{name: "fname", length: 1023, meaning: "file, without its directory", value: fileName},
@@ -103,10 +103,10 @@ func program(o *outline.Outline) []byte {
 }
 
 func sourceHost(o *outline.Outline) []byte {
-	if o.Host != nil {
-		return o.Host
+	if o.SourceHost != nil {
+		return o.SourceHost
 	}
-	return o.Address
+	return o.SourceAddress
 }
 
 func fileName(o *outline.Outline) []byte {
@@ -134,6 +134,9 @@ var byName = func() map[string]*key {
 // keys appends all keys that have something to say.
 func (w *Writer) keys(e *auditbridge.Event, v *auditbridge.Verdict) {
 	w.outline.Read(e, v)
+	if v.Role == auditbridge.Syscall && w.outline.Operation == nil {
+		w.outline.Operation = w.outline.Call
+	}
 	w.event(e, v)
 	for i := range outlined {
 		k := &outlined[i]
