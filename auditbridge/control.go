@@ -1,6 +1,7 @@
 package auditbridge
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -139,6 +140,31 @@ func (c *control) list() ([][]byte, error) {
 		return nil, fmt.Errorf("ask the kernel for its audit rules: %w", refusal(err, 0))
 	}
 	return all, nil
+}
+
+// signalInfo is AUDIT_SIGNAL_INFO (include/uapi/linux/audit.h).
+const signalInfo = 1010
+
+// signaller asks who sent the owner of the audit socket its last signal: struct
+// audit_sig_info, a user, who is the login user where there is one, and a process.
+func (c *control) signaller() (Actor, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	seq, err := c.client.Netlink.Send(syscall.NetlinkMessage{Header: syscall.NlMsghdr{Type: signalInfo, Flags: syscall.NLM_F_REQUEST}})
+	for err == nil {
+		var answers []syscall.NetlinkMessage
+		answers, err = c.client.Netlink.Receive(true, syscall.ParseNetlinkMessage)
+		for _, a := range answers {
+			if a.Header.Type == signalInfo && a.Header.Seq == seq && len(a.Data) >= 8 {
+				user, pid := binary.NativeEndian.Uint32(a.Data), binary.NativeEndian.Uint32(a.Data[4:])
+				return Actor{AUID: user, UID: Unset, Session: Unset, PID: int(pid)}, nil
+			}
+			if a.Header.Type == syscall.NLMSG_ERROR && a.Header.Seq == seq {
+				err = libaudit.ParseNetlinkError(a.Data)
+			}
+		}
+	}
+	return Actor{}, fmt.Errorf("ask the kernel who sent a signal: %w", refusal(err, 0))
 }
 
 // request sends the kernel a request of go-libaudit's that hides how it was

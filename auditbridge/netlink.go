@@ -104,6 +104,11 @@ func (k *Kernel) Status() (Status, error) { return k.control.status() }
 // per rule. Any goroutine may call it.
 func (k *Kernel) Rules() (int, error) { return k.control.rules() }
 
+// Signaller is who sent this process, while it owns the kernel's audit, the last
+// SIGTERM, SIGHUP, SIGUSR1 or SIGUSR2 (kernel/audit.c, audit_signal_info). Any
+// goroutine may call it.
+func (k *Kernel) Signaller() (Actor, error) { return k.control.signaller() }
+
 // Run takes the kernel's audit over, enables it, and receives until ctx ends.
 // Then it gives the kernel back as it was found, but for records: what was
 // logged by then is received. It does not close the ring.

@@ -28,6 +28,7 @@ type Guard struct {
 	journal Journal
 	log     *slog.Logger
 	changed chan struct{}
+	next    chan Config // what Reconfigure was given last; capacity 1
 	room    func(used int64) Room
 
 	mu    sync.Mutex
@@ -50,6 +51,7 @@ func New(cfg Config, journal Journal) (*Guard, error) {
 	return &Guard{
 		cfg: cfg, journal: journal, log: cfg.Logger,
 		changed: make(chan struct{}, 1),
+		next:    make(chan Config, 1),
 		room:    func(used int64) Room { return RoomAt(cfg.Dir, used) },
 		space:   Space{Level: LevelOK, Since: time.Now()},
 	}, nil
@@ -62,6 +64,20 @@ func (g *Guard) Changed() {
 	case g.changed <- struct{}{}:
 	default:
 	}
+}
+
+// Reconfigure watches by other levels and acts by other actions, from Run's next
+// look on; where and how to act (Dir, Halter, Alert, Logger) stays.
+func (g *Guard) Reconfigure(cfg Config) error {
+	if err := cfg.Validate(); err != nil {
+		return err
+	}
+	select {
+	case <-g.next:
+	default:
+	}
+	g.next <- cfg
+	return nil
 }
 
 // Space is the room as last seen.
@@ -82,6 +98,9 @@ func (g *Guard) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-g.changed:
+		case cfg := <-g.next:
+			cfg.Dir, cfg.Halter, cfg.Alert, cfg.Logger = g.cfg.Dir, g.cfg.Halter, g.cfg.Alert, g.cfg.Logger
+			g.cfg = cfg
 		case <-tick.C:
 		}
 	}

@@ -32,14 +32,14 @@ type Journal interface {
 // puts it on record, so that a drop which a crash cuts short, wherever, is
 // finished at the next start, again on record first.
 type Keeper struct {
-	cfg     Config
 	journal Journal
 	cursors func() []Cursor
 	clocks  func() (Reading, error)
 	dir     string // state-dir
 	log     *slog.Logger
 
-	mu    sync.Mutex     // guards what follows
+	mu    sync.Mutex // guards what follows
+	cfg   Config
 	slots *durable.Slots // nil after an error, until it is opened anew
 	state state
 	saved time.Duration // on the boot clock, when state was last stored
@@ -57,6 +57,17 @@ func NewKeeper(cfg Config, stateDir string, journal Journal, cursors func() []Cu
 	var err error
 	k.slots, k.state, err = openState(stateDir, journal.ID())
 	return k, err
+}
+
+// Reconfigure keeps by another cfg from the next look on.
+func (k *Keeper) Reconfigure(cfg Config) error {
+	if err := cfg.Validate(); err != nil {
+		return err
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.cfg = cfg
+	return nil
 }
 
 // Close closes the state.

@@ -91,7 +91,6 @@ func TestOnlySIGTERMEndsRecording(t *testing.T) {
 		signal syscall.Signal
 		says   string
 	}{
-		{syscall.SIGHUP, "ignored SIGHUP\" why=\"reload is not in this version: restart to read the configuration"},
 		{syscall.SIGUSR1, "ignored SIGUSR1"},
 		{syscall.SIGUSR2, "ignored SIGUSR2"},
 	} {

@@ -31,6 +31,7 @@ func newRootCommand() *cobra.Command {
 		newShipCommand(),
 		newCheckCommand(),
 		newStatusCommand(),
+		newReloadCommand(),
 		newConfirmClockCommand(),
 		newVerifyCommand(),
 		newDumpCommand(),

@@ -9,6 +9,7 @@ import (
 	"os"
 	"runtime"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"auditbridge/auditbridge"
@@ -39,7 +40,8 @@ was found, makes all durable, and lets each destination take what is left.`,
 			// at two, a receiving thread was seen to come back 18 ms late.
 			runtime.GOMAXPROCS(runtime.NumCPU() + 2)
 			log := newLogger(cmd.ErrOrStderr())
-			defer outlive(log)()
+			hup := make(chan struct{}, 1)
+			defer outlive(log, hup)()
 			if err := harden(); err != nil {
 				return err
 			}
@@ -57,6 +59,7 @@ was found, makes all durable, and lets each destination take what is left.`,
 			if err != nil {
 				return err
 			}
+			d.reloader.file, d.reloader.hup = file, hup
 			return errors.Join(d.Run(ctx), d.Close())
 		},
 	}
@@ -69,21 +72,24 @@ type source interface {
 
 // daemon is everything `run` consists of, in the order of the data.
 type daemon struct {
-	cfg *config.Config
+	cfg *config.Config                // as run began with it: what never changes is read here
+	now atomic.Pointer[config.Config] // as it is in force
 	log *slog.Logger
 
-	ring    *ring.Ring
-	source  source
-	hears   io.Closer // the same, when it listens to the kernel
-	journal *journal.Journal
-	keeper  *retention.Keeper
-	guard   *diskguard.Guard
-	shipper *forward.Shipper
-	tracker *status.Tracker
-	control *control.Server
-	losses  *losses
+	ring     *ring.Ring
+	source   source
+	hears    io.Closer // the same, when it listens to the kernel
+	journal  *journal.Journal
+	keeper   *retention.Keeper
+	guard    *diskguard.Guard
+	shipper  *forward.Shipper
+	tracker  *status.Tracker
+	control  *control.Server
+	reloader *reloader
+	losses   *losses
 
 	started time.Time
+	readers int        // the group that may read the journal; -1 is none
 	before  ring.Stats // when we took the ring over
 }
 
@@ -92,6 +98,8 @@ type daemon struct {
 // nothing to hear nothing shall be made on the disk either.
 func openDaemon(c *config.Config, log *slog.Logger) (d *daemon, err error) {
 	d = &daemon{cfg: c, log: log, started: time.Now()}
+	d.now.Store(c)
+	d.reloader = &reloader{d: d}
 	d.losses = &losses{log: log, note: func(n auditbridge.Note) { d.journal.Note(n) }}
 	defer func() {
 		if err != nil {
@@ -107,6 +115,7 @@ func openDaemon(c *config.Config, log *slog.Logger) (d *daemon, err error) {
 	d.control, err = control.Listen(c.ControlSocket(), map[string]control.Handler{
 		askStatus:       answerStatus(d.tracker),
 		askConfirmClock: answerConfirmClock(d.keeper),
+		askReload:       answerReload(d.reloader),
 	}, log)
 	return d, err
 }
@@ -183,6 +192,7 @@ func (d *daemon) openJournal() error {
 			return err
 		}
 	}
+	d.readers = cfg.GroupID
 	cfg.Logger = d.log
 	cfg.Relays = d.relayPositions
 	cfg.OnState = func(journal.State) { d.guard.Changed() }
@@ -251,7 +261,7 @@ func (d *daemon) relayPositions() (all []seal.RelayPosition) {
 // the beginning.
 func (d *daemon) retentionCursors() (all []retention.Cursor) {
 	known := d.shipper.Cursors()
-	for _, to := range d.cfg.Servers {
+	for _, to := range d.now.Load().Servers {
 		all = append(all, retention.Cursor{Relay: to.Name, At: known[to.Name].At})
 	}
 	return all
@@ -275,6 +285,8 @@ func (d *daemon) noteStart() {
 		d.log.Warn("this host will not be halted whatever the configuration says: a variable for tests is in the environment", diskguard.OutsideVariable, outside)
 	}
 	d.journal.Note(auditbridge.OwnNote(auditbridge.TypeDaemonStart, "start", fields...))
+	d.noteChangesSince()
+	d.rememberConfiguration()
 	if aside := d.ring.SetAside(); aside != "" {
 		d.journal.Note(auditbridge.OwnFailure("ring-set-aside", auditbridge.Text("why", aside)))
 	}

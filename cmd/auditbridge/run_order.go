@@ -54,6 +54,7 @@ func (d *daemon) Run(ctx context.Context) error {
 	stage(d.keeper.Run, hear, nil)
 	stage(d.guard.Run, below, nil)
 	stage(d.losses.Run, hear, nil)
+	stage(d.reloader.Run, hear, nil)
 
 	answer, stopAnswering := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopAnswering()

@@ -49,8 +49,8 @@ func newLogger(w io.Writer) *slog.Logger {
 
 // outlive makes run outlive its terminal, whatever reads its words, and the
 // signals that mean something to auditd (auditctl --signal): only SIGTERM and
-// SIGINT end recording. stop ends that.
-func outlive(log *slog.Logger) (stop func()) {
+// SIGINT end recording. SIGHUP is handed on. stop ends that.
+func outlive(log *slog.Logger, hup chan<- struct{}) (stop func()) {
 	signal.Ignore(syscall.SIGPIPE) // of standard output and error
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2)
@@ -58,11 +58,14 @@ func outlive(log *slog.Logger) (stop func()) {
 	go func() {
 		defer close(done)
 		for s := range signals {
-			why := "it means nothing here: segments close, and recording resumes, by themselves"
 			if s == syscall.SIGHUP {
-				why = "reload is not in this version: restart to read the configuration"
+				select {
+				case hup <- struct{}{}:
+				default: // one is waiting already
+				}
+				continue
 			}
-			log.Warn("ignored "+unix.SignalName(s.(syscall.Signal)), "why", why)
+			log.Warn("ignored "+unix.SignalName(s.(syscall.Signal)), "why", "it means nothing here: segments close, and recording resumes, by themselves")
 		}
 	}()
 	return func() {

@@ -123,12 +123,16 @@ func (d *daemon) shipCredential() (*syscall.Credential, error) {
 }
 
 // shipGroup is the group that may read the journal when log-group does not name
-// one: ship's own. -1 when ship runs as ourselves.
+// one: ship's own. -1 when ship runs as ourselves, or there is no such user and
+// nothing to send.
 func (d *daemon) shipGroup() (int, error) {
-	if os.Geteuid() != 0 || len(d.cfg.Servers) == 0 {
+	if os.Geteuid() != 0 {
 		return -1, nil
 	}
 	c, err := d.shipCredential()
+	if err != nil && len(d.cfg.Servers) == 0 {
+		return -1, nil
+	}
 	if err != nil {
 		return -1, err
 	}

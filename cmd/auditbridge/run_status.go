@@ -44,7 +44,7 @@ func (d *daemon) fillDestinations(s *status.Status) {
 	s.Destinations = []status.Destination{}
 	s.Ship = d.shipper.Running()
 	all := d.shipper.Stats()
-	for _, to := range d.cfg.Servers {
+	for _, to := range d.now.Load().Servers {
 		b := all[to.Name]
 		s.Destinations = append(s.Destinations, status.Destination{
 			Name: to.Name, Via: to.Via, Connected: b.Connected, Since: b.Since,
