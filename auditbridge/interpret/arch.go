@@ -8,6 +8,9 @@ type arch struct {
 	calls string // column in syscalls.txt, "" when there is none
 }
 
+// is64Bit is __AUDIT_ARCH_64BIT.
+const is64Bit = 0x80000000
+
 var arches = []arch{
 	{0xC000003E, "x86_64", "x86_64"},
 	{0x40000003, "i386", "i386"},

@@ -11,17 +11,27 @@ import (
 var argumentsText string
 
 // readArguments reads arguments.txt: calls, a comma between those that take the
-// same arguments, and the kinds of these.
+// same arguments, and the kinds of these; "CALL:ARCH,ARCH" where they differ.
 func readArguments(text string) {
 	for row := range rows(text) {
+		var args []kind
+		for _, word := range row[1:] {
+			args = append(args, readKind(word, 16))
+		}
+		if name, columns, ok := strings.Cut(row[0], ":"); ok {
+			c := calls[name]
+			c.differ = map[string][]kind{}
+			for column := range strings.SplitSeq(columns, ",") {
+				c.differ[column] = args
+			}
+			continue
+		}
 		for name := range strings.SplitSeq(row[0], ",") {
 			c := calls[name]
 			if c == nil || c.args != nil {
 				panic("arguments.txt: no system call, or twice: " + name)
 			}
-			for _, word := range row[1:] {
-				c.args = append(c.args, readKind(word, 16))
-			}
+			c.args = args
 		}
 	}
 }
@@ -36,14 +46,14 @@ const (
 func (in *Interpreter) appendArgument(dst []byte, e *auditbridge.Event, r *auditbridge.Record, f *auditbridge.Fields) ([]byte, bool) {
 	i := int(f.Key[1] - '0')
 	v, ok := number(f.Value, 16)
-	c := recordCall(r)
+	args := recordArguments(r)
 	if r.Type == typeSocketcall {
-		c = socketcallOf(e)
+		args = socketcallArguments(e)
 	}
-	if !ok || c == nil || i >= len(c.args) {
+	if !ok || i >= len(args) {
 		return dst, false
 	}
-	k := c.args[i]
+	k := args[i]
 	switch k.how {
 	case asCreation:
 		if flags, ok := argument(r, i-1); !ok || flags&mayCreate == 0 {
@@ -64,18 +74,40 @@ func (in *Interpreter) appendArgument(dst []byte, e *auditbridge.Event, r *audit
 // the mode is never looked at.
 const mayCreate = 0o100 | 0o20000000
 
-// recordCall is the system call a record names, by number or by name.
-func recordCall(r *auditbridge.Record) *call {
-	f := r.Stamped()
-	if !f.Find("arch") {
+// recordArguments are what the arguments of a record are.
+func recordArguments(r *auditbridge.Record) []kind {
+	c, a := recordCall(r)
+	if c == nil {
 		return nil
+	}
+	if args, ok := c.differ[a.calls]; ok {
+		return args
+	}
+	return c.args
+}
+
+// recordCall is the system call a record names, by number or by name, and its
+// architecture; nil when they are not known.
+func recordCall(r *auditbridge.Record) (*call, *arch) {
+	f := stamped(r)
+	if !f.Find("arch") {
+		return nil, nil
 	}
 	a := readArch(f.Value)
 	nr, ok := f.Lookup("syscall")
-	if !ok {
-		return nil
+	if !ok || a == nil {
+		return nil, nil
 	}
-	return readCall(a, nr)
+	return readCall(a, nr), a
+}
+
+// stamped scans what the kernel wrote. Its records of system calls have no msg=,
+// so that nothing needs to be looked for behind it; arch and syscall stand first.
+func stamped(r *auditbridge.Record) auditbridge.Fields {
+	if 1300 <= r.Type && r.Type <= 1399 {
+		return auditbridge.ScanFields(r.Line[r.Body:])
+	}
+	return r.Stamped()
 }
 
 func readCall(a *arch, v []byte) *call {
@@ -87,7 +119,7 @@ func readCall(a *arch, v []byte) *call {
 
 // argument reads an argument of the call that r tells of.
 func argument(r *auditbridge.Record, i int) (uint64, bool) {
-	v, ok := r.Stamped().Lookup(argumentKeys[i])
+	v, ok := stamped(r).Lookup(argumentKeys[i])
 	if !ok {
 		return 0, false
 	}
@@ -96,8 +128,9 @@ func argument(r *auditbridge.Record, i int) (uint64, bool) {
 
 var argumentKeys = [...]string{"a0", "a1", "a2", "a3", "a4", "a5"}
 
-// socketcallOf is the call that the event's socketcall stands for.
-func socketcallOf(e *auditbridge.Event) *call {
+// socketcallArguments are those of the call that the event's socketcall stands
+// for.
+func socketcallArguments(e *auditbridge.Event) []kind {
 	r := syscallOf(e)
 	if r == nil {
 		return nil
@@ -106,7 +139,11 @@ func socketcallOf(e *auditbridge.Event) *call {
 	if !ok {
 		return nil
 	}
-	return calls[tables["socketcall"].lookup(which)]
+	c := calls[tables["socketcall"].lookup(which)]
+	if c == nil {
+		return nil
+	}
+	return c.args
 }
 
 func syscallOf(e *auditbridge.Event) *auditbridge.Record {
@@ -125,7 +162,7 @@ func eventArch(e *auditbridge.Event, r *auditbridge.Record) *arch {
 			return nil
 		}
 	}
-	v, _ := r.Stamped().Lookup("arch")
+	v, _ := stamped(r).Lookup("arch")
 	return readArch(v)
 }
 
@@ -144,7 +181,7 @@ func appendSyscall(dst []byte, r *auditbridge.Record, v []byte) ([]byte, bool) {
 	if _, ok := number(v, 10); !ok {
 		return dst, false
 	}
-	c := recordCall(r)
+	c, _ := recordCall(r)
 	if c == nil {
 		return dst, false
 	}

@@ -20,7 +20,7 @@ type field struct {
 
 var fields = map[string][]field{}
 
-var bases = map[string]int{"dec": 10, "hex": 16, "any": 0}
+var bases = map[string]int{"dec": 10, "hex": 16, "oct": 8, "any": 0}
 
 // readFields reads fields.txt: keys, a comma between, the base of their digits,
 // their kind, and the types of record it is so in.

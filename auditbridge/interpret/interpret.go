@@ -45,7 +45,9 @@ func (in *Interpreter) appendMeaning(dst []byte, e *auditbridge.Event, r *auditb
 	case asWritten:
 		return f.AppendDecoded(dst, r.Type), true
 	case asKeys:
-		return appendKeys(dst, r, f)
+		return appendKeys(dst, r, f), true
+	case asPath:
+		return appendPath(dst, r, f), true
 	case asExit:
 		return appendExit(dst, f.Value)
 	case asArch:
@@ -82,6 +84,9 @@ func (in *Interpreter) appendNumber(dst []byte, e *auditbridge.Event, r *auditbr
 	case asInt:
 		return strconv.AppendInt(dst, int64(int32(v)), 10), true
 	case asLong:
+		if a := eventArch(e, r); a != nil && a.value&is64Bit == 0 {
+			v = uint64(int32(v))
+		}
 		return strconv.AppendInt(dst, int64(v), 10), true
 	case asDirectory:
 		if int32(v) == atFDCWD {
@@ -108,15 +113,29 @@ const (
 	promiscuous = 0x100 // include/uapi/linux/if.h, IFF_PROMISC
 )
 
-// appendID appends the name of an id on the node that wrote the record.
+// appendID appends the name of an id on the node that wrote the record, else
+// the number.
 func (in *Interpreter) appendID(dst []byte, e *auditbridge.Event, how how, v uint64) ([]byte, bool) {
-	if dst, ok := appendUnset(dst, v); ok || in.Names == nil || int64(v) != int64(uint32(v)) {
-		return dst, ok
+	if dst, ok := appendUnset(dst, v); ok {
+		return dst, true
 	}
+	if v > 0xFFFFFFFF {
+		return dst, false
+	}
+	if in.Names != nil {
+		name, ok := in.appendName(dst, e.ID.Node, how, uint32(v))
+		if ok {
+			return name, true
+		}
+	}
+	return strconv.AppendUint(dst, v, 10), true
+}
+
+func (in *Interpreter) appendName(dst []byte, node string, how how, id uint32) ([]byte, bool) {
 	if how == asUser {
-		return in.Names.AppendUser(dst, e.ID.Node, uint32(v))
+		return in.Names.AppendUser(dst, node, id)
 	}
-	return in.Names.AppendGroup(dst, e.ID.Node, uint32(v))
+	return in.Names.AppendGroup(dst, node, id)
 }
 
 // appendUnset knows the id and the session that were never set: -1, of 32 bits
@@ -133,6 +152,9 @@ func appendUnset(dst []byte, v uint64) ([]byte, bool) {
 // so its first UID= is that of the first uid=; a program's uid=0 is not named
 // by what stands there for another one.
 func appendResolved(dst []byte, r *auditbridge.Record, f *auditbridge.Fields) ([]byte, bool) {
+	if bytes.IndexByte(r.Line, 0x1d) < 0 {
+		return dst, false
+	}
 	resolved := r.Resolved()
 	if !findUpper(&resolved, f.Key) || !bytes.Equal(firstValue(r, f.Key), f.Value) {
 		return dst, false
@@ -196,7 +218,7 @@ func appendAnswer(dst, v []byte) ([]byte, bool) {
 
 // appendKeys appends the keys of a rule: several of them stand in hex, with
 // AUDIT_KEY_SEPARATOR between.
-func appendKeys(dst []byte, r *auditbridge.Record, f *auditbridge.Fields) ([]byte, bool) {
+func appendKeys(dst []byte, r *auditbridge.Record, f *auditbridge.Fields) []byte {
 	start := len(dst)
 	dst = f.AppendDecoded(dst, r.Type)
 	for i := start; i < len(dst); i++ {
@@ -204,7 +226,22 @@ func appendKeys(dst []byte, r *auditbridge.Record, f *auditbridge.Fields) ([]byt
 			dst[i] = ','
 		}
 	}
-	return dst, true
+	return dst
+}
+
+// appendPath appends a path. An abstract socket's name begins with a NUL in
+// its place, which becomes @ as in ss and in /proc/net/unix.
+func appendPath(dst []byte, r *auditbridge.Record, f *auditbridge.Fields) []byte {
+	start := len(dst)
+	dst = f.AppendDecoded(dst, r.Type)
+	if len(dst) > start && dst[start] == 0 {
+		dst = append(dst[:start], bytes.TrimRight(dst[start:], "\x00")...)
+		if len(dst) == start {
+			return append(dst, '@')
+		}
+		dst[start] = '@'
+	}
+	return dst
 }
 
 // number reads a number of the given base, 0 meaning that a prefix tells as in

@@ -74,7 +74,7 @@ func TestMeanings(t *testing.T) {
 		{"SYSCALL arch=c000003e syscall=257 success=yes exit=3 a0=5 a1=7ffe00 a2=80000 a3=1a4", "arch=x86_64 syscall=openat a2=O_RDONLY|O_CLOEXEC"},
 		{"SYSCALL arch=c00000b7 syscall=56 exit=3 a0=ffffff9c a1=0 a2=84000 a3=0", "arch=aarch64 syscall=openat a0=AT_FDCWD a2=O_RDONLY|O_DIRECTORY|O_CLOEXEC"},
 		{"SYSCALL arch=40000003 syscall=5 success=no exit=-13 a0=bf00 a1=8000 a2=1b6 a3=8", "arch=i386 syscall=open exit=EACCES(Permission denied) a1=O_RDONLY|O_LARGEFILE"},
-		{"SYSCALL arch=40000003 syscall=102 exit=3 a0=1 a1=bf00 a2=0 a3=0", "arch=i386 syscall=socketcall(socket)"},
+		{"SYSCALL arch=40000003 syscall=102 exit=3 a0=1 a1=bf00 a2=0 a3=0", "arch=i386 syscall=socketcall(socket) a0=socket"},
 		{"SYSCALL arch=x86_64 syscall=kill exit=0 a0=4d2 a1=9 a2=0 a3=0", "a0=1234 a1=SIGKILL"},
 		{"SYSCALL arch=c000003e syscall=40000208 exit=0 a0=4d2", "arch=x86_64"},
 		{"SYSCALL arch=c000003e syscall=1073742344 exit=0 a0=1", "arch=x86_64 syscall=execve"},
@@ -114,7 +114,7 @@ func TestMeanings(t *testing.T) {
 		{"SOCKADDR saddr=0200", ""},
 		{"SOCKADDR saddr=0000000000000000", ""},
 		{"SOCKADDR saddr=020", ""},
-		{"NETFILTER_PKT action=0 hook=1 len=60 saddr=192.0.2.1 proto=6", "action=DROP hook=INPUT proto=tcp"},
+		{"NETFILTER_PKT action=0 hook=1 len=60 saddr=192.0.2.1 proto=6", "action=ACCEPT hook=INPUT proto=tcp"},
 
 		// who
 		{"LOGIN pid=1 uid=0 old-auid=4294967295 auid=1000 tty=(none) old-ses=4294967295 ses=1 res=1", "uid=root old-auid=unset auid=operator old-ses=unset res=yes"},

@@ -8,7 +8,7 @@ import (
 // A kind is what a value is: how its digits are written and what they mean.
 type kind struct {
 	how   how
-	base  int    // of its digits: 10, 16, or 0 as C has it: 0x17, 017, 17
+	base  int    // of its digits: 8, 10, 16, or 0 as C has it: 0x17, 017, 17
 	table *table // of asNames and asChoice
 	by    int    // asChoice: the argument that decides what this one is
 }
@@ -36,6 +36,7 @@ const (
 	asArgument                // an argument of it
 	asAddress                 // a socket's address
 	asKeys                    // keys of rules
+	asPath                    // a path, or the name of a socket
 	asAnswer                  // 1 is yes and 0 is no
 	asPromiscuous             // the flags of a network device
 )
@@ -44,7 +45,7 @@ var hows = map[string]how{
 	"-": asWritten, "user": asUser, "group": asGroup, "session": asSession, "int": asInt, "long": asLong,
 	"directory": asDirectory, "mode": asMode, "device-mode": asMode, "permissions": asPermissions, "creation": asCreation, "capabilities": asCapabilities,
 	"exit": asExit, "arch": asArch, "syscall": asSyscall, "argument": asArgument, "address": asAddress,
-	"keys": asKeys, "answer": asAnswer, "promiscuous": asPromiscuous,
+	"keys": asKeys, "path": asPath, "answer": asAnswer, "promiscuous": asPromiscuous,
 }
 
 // readKind reads the word that stands for a kind in fields.txt and

@@ -1,13 +1,13 @@
 package interpret
 
-// appendMode appends the type of a file, when it is told, what it does besides,
-// and its permissions in octal: "file,suid,755".
+// appendMode appends the type of a file, what it does besides, and its
+// permissions in octal, "file,suid,755"; only these when no type is told.
 func appendMode(dst []byte, v uint64) []byte {
-	if name := tables["file-type"].lookup(v & 0o170000); name != "" {
-		dst = append(append(dst, name...), ',')
+	name := tables["file-type"].lookup(v & 0o170000)
+	if name == "" {
+		return appendPermissions(dst, v)
 	}
-	dst = appendSpecial(dst, v)
-	return appendOctal(dst, v)
+	return appendOctal(appendSpecial(append(append(dst, name...), ','), v), v)
 }
 
 // appendPermissions appends what a file does besides, and its permissions in

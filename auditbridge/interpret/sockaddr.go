@@ -11,8 +11,8 @@ import (
 // family is in the byte order of the machine, which the low byte, standing
 // first, and a high byte of zero tell.
 type address struct {
-	big   bool // the machine that wrote it is big-endian
-	bytes []byte
+	bigEndian bool
+	bytes     []byte
 }
 
 // maxAddress is the size of struct sockaddr_storage.
@@ -32,7 +32,7 @@ func appendAddress(dst, v []byte) ([]byte, bool) {
 	}
 	a := address{raw[0] == 0, raw}
 	start := len(dst)
-	family := tables["family"].lookup(uint64(a.uint16(0)))
+	family := tables["family"].lookup(a.number(0, 2))
 	if family == "" {
 		return dst, false
 	}
@@ -113,34 +113,28 @@ type part struct {
 	size   int
 }
 
-// uint16 and uint32 read numbers in the machine's byte order. An interface such
-// as binary.ByteOrder would take the bytes to the heap.
-func (a *address) uint16(offset int) uint16 {
-	if a.big {
-		return binary.BigEndian.Uint16(a.bytes[offset:])
-	}
-	return binary.LittleEndian.Uint16(a.bytes[offset:])
-}
-
-func (a *address) uint32(offset int) uint32 {
-	if a.big {
-		return binary.BigEndian.Uint32(a.bytes[offset:])
-	}
-	return binary.LittleEndian.Uint32(a.bytes[offset:])
-}
-
 // appendNumbers appends numbers in the machine's byte order.
 func (a *address) appendNumbers(dst []byte, parts ...part) ([]byte, bool) {
 	for _, p := range parts {
 		if len(a.bytes) < p.offset+p.size {
 			return dst, false
 		}
-		v := uint64(a.uint16(p.offset))
-		if p.size == 4 {
-			v = uint64(a.uint32(p.offset))
-		}
 		dst = append(append(append(dst, ' '), p.name...), '=')
-		dst = strconv.AppendUint(dst, v, 10)
+		dst = strconv.AppendUint(dst, a.number(p.offset, p.size), 10)
 	}
 	return dst, true
+}
+
+// number reads a number in the machine's byte order. An interface such as
+// binary.ByteOrder would take the bytes to the heap.
+func (a *address) number(offset, size int) uint64 {
+	v := uint64(0)
+	for i := range size {
+		at := offset + size - 1 - i
+		if a.bigEndian {
+			at = offset + i
+		}
+		v = v<<8 | uint64(a.bytes[at])
+	}
+	return v
 }

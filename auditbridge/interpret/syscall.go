@@ -9,8 +9,9 @@ import (
 
 // A call is a system call, the same on every architecture that has it.
 type call struct {
-	name string
-	args []kind
+	name   string
+	args   []kind
+	differ map[string][]kind // by the column of an architecture where they are others
 }
 
 var (

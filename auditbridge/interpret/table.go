@@ -22,6 +22,7 @@ type entry struct {
 	value, mask uint64
 	name        string
 	table       *table // names the part instead
+	octal       bool   // writes the part as permissions instead
 }
 
 //go:embed names.txt
@@ -46,7 +47,8 @@ func readTables(text string) {
 }
 
 // newTable begins a table: "[open] flags", "[open] flags on arm ppc" for its
-// variant there, or "[option] by" for choices.
+// variant there, "[ioctl] names instead on ppc" for one that leaves nothing of
+// the names elsewhere, or "[option] by" for choices.
 func newTable(name string, words []string) *table {
 	t := &table{name: name, flags: words[0] == "flags"}
 	switch {
@@ -60,11 +62,16 @@ func newTable(name string, words []string) *table {
 		return t
 	}
 	base := tables[name]
-	t.base = base
+	columns := words[2:]
+	if words[1] == "instead" {
+		columns = words[3:]
+	} else if !t.flags {
+		t.base = base
+	}
 	if base.variants == nil {
 		base.variants = map[string]*table{}
 	}
-	for _, column := range words[2:] {
+	for _, column := range columns {
 		base.variants[column] = t
 	}
 	return t
@@ -74,7 +81,7 @@ func newTable(name string, words []string) *table {
 // table names a part of the bits. "VALUE" alone is its own mask.
 func (t *table) readEntry(row []string) entry {
 	value, mask, masked := strings.Cut(row[0], "/")
-	e := entry{}
+	e := entry{octal: value == "permissions"}
 	if len(row) == 1 {
 		e.table = tables[value]
 	} else {
@@ -84,7 +91,7 @@ func (t *table) readEntry(row []string) entry {
 	if masked {
 		e.mask = readValue(mask)
 	}
-	if e.table == nil && len(row) != 2 {
+	if e.table == nil && !e.octal && len(row) != 2 {
 		panic(fmt.Sprintf("names.txt: [%s] has %q", t.name, row))
 	}
 	return e
@@ -137,6 +144,9 @@ func (t *table) append(dst []byte, v uint64) ([]byte, bool) {
 		e := &t.entries[i]
 		name := e.name
 		switch {
+		case e.octal:
+			dst = appendPermissions(separate(dst, start, '|'), v&e.mask)
+			rest &^= e.mask
 		case e.table != nil:
 			if name = ""; rest&e.mask != 0 {
 				name = e.table.lookup(rest & e.mask)
