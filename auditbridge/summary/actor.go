@@ -216,7 +216,7 @@ func (s *sentence) appendUser(dst []byte, lead string, r *auditbridge.Record, f 
 	if string(dst[start:]) == "unset" {
 		return dst[:start]
 	}
-	if ok && string(dst[start:]) != string(f.Value) {
+	if named := bytes.Trim(dst[start:], "0123456789"); ok && len(named) > 0 {
 		return quoteFrom(dst, start)
 	}
 	dst = dst[:start]
