@@ -123,9 +123,10 @@ type exemption struct {
 	file    string
 	log     *slog.Logger
 
-	mu   sync.Mutex
-	made bool  // or tried
-	err  error // why there is none
+	mu    sync.Mutex
+	tried bool
+	made  bool  // or part of it
+	err   error // why there is none
 }
 
 // begin makes the exception.
@@ -136,8 +137,8 @@ func (e *exemption) begin() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.err = remember(e.file, os.Getpid()); e.err == nil {
-		e.made = true
-		_, _, e.err = e.control.except(os.Getpid())
+		e.tried = true
+		e.make()
 	}
 	if e.err != nil {
 		e.log.Warn("this process is audited itself: rules that match what it does make records without end", "err", e.err)
@@ -149,21 +150,27 @@ func (e *exemption) begin() {
 func (e *exemption) keep() (others int, err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if !e.made {
+	if !e.tried {
 		return e.control.rules()
 	}
-	others, added, err := e.control.except(os.Getpid())
-	if err == nil && added {
-		e.log.Info("somebody has deleted the rule that keeps this process from being audited: it is there again")
+	before := e.err
+	others, added := e.make()
+	if e.err == nil && added {
+		e.log.Info("the rules that keep this process from being audited are there again")
 	}
-	if err != nil && e.err == nil {
-		e.log.Warn("this process is audited itself from now on", "err", err)
+	if e.err != nil && before == nil {
+		e.log.Warn("this process is audited itself from now on", "err", e.err)
 	}
-	e.err = err
-	if others >= 0 {
-		return others, nil
+	if others < 0 {
+		return 0, e.err
 	}
-	return 0, err
+	return others, nil
+}
+
+func (e *exemption) make() (others int, added bool) {
+	others, added, e.err = e.control.except(os.Getpid())
+	e.made = e.made || added || e.err == nil
+	return others, added
 }
 
 func (e *exemption) failure() error {
@@ -176,11 +183,18 @@ func (e *exemption) failure() error {
 func (e *exemption) withdraw() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if !e.made {
+	if !e.tried {
 		return
 	}
-	e.made = false
-	if err := withdraw(e.control, e.file, os.Getpid()); err != nil {
+	e.tried = false
+	var err error
+	if e.made {
+		err = e.control.unexcept(os.Getpid())
+	}
+	if err == nil {
+		err = forget(e.file, os.Getpid())
+	}
+	if err != nil {
 		e.log.Warn("an exception from being audited is left behind", "pid", os.Getpid(), "err", err)
 	}
 }
@@ -199,16 +213,17 @@ func WithdrawExemptions(file string) error {
 	}
 	errs := []error{}
 	for _, pid := range pids {
-		errs = append(errs, withdraw(c, file, pid))
+		err := c.unexcept(pid)
+		if err == nil {
+			err = forget(file, pid)
+		}
+		errs = append(errs, err)
 	}
 	return errors.Join(append(errs, c.close())...)
 }
 
-// withdraw deletes the exception for pid, and then forgets it.
-func withdraw(c *control, file string, pid int) error {
-	if err := c.unexcept(pid); err != nil {
-		return err
-	}
+// forget takes pid out of the file, and the file away when it names nobody else.
+func forget(file string, pid int) error {
 	pids, err := remembered(file)
 	if err != nil {
 		return err

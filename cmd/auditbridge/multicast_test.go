@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -213,6 +214,9 @@ func TestMulticastLeavesTheKernelAsItIs(t *testing.T) {
 		"cause: whether kernel audit is on, and what it lost, is not known: ", "not allowed to control kernel audit",
 		"run is audited itself: ")
 	d.stop()
+	if _, err := os.Stat(filepath.Join(d.dir, "run", "exempt-pids")); err == nil {
+		t.Error("an exception that was never made is remembered")
+	}
 }
 
 // toldListener is a listener that misses what it is told to.
