@@ -220,7 +220,7 @@ func (k *completion) wire(s *Server, path string) {
 		k.derived(path+".port", "default of "+s.Protocol)
 	}
 	if s.Protocol == "tcp" && s.Via == "" && !k.origins[path+".protocol"].bad && k.wayIsKnown(path) {
-		k.warn(path+".protocol", k.tunnelHint(s, "use a [[port-forwarding]]"), "the records for %s cross the network in clear text, and nobody checks who receives them", endpoint(s.Address, s.Port))
+		k.warn(path+".protocol", k.tunnelHint(s, "use a [[port-forwarding]]"), "the records go to %s in clear text, and nobody checks who receives them", endpoint(s.Address, s.Port))
 	}
 }
 
