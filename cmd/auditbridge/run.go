@@ -16,6 +16,7 @@ import (
 	"auditbridge/config"
 	"auditbridge/diskguard"
 	"auditbridge/forward"
+	"auditbridge/internal/accounts"
 	"auditbridge/internal/control"
 	"auditbridge/internal/status"
 	"auditbridge/journal"
@@ -81,6 +82,7 @@ type daemon struct {
 	hears    io.Closer // the same, when it listens to the kernel
 	journal  *journal.Journal
 	keeper   *retention.Keeper
+	accounts *accounts.Recorder // nil: not recorded
 	guard    *diskguard.Guard
 	shipper  *forward.Shipper
 	tracker  *status.Tracker
@@ -106,7 +108,7 @@ func openDaemon(c *config.Config, log *slog.Logger) (d *daemon, err error) {
 			d.Close()
 		}
 	}()
-	for _, open := range []func() error{d.openRing, d.openSource, d.openJournal, d.openReaders} {
+	for _, open := range []func() error{d.openRing, d.openSource, d.openJournal, d.openReaders, d.openAccounts} {
 		if err := open(); err != nil {
 			return d, err
 		}

@@ -14,6 +14,25 @@ type Config struct {
 	Timeout time.Duration // how long one question to getent may take; default 500 ms
 	Node    string        // this host's name in node=; default its host name
 	Whose   Whose         // which nodes' ids are named; default this host's
+	Machine string        // file of the machine's id; default /etc/machine-id
+}
+
+func (c *Config) setDefaults() {
+	if c.Passwd == "" {
+		c.Passwd = "/etc/passwd"
+	}
+	if c.Group == "" {
+		c.Group = "/etc/group"
+	}
+	if c.Timeout == 0 {
+		c.Timeout = getentTimeout
+	}
+	if c.Node == "" {
+		c.Node, _ = os.Hostname() // without one, only records without node= are ours
+	}
+	if c.Machine == "" {
+		c.Machine = "/etc/machine-id"
+	}
 }
 
 // Whose says whose ids the accounts of this host may name.
@@ -48,27 +67,17 @@ func ParseWhose(word string) (Whose, bool) {
 // has changed. Any number of goroutines may use it.
 type Resolver struct {
 	node          string
+	machine       string
 	whose         Whose
 	users, groups book
 }
 
-// NewResolver reads nothing yet and starts nothing, now or later.
+// NewResolver reads no accounts yet, and starts nothing, now or later.
 func NewResolver(c Config) *Resolver {
-	if c.Passwd == "" {
-		c.Passwd = "/etc/passwd"
-	}
-	if c.Group == "" {
-		c.Group = "/etc/group"
-	}
-	if c.Timeout == 0 {
-		c.Timeout = getentTimeout
-	}
-	if c.Node == "" {
-		c.Node, _ = os.Hostname() // without one, only records without node= are ours
-	}
+	c.setDefaults()
 	ask := &asking{getent: getent{path: c.Getent, timeout: c.Timeout}}
 	return &Resolver{
-		node: c.Node, whose: c.Whose,
+		node: c.Node, whose: c.Whose, machine: machine(c.Machine),
 		users:  book{file: file{path: c.Passwd, of: passwd}, asking: ask, clock: time.Now},
 		groups: book{file: file{path: c.Group, of: group}, asking: ask, clock: time.Now},
 	}
@@ -90,7 +99,7 @@ func (r *Resolver) append(dst []byte, b *book, node string, id uint32) ([]byte, 
 	if !r.speaksFor(node) {
 		return dst, false
 	}
-	name := b.name(id)
+	name := b.name(id, false)
 	return append(dst, name...), name != ""
 }
 
@@ -134,18 +143,19 @@ const (
 	maxTold      = 1 << 16          // beyond, all is forgotten and asked anew
 )
 
-// name returns the name of id, "" when none is known.
-func (b *book) name(id uint32) string {
+// name returns the name of id, "" when none is known. With beside, what the
+// file says is not asked for: whoever has the id there is not who is meant.
+func (b *book) name(id uint32, beside bool) string {
 	if id == unset {
 		return ""
 	}
-	if name, known := b.known(id, b.clock()); known {
+	if name, known := b.known(id, beside, b.clock()); known {
 		return name
 	}
 	b.asking.mu.Lock()
 	defer b.asking.mu.Unlock()
 	now := b.clock()
-	if name, known := b.known(id, now); known { // somebody else asked meanwhile
+	if name, known := b.known(id, beside, now); known { // somebody else asked meanwhile
 		return name
 	}
 	name, answered := b.asking.ask(b.file.of, id, now)
@@ -156,7 +166,7 @@ func (b *book) name(id uint32) string {
 }
 
 // known looks into the file and at what getent said.
-func (b *book) known(id uint32, now time.Time) (name string, known bool) {
+func (b *book) known(id uint32, beside bool, now time.Time) (name string, known bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if now.Sub(b.looked) >= lookInterval || now.Before(b.looked) {
@@ -164,6 +174,9 @@ func (b *book) known(id uint32, now time.Time) (name string, known bool) {
 		b.file.look(now) // without it there is still getent
 	}
 	if name, known = b.file.names()[id]; known {
+		if beside {
+			name = ""
+		}
 		return name, true
 	}
 	if t, ok := b.told[id]; ok && now.Before(t.until) {

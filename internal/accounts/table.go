@@ -13,8 +13,8 @@ import (
 // once it has been read.
 type Table struct {
 	Names   map[uint32]string
-	Skipped int  // lines that name nobody
-	Cut     bool // there was more than a table holds
+	Skipped int // lines that name nobody
+	Left    int // entries beyond what a table holds
 }
 
 const (
@@ -71,7 +71,7 @@ func (t *Table) add(d database, line []byte) {
 		return
 	}
 	if len(t.Names) == maxEntries {
-		t.Cut = true
+		t.Left++
 		return
 	}
 	t.Names[id] = name

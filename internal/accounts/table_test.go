@@ -61,8 +61,8 @@ func TestATableIsBounded(t *testing.T) {
 		fmt.Fprintf(&b, "u%d:x:%d:0\n", i, i)
 	}
 	got := readTable(t, passwd, b.String())
-	if len(got.Names) != maxEntries || !got.Cut || got.Skipped != 0 {
-		t.Errorf("%d entries, cut %v, %d skipped", len(got.Names), got.Cut, got.Skipped)
+	if len(got.Names) != maxEntries || got.Left != 10 || got.Skipped != 0 {
+		t.Errorf("%d entries, %d left, %d skipped", len(got.Names), got.Left, got.Skipped)
 	}
 }
 
@@ -112,6 +112,11 @@ func write(t *testing.T, path, text string) {
 	}
 }
 
+// printable holds a name to what the package promises of all of them.
+func printable(name string) bool {
+	return name != "" && len(name) <= maxName && !strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) })
+}
+
 func FuzzRead(f *testing.F) {
 	f.Add("root:x:0:0:root:/root:/bin/bash\n# c\n+::::\nbad\n")
 	f.Add("\x1b]0;x\x07:x:1:1\nåse:x:2:2\n\xff:x:3:3:\n")
@@ -122,7 +127,7 @@ func FuzzRead(f *testing.F) {
 			again := ""
 			for _, id := range slices.Sorted(maps.Keys(got.Names)) {
 				name := got.Names[id]
-				if name == "" || len(name) > maxName || strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }) {
+				if !printable(name) {
 					t.Errorf("%s names %d %q", d.name, id, name)
 				}
 				again += fmt.Sprintf("%s:x:%d:0\n", name, id)
