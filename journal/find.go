@@ -3,6 +3,7 @@ package journal
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"auditbridge/auditbridge"
 	"auditbridge/seal"
@@ -42,7 +43,22 @@ func (j *Journal) find(page markPage) (*found, error) {
 	if err := j.findFloor(f, page); err != nil {
 		return nil, err
 	}
+	j.findAbnormalEnd(f, page)
 	return f, j.findRemoved(f, page)
+}
+
+// findAbnormalEnd notes that the last process died: nothing is behind an orderly
+// end but its checkpoint. A segment that was opened and never written to says
+// nothing.
+func (j *Journal) findAbnormalEnd(f *found, page markPage) {
+	if f.tail == nil || f.tail.farewell && len(f.tail.torn) == 0 {
+		return
+	}
+	n := auditbridge.OwnFailure("abnormal-end", auditbridge.Number("last", f.tail.last()))
+	if page.id == j.id && page.heartbeat != 0 {
+		n.Fields = append(n.Fields, moment("alive", time.Unix(0, page.heartbeat)), auditbridge.Number("was", page.pid))
+	}
+	f.notes = append(f.notes, n)
 }
 
 // farthestAhead is how far beyond the journal's end a mark or cursor may be and

@@ -27,11 +27,11 @@ func TestAStartOnAFullDiskWaitsForRoom(t *testing.T) {
 				t.Fatal(err)
 			}
 			os.Remove(filepath.Join(cfg.Dir, nextName))
-		}, func(o op) bool { return o.kind == "create" || o.kind == "allocate" }, "segment damage gap open resumed refused"},
+		}, func(o op) bool { return o.kind == "create" || o.kind == "allocate" }, "segment abnormal-end damage gap open resumed refused"},
 		{"for the reserve", func(t *testing.T, cfg Config) {
 			smallJournal(t, cfg, 9)
 			os.Remove(filepath.Join(cfg.Dir, nextName))
-		}, func(o op) bool { return o.kind == "create" || o.kind == "allocate" }, "open resumed refused"},
+		}, func(o op) bool { return o.kind == "create" || o.kind == "allocate" }, "abnormal-end open resumed refused"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			cfg, r, d := testConfig(t), newMemRing(), &disk{}

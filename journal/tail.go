@@ -23,6 +23,7 @@ type tail struct {
 	lines    int                  // lines from blockEnd to good
 	bytes    []byte               // these lines
 	torn     []byte               // what is behind good
+	farewell bool                 // the last block ends with a farewell, and nothing is behind it
 }
 
 // last is the sequence of the last good line.
@@ -89,10 +90,17 @@ func (t *tail) findBlock(data []byte, from int64, before *tail) bool {
 		}
 		if holds(&block, carried, data[starts[first]:starts[k]]) {
 			t.ended(&block, line, from+int64(starts[k]))
+			t.farewell = k == len(starts)-1 && k > 0 && isFarewell(firstLine(data[starts[k-1]:]))
 			return true
 		}
 	}
 	return false
+}
+
+// isFarewell tells the record with which an orderly end is put on record.
+func isFarewell(line []byte) bool {
+	h, ok := auditbridge.ParseHeader(line)
+	return ok && h.Type == auditbridge.TypeDaemonEnd && h.ID.Serial >= auditbridge.FirstNoteSerial
 }
 
 // ended makes the block line at offset at the last that holds.
