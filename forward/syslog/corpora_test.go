@@ -13,11 +13,12 @@ import (
 	"auditbridge/auditbridge"
 )
 
-// TestCorpora writes every event of AUDITBRIDGE_CORPORA and lets the oracle
-// read it. make corpora runs it.
+// TestCorpora writes every event of AUDITBRIDGE_CORPORA in every format and
+// lets the oracles read it. make corpora runs it.
 func TestCorpora(t *testing.T) {
 	root := os.Getenv("AUDITBRIDGE_CORPORA")
 	format, oracle := New(testConfig), rfc5424.NewParser()
+	bsd := NewBSD(testConfig, sender)
 	files := 0
 	err := filepath.WalkDir(filepath.Join(root, "audit-logs"), func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
@@ -30,6 +31,7 @@ func TestCorpora(t *testing.T) {
 		}
 		messages(log, func(e *auditbridge.Event, v *auditbridge.Verdict) {
 			parse(t, oracle, format.AppendEvent(nil, e, v))
+			checkBSD(t, bsd, e, v)
 			for i := range e.Records {
 				parse(t, oracle, format.AppendRecord(nil, &e.Records[i], v))
 			}
