@@ -22,6 +22,9 @@ install: build
 	# The unit for a listener beside auditd: as that one, but it neither stops auditd nor loads rules.
 	sed -e '/^# Only one daemon/d' -e 's/^\(Conflicts=.*\) auditd/\1 auditbridge/' -e 's/^After=.*/& auditd.service/' -e '/^# As auditd/,/^ExecStartPost=/d' \
 		$(DESTDIR)/usr/lib/systemd/system/auditbridge.service >$(DESTDIR)/usr/lib/systemd/system/auditbridge-beside.service
+	[ -e $(DESTDIR)/etc/audit/plugins.d/auditbridge.conf ] || { install -d -m 750 $(DESTDIR)/etc/audit/plugins.d && \
+	sed 's,/usr/sbin/auditbridge,$(PREFIX)/sbin/auditbridge,' packaging/plugins.d/auditbridge.conf >$(DESTDIR)/etc/audit/plugins.d/auditbridge.conf && \
+	chmod 640 $(DESTDIR)/etc/audit/plugins.d/auditbridge.conf; }
 	[ -e $(DESTDIR)/etc/auditbridge/auditbridge.toml ] || install -D -m 600 packaging/auditbridge.toml $(DESTDIR)/etc/auditbridge/auditbridge.toml
 
 # The main job on one machine, nothing to configure: exit 0 only if every record arrived.

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -143,18 +144,32 @@ func (k *completion) audit() {
 
 func (k *completion) source() {
 	source := k.Audit.Source
-	kind, file, named := strings.Cut(source, ":")
+	kind, path, named := strings.Cut(source, ":")
 	switch {
 	case source == "kernel" || source == "plugin":
 	case source == "multicast":
 		k.warn("audit.source", `where auditd need not run: source = "kernel"`,
 			"the kernel holds nobody back for a listener, and does not count what it misses: that is found by serials and by its socket's drops")
-	case kind == "file" && named && filepath.IsAbs(file):
-		k.wrong("audit.source", "this version has: kernel multicast plugin", "%s", notYet(source))
+	case kind == "unix" && named && filepath.IsAbs(path):
+	case kind == "file" && named && filepath.IsAbs(path):
+		k.wrong("audit.source", "this version has: kernel multicast plugin unix:/path", "%s", notYet(source))
+	case named && (kind == "file" || kind == "unix"):
+		k.wrong("audit.source", fmt.Sprintf("such as %q", kind+":"+sourcePaths[kind]), "%q is not an absolute path", path)
 	default:
-		k.wrong("audit.source", "", "%q is none of: kernel multicast plugin file:/path", source)
+		hint := ""
+		if near := closest(kind, strings.Fields(sources)); near != "" && sourcePaths[near] != "" {
+			hint = fmt.Sprintf("nearest value: %q", near+":"+cmp.Or(path, sourcePaths[near]))
+		} else if near != "" {
+			hint = fmt.Sprintf("nearest value: %q", near)
+		}
+		k.wrong("audit.source", hint, "%q is none of: kernel multicast plugin unix:/path file:/path", source)
 	}
 }
+
+const sources = "kernel multicast plugin unix file"
+
+// sourcePaths are where auditd's are.
+var sourcePaths = map[string]string{"unix": "/run/audit/audispd_events", "file": "/var/log/audit/audit.log"}
 
 func (k *completion) syslog() {
 	k.classes("syslog.auth.include", k.Syslog.Auth.Include)

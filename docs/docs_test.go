@@ -162,8 +162,8 @@ func TestEveryOpHasARow(t *testing.T) {
 		}
 	}
 	used := map[string]bool{"block": true, "alarm-raised": true, "alarm-cleared": true, "config": true}
-	made := regexp.MustCompile(`(?:[nN]ote|OwnFailure|noteLoss|noteLink)\((?:auditbridge\.[A-Za-z]+, )?"([a-z-]+)"|\bOp(?:, [a-zA-Z.]+)* = "([a-z-]+)"|\{"([a-z-]+)", stats\.|\bop(?:, [a-zA-Z]+)? :?= "([a-z-]+)"`)
-	for _, folder := range []string{"journal", "forward", "diskguard", "retention", "internal/accounts", "cmd/auditbridge"} {
+	made := regexp.MustCompile(`(?:[nN]ote|OwnFailure|noteLoss|noteLink)\((?:(?:auditbridge\.)?Type[A-Za-z]+, )?"([a-z-]+)"|\bOp(?:, [a-zA-Z.]+)* = "([a-z-]+)"|\{"([a-z-]+)", stats\.|\bop(?:, [a-zA-Z]+)? :?= "([a-z-]+)"`)
+	for _, folder := range []string{"journal", "forward", "diskguard", "retention", "auditbridge", "internal/accounts", "cmd/auditbridge"} {
 		files, err := filepath.Glob(filepath.Join("..", folder, "*.go"))
 		if err != nil {
 			t.Fatal(err)

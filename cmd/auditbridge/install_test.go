@@ -42,6 +42,13 @@ func TestMakeInstallPutsTheProgramWhereTheUnitStartsIt(t *testing.T) {
 		if _, err := os.Stat(filepath.Join(root, "usr/lib/sysusers.d/auditbridge.conf")); err != nil {
 			t.Error(err)
 		}
+		plugin := filepath.Join(root, "etc/audit/plugins.d/auditbridge.conf")
+		if text := read(t, plugin); !strings.Contains(text, "\nactive = no\n") || !strings.Contains(text, "\npath = "+prefix+"/sbin/auditbridge\n") {
+			t.Errorf("PREFIX=%s: auditd's plugins.d gets\n%s", prefix, text)
+		}
+		if info, err := os.Stat(plugin); err != nil || info.Mode() != 0o640 {
+			t.Errorf("PREFIX=%s: auditd's plugins.d gets %v, %v", prefix, info, err)
+		}
 		if prefix != "/usr" {
 			continue
 		}
@@ -50,7 +57,11 @@ func TestMakeInstallPutsTheProgramWhereTheUnitStartsIt(t *testing.T) {
 			t.Errorf("the configuration installed is not valid: %v", err)
 		}
 		must(t, os.WriteFile(file, []byte("node = \"mine\"\n"), 0o600))
+		must(t, os.WriteFile(plugin, []byte("active = yes\n"), 0o640))
 		install()
+		if text := read(t, plugin); text != "active = yes\n" {
+			t.Errorf("a second installation made of the plugin's configuration %q", text)
+		}
 		if text, err := os.ReadFile(file); err != nil || string(text) != "node = \"mine\"\n" {
 			t.Errorf("a second installation made of it %q, %v", text, err)
 		}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"runtime"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -25,7 +26,6 @@ import (
 	"auditbridge/seal"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sys/unix"
 )
 
 func newRunCommand() *cobra.Command {
@@ -36,11 +36,12 @@ func newRunCommand() *cobra.Command {
 unprivileged child, until SIGTERM or SIGINT; then it gives the kernel back as it
 was found, makes all durable, and lets each destination take what is left.`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			// One more than the cores are the threads that sit in system calls:
 			// at two, a receiving thread was seen to come back 18 ms late.
 			runtime.GOMAXPROCS(runtime.NumCPU() + 2)
 			log := newLogger(cmd.ErrOrStderr())
+			defer func() { lastWords(cmd.ErrOrStderr(), log, err) }()
 			hup := make(chan struct{}, 1)
 			defer outlive(log, hup)()
 			if err := harden(); err != nil {
@@ -77,6 +78,7 @@ type daemon struct {
 	now atomic.Pointer[config.Config] // as it is in force
 	log *slog.Logger
 
+	input    io.Reader // what auditd writes, when it is the source
 	ring     *ring.Ring
 	source   source
 	hears    io.Closer // the same, when it listens to the kernel
@@ -108,7 +110,7 @@ func openDaemon(c *config.Config, log *slog.Logger) (d *daemon, err error) {
 			d.Close()
 		}
 	}()
-	for _, open := range []func() error{d.openRing, d.openSource, d.openJournal, d.openReaders, d.openAccounts} {
+	for _, open := range []func() error{d.openInput, d.openRing, d.openSource, d.openJournal, d.openReaders, d.openAccounts} {
 		if err := open(); err != nil {
 			return d, err
 		}
@@ -134,7 +136,7 @@ func (d *daemon) openRing() error {
 	if err != nil {
 		return fmt.Errorf("tell this boot from others: %w", err)
 	}
-	if d.ring, err = ring.Open(ring.Config{Path: d.cfg.RingFile(), BootID: string(boot[:36])}); err != nil {
+	if d.ring, err = d.takeRing(ring.Config{Path: d.cfg.RingFile(), BootID: string(boot[:36])}); err != nil {
 		return err
 	}
 	d.before = d.ring.Stats()
@@ -146,7 +148,7 @@ func (d *daemon) openSource() (err error) {
 	if err := auditbridge.WithdrawExemptions(d.cfg.ExemptionFile()); err != nil {
 		d.log.Warn("what a killed run left in the kernel's rules stays there", "err", err)
 	}
-	switch d.cfg.Audit.Source {
+	switch kind, path, _ := strings.Cut(d.cfg.Audit.Source, ":"); kind {
 	case "kernel":
 		cfg := d.cfg.Kernel()
 		cfg.Logger = d.log
@@ -158,30 +160,15 @@ func (d *daemon) openSource() (err error) {
 	case "multicast":
 		err = d.openMulticast()
 	case "plugin":
-		var from *os.File
-		if from, err = standardInput(); err == nil {
-			d.source, err = auditbridge.OpenLines(from, d.cfg.Kernel().Pressure, d.ring)
-		}
+		d.source, err = auditbridge.OpenLines(d.input, d.cfg.Kernel().Pressure, d.ring)
+	case "unix":
+		d.source, err = auditbridge.OpenDispatcher(auditbridge.DispatcherConfig{
+			Path: path, Pressure: d.cfg.Kernel().Pressure, Note: func(n auditbridge.Note) { d.journal.Note(n) }, Logger: d.log,
+		}, d.ring)
 	default:
 		err = fmt.Errorf("open source %q: not in this version", d.cfg.Audit.Source)
 	}
 	return err
-}
-
-// standardInput is the standard input so that a deadline ends a read from it: a
-// signal must stop us although auditd keeps its end of the pipe open.
-func standardInput() (*os.File, error) {
-	var st unix.Stat_t
-	if err := unix.Fstat(unix.Stdin, &st); err != nil {
-		return nil, fmt.Errorf("read records from standard input: %w", err)
-	}
-	if kind := st.Mode & unix.S_IFMT; kind != unix.S_IFIFO && kind != unix.S_IFSOCK {
-		return os.Stdin, nil
-	}
-	if err := unix.SetNonblock(unix.Stdin, true); err != nil {
-		return nil, fmt.Errorf("read records from standard input: %w", err)
-	}
-	return os.NewFile(uintptr(unix.Stdin), "standard input"), nil
 }
 
 func (d *daemon) openJournal() error {

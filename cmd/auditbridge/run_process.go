@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -14,8 +13,10 @@ import (
 
 // harden keeps the signing key in this process: no core file, no debugger of
 // the same user, and nothing that we start inherits a descriptor which whoever
-// started us left open.
+// started us left open. Whatever the umask we came with, nobody else may write to
+// what we make.
 func harden() error {
+	unix.Umask(unix.Umask(0o077) | 0o022)
 	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}); err != nil {
 		return fmt.Errorf("forbid core files: %w", err)
 	}
@@ -32,19 +33,6 @@ func harden() error {
 		return fmt.Errorf("forbid core files: %w", err)
 	}
 	return nil
-}
-
-// newLogger writes what run and ship say of their work. A value that is empty
-// says nothing and is left out, such as the hint of an error that has none.
-func newLogger(w io.Writer) *slog.Logger {
-	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{
-		ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
-			if a.Value.Kind() == slog.KindString && a.Value.String() == "" {
-				return slog.Attr{}
-			}
-			return a
-		},
-	}))
 }
 
 // outlive makes run outlive its terminal, whatever reads its words, and the

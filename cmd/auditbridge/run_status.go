@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"auditbridge/auditbridge"
 	"auditbridge/internal/durable"
 	"auditbridge/internal/status"
 )
@@ -36,6 +37,9 @@ func (d *daemon) facts() status.Status {
 	}
 	s.ClockHeld = d.keeper.Held()
 	d.losses.fill(&s)
+	if from, ok := d.source.(interface{ Hearing() auditbridge.Hearing }); ok {
+		s.Hear(from.Hearing().Since, from.Hearing().Err)
+	}
 	d.fillDestinations(&s)
 	return s
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -63,7 +64,7 @@ func balanced(s *Status) bool {
 
 // findings look at one thing each. Their order is that of causes of one weight.
 var findings = []func(s, before *Status, now time.Time) []Cause{
-	life, recording, kernel, losses, books, sender, destinations, disk, clock, alarms,
+	life, recording, deaf, kernel, losses, books, sender, destinations, disk, clock, alarms,
 }
 
 func life(s, _ *Status, now time.Time) []Cause {
@@ -89,7 +90,7 @@ func absence(s *Status) Cause {
 		c.What += "; kernel audit is owned by " + owner(s)
 		c.Next = "that process gets the records, the journal does not"
 		c.Command = fmt.Sprintf("ps -fp %d", s.KernelPID)
-	case s.Source == "plugin":
+	case s.Source == "plugin", strings.HasPrefix(s.Source, "unix:"):
 		c.Next = "what auditd hears is neither kept in the journal nor sent"
 		c.Command = "systemctl status auditd"
 	case !s.KernelSilentSince.IsZero():
@@ -122,6 +123,20 @@ func recording(s, _ *Status, _ time.Time) []Cause {
 		return []Cause{{Impaired, "the journal's disk does not work", refused, "journalctl -k -p err", LosingYes}}
 	}
 	return nil
+}
+
+// deaf says that the source has nothing to read from. A file keeps what is
+// written to it; a socket does not.
+func deaf(s, _ *Status, _ time.Time) []Cause {
+	if !s.Running || s.DeafBecause == "" {
+		return nil
+	}
+	c := Cause{Impaired, "nothing is heard since " + stamp(s.DeafSince) + ": " + s.DeafBecause,
+		"tried again every second; what auditd writes meanwhile is not kept for us", "systemctl status auditd", LosingUnknown}
+	if strings.HasPrefix(s.Source, "file:") {
+		c.Next, c.Command, c.losing = "tried again every second; nothing is lost that stands in a log by then", "ls -l "+strings.TrimPrefix(s.Source, "file:")+"*", ""
+	}
+	return []Cause{c}
 }
 
 func kernel(s, _ *Status, _ time.Time) []Cause {

@@ -51,6 +51,8 @@ type Status struct {
 	Started    time.Time `json:"started,omitzero"`
 
 	Source            string    `json:"source,omitempty"`
+	DeafSince         time.Time `json:"deaf_since,omitzero"`          // since when the source does not have its file or socket
+	DeafBecause       string    `json:"deaf_because,omitempty"`       // why not
 	KernelPID         int       `json:"kernel_pid,omitempty"`         // who holds the kernel's audit socket, when it is not us
 	KernelOwner       string    `json:"kernel_owner,omitempty"`       // its name
 	KernelSilentSince time.Time `json:"kernel_silent_since,omitzero"` // when the kernel last stopped saying what it lost; zero while it does
@@ -76,6 +78,14 @@ type Status struct {
 	ClockHeld    bool          `json:"clock_held,omitempty"` // nothing is dropped for its age: the clock is not believed
 	Checkpoint   Checkpoint    `json:"checkpoint"`
 	Alarms       []Alarm       `json:"alarms"`
+}
+
+// Hear fills in whether the source has its file or socket, since when, and why
+// not.
+func (s *Status) Hear(since time.Time, err error) {
+	if err != nil {
+		s.DeafSince, s.DeafBecause = since, err.Error()
+	}
 }
 
 // Kernel is what the kernel says of its audit system.

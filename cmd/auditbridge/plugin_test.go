@@ -1,0 +1,287 @@
+package main
+
+import (
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"auditbridge/internal/audittest"
+	"auditbridge/internal/peertest"
+	"auditbridge/internal/status"
+
+	"golang.org/x/sys/unix"
+)
+
+// pluginConf is packaging/plugins.d/auditbridge.conf, switched on, for this very
+// binary and d's configuration.
+func pluginConf(t *testing.T, d *instance) string {
+	t.Helper()
+	exe := filepath.Join(d.dir, "auditbridge")
+	from, err := os.Open("/proc/self/exe")
+	must(t, err)
+	defer from.Close()
+	to, err := os.OpenFile(exe, os.O_CREATE|os.O_WRONLY, 0o755)
+	must(t, err)
+	_, err = io.Copy(to, from)
+	must(t, err)
+	must(t, to.Close())
+	must(t, os.Chmod(exe, 0o755))
+	text, err := os.ReadFile("../../packaging/plugins.d/auditbridge.conf")
+	must(t, err)
+	conf := string(text)
+	for _, change := range [][2]string{{"active = no", "active = yes"}, {"/usr/sbin/auditbridge", exe}, {"args = run", "args = run --config=" + d.config}} {
+		if strings.Count(conf, change[0]) != 1 {
+			t.Fatalf("the plugin's configuration does not say %q once:\n%s", change[0], conf)
+		}
+		conf = strings.Replace(conf, change[0], change[1], 1)
+	}
+	return conf
+}
+
+// TestPluginOfStockAuditd: started by auditd itself, under load, we hold every
+// record that auditd logs; also when the plugin is killed and auditd starts
+// another, when auditd reloads, and when it is restarted.
+func TestPluginOfStockAuditd(t *testing.T) {
+	kernel := audittest.Kernel(t)
+	d := newDaemon(t, fromStdin)
+	auditd := peertest.NewAuditd(t, "q_depth = 90000\nnum_logs = 0\nmax_log_file_action = ignore\n")
+	auditd.Plugin(t, "auditbridge", pluginConf(t, d))
+	begin := func() (pid int) {
+		t.Helper()
+		auditd.Start(t)
+		peertest.Until(t, "auditd has its plugin", func() bool {
+			s, ok := d.status()
+			pid = s.PID
+			return ok && s.Answering && kernel.Status().PID == auditd.PID() && isChild(pid, auditd.PID())
+		})
+		return pid
+	}
+
+	begin()
+	kernel.Generate(3000, 0, "load")
+	auditd.Tell(syscall.SIGHUP)
+	peertest.Until(t, "auditd has reloaded", func() bool { return strings.Contains(read(t, auditd.Log), "op=reconfigure") })
+	kernel.Generate(1000, 0, "reloaded")
+	s, _ := d.status()
+	if !s.Running || !s.Balanced {
+		t.Errorf("after a reload: %+v", s)
+	}
+
+	load := kernel.StartGenerate(6000, 6000, "kill")
+	d.until("load arrives", func(now status.Status) bool { return now.Received > s.Received+1000 })
+	killed := s.PID
+	must(t, syscall.Kill(killed, syscall.SIGKILL))
+	load.Wait()
+	kernel.Generate(500, 0, "after-the-kill")
+	peertest.Until(t, "auditd has another plugin", func() bool {
+		s, ok := d.status()
+		return ok && s.Answering && s.PID != killed
+	})
+
+	auditd.Stop()
+	second := begin() // while the one before may still be ending
+	kernel.Generate(500, 0, "restarted")
+	auditd.Stop()
+	peertest.Until(t, "the plugin has ended", func() bool { return syscall.Kill(second, 0) != nil })
+
+	logged, journal := lines(t, auditd.Log), foreign(d.journalLines())
+	lost := compare(t, undispatched(logged), journal)
+	t.Logf("auditd logged %d records, %d of them were in the killed plugin's hands", len(logged), len(lost))
+	for _, line := range lost {
+		if !strings.Contains(line, "key=\"kill\"") && !strings.HasPrefix(line, "type=PROCTITLE") {
+			t.Errorf("lost, and not in the kill: %s", line)
+		}
+	}
+	for _, want := range []string{"type=DAEMON_START ", "type=DAEMON_END ", "type=EOE "} {
+		if !slices.ContainsFunc(journal, func(line string) bool { return strings.HasPrefix(line, want) }) {
+			t.Errorf("the journal has no %s", want)
+		}
+	}
+	if out, _, code := auditbridgeCommand(t, "verify", d.journal); code != 0 {
+		t.Errorf("verify exits %d:\n%s", code, out)
+	}
+}
+
+// undispatched leaves out what auditd logs and does not hand to any plugin: the
+// record of a reload, and its own of a rotation.
+func undispatched(logged []string) (all []string) {
+	for _, line := range logged {
+		if !strings.HasPrefix(line, "type=DAEMON_CONFIG ") && !strings.HasPrefix(line, "type=DAEMON_ROTATE ") {
+			all = append(all, line)
+		}
+	}
+	return all
+}
+
+// compare returns the lines of logged that stored lacks. What stored has more may
+// only be EOE, which auditd does not log; all else in the same order.
+func compare(t *testing.T, logged, stored []string) (lacks []string) {
+	t.Helper()
+	i := 0
+	for _, line := range stored {
+		if strings.HasPrefix(line, "type=EOE ") {
+			continue
+		}
+		at := slices.Index(logged[i:], line)
+		if at < 0 {
+			t.Errorf("stored and not logged, or twice, or out of order: %s", line)
+			continue
+		}
+		lacks = append(lacks, logged[i:i+at]...)
+		i += at + 1
+	}
+	return append(lacks, logged[i:]...)
+}
+
+var own = regexp.MustCompile(`^type=DAEMON_\w+ msg=audit\([0-9.]+:42[0-9]{8}\): op=`)
+
+// foreign leaves out our own lines.
+func foreign(all []string) []string {
+	return slices.DeleteFunc(all, own.MatchString)
+}
+
+func isChild(pid, of int) bool { return slices.Contains(peertest.Descendants(of), pid) }
+
+// TestPluginBeforeItsPredecessorHasEnded: auditd starts a plugin again without
+// waiting for the one before. The new one takes at once what auditd writes, and
+// stores it when the other has gone; with every signal blocked, as auditd has them
+// when it starts a plugin again.
+func TestPluginBeforeItsPredecessorHasEnded(t *testing.T) {
+	d := newDaemon(t, fromStdin)
+	d.start()
+	d.feed(numbered(1, 100))
+	firstEnded, firstSaid := d.ended, d.said
+	firstInput := d.stdin
+	d.as = func(cmd *exec.Cmd) {
+		null, err := os.OpenFile("/dev/null", os.O_WRONLY, 0)
+		must(t, err)
+		cmd.Stdout, cmd.Stderr = null, null
+	}
+	blocked(t, d.launch)
+	d.feed(numbered(101, 5_000)) // far more than the pipe holds, and nobody stores it yet
+	select {
+	case <-firstEnded:
+		t.Fatalf("the first has ended:\n%s", firstSaid)
+	default:
+	}
+	firstInput.Close()
+	<-firstEnded
+	d.until("the second stores what it was given", func(s status.Status) bool {
+		return s.PID == d.cmd.Process.Pid && s.Stored == 5_000 && s.Balanced
+	})
+	must(t, d.cmd.Process.Signal(syscall.SIGHUP)) // a reload of auditd's
+	must(t, d.cmd.Process.Signal(syscall.SIGTERM))
+	if <-d.ended; d.err != nil {
+		t.Error(d.err)
+	}
+	if got := foreign(d.journalLines()); len(got) != 5_100 {
+		t.Errorf("%d records stored of 5100", len(got))
+	}
+}
+
+// blocked runs start with those signals blocked that auditd's dispatcher thread
+// has blocked.
+func blocked(t *testing.T, start func()) {
+	t.Helper()
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	var set, before unix.Sigset_t
+	for _, s := range []syscall.Signal{syscall.SIGHUP, syscall.SIGTERM, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGCHLD, syscall.SIGCONT} {
+		set.Val[0] |= 1 << (s - 1)
+	}
+	must(t, unix.PthreadSigmask(unix.SIG_BLOCK, &set, &before))
+	defer unix.PthreadSigmask(unix.SIG_SETMASK, &before, nil)
+	start()
+}
+
+// TestUnixSocketOfStockAuditd: auditd's own plugin af_unix hands its records to
+// us; an auditd that is restarted is a gap on record, and it is heard again.
+func TestUnixSocketOfStockAuditd(t *testing.T) {
+	kernel := audittest.Kernel(t)
+	auditd := peertest.NewAuditd(t, "q_depth = 90000\nnum_logs = 0\nmax_log_file_action = ignore\n")
+	socket := filepath.Join(filepath.Dir(auditd.Log), "events")
+	auditd.Plugin(t, "af_unix", "active = yes\ndirection = out\npath = builtin_af_unix\ntype = builtin\nargs = 0640 "+socket+"\nformat = string\n")
+	d := newDaemon(t, "[audit]\nsource = \"unix:"+socket+"\"\n")
+	d.start()
+	d.until("status says that there is no socket yet", func(s status.Status) bool {
+		return s.State == status.Impaired && strings.Contains(s.DeafBecause, "events: connect: no such file")
+	})
+	hears := func(s status.Status) bool { return s.DeafBecause == "" && s.State == status.OK }
+	auditd.Start(t)
+	d.until("we hear auditd", hears)
+	kernel.Generate(3000, 0, "first")
+	auditd.Stop()
+	d.until("we hear nothing", func(s status.Status) bool { return strings.Contains(s.DeafBecause, "auditd has closed it") })
+	auditd.Start(t)
+	d.until("we hear auditd again", hears)
+	kernel.Generate(3000, 0, "second")
+	marker := `op=login acct="the-last-one" res=success`
+	kernel.SendUserMessage(1112, marker)
+	peertest.Until(t, "the last record is stored", func() bool {
+		return strings.Contains(strings.Join(d.journalLines(), "\n"), "the-last-one")
+	})
+	auditd.Stop()
+	d.stop()
+
+	journal := d.journalLines()
+	for _, line := range compare(t, undispatched(lines(t, auditd.Log)), foreign(slices.Clone(journal))) {
+		if strings.Contains(line, "key=\"first\"") || strings.Contains(line, "key=\"second\"") {
+			t.Errorf("not stored: %s", line)
+		}
+	}
+	var said []string
+	for _, line := range journal {
+		if _, after, found := strings.Cut(line, "op=source-"); found {
+			word, _, _ := strings.Cut(after, " ")
+			said = append(said, word)
+		}
+	}
+	if got := strings.Join(said, " "); !strings.HasPrefix(got, "lost heard lost heard") {
+		t.Errorf("on record is: %s", got)
+	}
+}
+
+// TestWhereNothingIsReadSyslogIsTold: auditd gives its plugins the null device to
+// speak to. What run has to say, and why it does not start, reaches the host's
+// syslog instead.
+func TestWhereNothingIsReadSyslogIsTold(t *testing.T) {
+	for _, row := range []struct{ name, settings, want string }{
+		{"a sound configuration", fromStdin, `level=INFO msg="auditbridge runs"`},
+		{"a configuration that is not", "[audit]\nsource = \"plug\"\n", `level=ERROR msg="auditbridge run ends" err=`},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			d := newDaemon(t, row.settings)
+			dev := filepath.Join(d.dir, "dev")
+			must(t, os.Mkdir(dev, 0o755))
+			for name, minor := range map[string]uint32{"null": 3, "urandom": 9} {
+				must(t, unix.Mknod(filepath.Join(dev, name), unix.S_IFCHR|0o666, int(unix.Mkdev(1, minor))))
+			}
+			syslog, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: filepath.Join(dev, "log"), Net: "unixgram"})
+			must(t, err)
+			defer syslog.Close()
+			self, err := os.Executable()
+			must(t, err)
+			cmd := exec.Command("unshare", "--mount", "--propagation", "private", "bash", "-c",
+				`mount --bind "$2" /dev && exec -a auditbridge "$0" run --config "$1" </dev/null >/dev/null 2>&1`, self, d.config, dev)
+			must(t, cmd.Start())
+			defer cmd.Wait()
+			must(t, syslog.SetReadDeadline(time.Now().Add(peertest.Patience)))
+			said := make([]byte, 9000)
+			n, err := syslog.Read(said)
+			must(t, err)
+			if !strings.Contains(string(said[:n]), "auditbridge["+strconv.Itoa(cmd.Process.Pid)+"]: "+row.want) {
+				t.Errorf("syslog heard %s", said[:n])
+			}
+		})
+	}
+}
