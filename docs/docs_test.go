@@ -191,3 +191,58 @@ func TestEveryOpHasARow(t *testing.T) {
 		}
 	}
 }
+
+// TestEcsTableIsComplete: every MSGID that classes.txt gives an event has a row
+// in the table of the Elastic Common Schema, and no row there is of a MSGID or a
+// type that classes.txt lacks.
+func TestEcsTableIsComplete(t *testing.T) {
+	ids, types := map[string]bool{}, map[string]bool{}
+	for _, row := range rows(t, "../auditbridge/classes.txt") {
+		if len(row.cells) > 2 {
+			ids[row.cells[len(row.cells)-1]] = false
+			types[row.cells[1]] = true
+		}
+	}
+	for _, row := range rows(t, "../forward/ecs/ecs.txt") {
+		name := row.cells[0]
+		_, isID := ids[name]
+		switch {
+		case row.section == "[msgid]" && isID:
+			ids[name] = true
+		case row.section == "[msgid]", row.section == "[type]" && !types[name]:
+			t.Errorf("ecs.txt has %s in %s, which classes.txt lacks", name, row.section)
+		}
+	}
+	for name, has := range ids {
+		if !has {
+			t.Errorf("ecs.txt has no row for MSGID %s", name)
+		}
+	}
+}
+
+type tableRow struct {
+	section string
+	cells   []string
+}
+
+// rows reads a table file: sections in brackets, cells between blanks, comments
+// behind #.
+func rows(t *testing.T, file string) (all []tableRow) {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	section := ""
+	for line := range strings.Lines(string(text)) {
+		line, _, _ = strings.Cut(line, "#")
+		switch cells := strings.Fields(line); len(cells) {
+		case 0:
+		case 1:
+			section = cells[0]
+		default:
+			all = append(all, tableRow{section, cells})
+		}
+	}
+	return all
+}

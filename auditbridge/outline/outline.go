@@ -44,6 +44,7 @@ type Outline struct {
 
 	// What it is about.
 	Path, PathMode, Inode, Device, OwnerID, OwnerGroupID []byte // of the object, not of its parent
+	PathType                                             []byte // nametype: NORMAL, CREATE, DELETE
 	ObjectLabel                                          []byte // obj, tcontext
 	ObjectPID, ObjectName                                []byte // the process a signal went to, or a debugger
 	Unit, Package                                        []byte // service, software
@@ -319,7 +320,7 @@ func (o *Outline) ofObject(key []byte) *[]byte {
 // path takes the first path that is no parent's. What a security module said
 // of a path before gives way: its name has no directory.
 func (o *Outline) path(r *auditbridge.Record) {
-	if kind, ok := r.Stamped().Lookup("nametype"); ok && bytes.Equal(kind, parent) || o.PathMode != nil {
+	if kind, ok := r.Stamped().Lookup("nametype"); ok && bytes.Equal(kind, parent) || o.PathType != nil {
 		return
 	}
 	o.Path, o.Inode = nil, nil
@@ -334,6 +335,8 @@ func (o *Outline) ofPath(key []byte) *[]byte {
 		return &o.Path
 	case "mode":
 		return &o.PathMode
+	case "nametype":
+		return &o.PathType
 	case "inode":
 		return &o.Inode
 	case "dev":

@@ -49,11 +49,11 @@ type=PATH msg=audit(1.000:1): item=0 name="/etc/" inode=9 dev=08:01 mode=040755 
 type=PATH msg=audit(1.000:1): item=1 name=612062 inode=10 dev=08:01 mode=0100644 ouid=7 ogid=8 nametype=CREATE
 type=PATH msg=audit(1.000:1): item=2 name="third" inode=11 dev=08:01 mode=0100600 ouid=1 ogid=1 nametype=NORMAL
 type=PROCTITLE msg=audit(1.000:1): proctitle=766900612062`,
-			"LoginID=1000 LoginName=jane UserID=0 UserName=root EffectiveID=0 GroupID=0 Session=5 PID=2 ParentPID=1 Program=/usr/bin/vi Name=vi Title=vi a b Directory=/etc Terminal=pts0 Path=a b PathMode=0100644 Inode=10 Device=08:01 OwnerID=7 OwnerGroupID=8 Key=identity\x01other Arch=c000003e Syscall=257 Exit=3 Call=openat"},
+			"LoginID=1000 LoginName=jane UserID=0 UserName=root EffectiveID=0 GroupID=0 Session=5 PID=2 ParentPID=1 Program=/usr/bin/vi Name=vi Title=vi a b Directory=/etc Terminal=pts0 Path=a b PathMode=0100644 Inode=10 Device=08:01 OwnerID=7 OwnerGroupID=8 PathType=CREATE Key=identity\x01other Arch=c000003e Syscall=257 Exit=3 Call=openat"},
 		// A security module's name has no directory; the path has.
 		{`type=AVC msg=audit(1.000:2): avc:  denied  { read } for  pid=811 comm="httpd" name="b" dev="sda1" ino=77 scontext=s tcontext=t tclass=file permissive=0
 type=PATH msg=audit(1.000:2): item=0 name="/a/b" inode=78 mode=0100644 nametype=NORMAL`,
-			"Label=s PID=811 Name=httpd Path=/a/b PathMode=0100644 Inode=78 ObjectLabel=t"},
+			"Label=s PID=811 Name=httpd Path=/a/b PathMode=0100644 Inode=78 PathType=NORMAL ObjectLabel=t"},
 		{`type=NETFILTER_PKT msg=audit(1.000:3): mark=0x1 saddr=192.0.2.1 daddr=192.0.2.2 proto=6 sport=40122 dport=22`,
 			"SourceAddress=192.0.2.1 SourcePort=40122 DestinationAddress=192.0.2.2 DestinationPort=22 Transport=6"},
 		{`type=SYSCALL msg=audit(1.000:4): arch=c000003e syscall=62 success=yes exit=0 pid=2 uid=0 comm="kill"

@@ -80,6 +80,9 @@ func (w *Writer) classify(e *auditbridge.Event, v *auditbridge.Verdict) {
 		if m = meanings.calls[string(w.outline.Call)]; m == nil {
 			m = meanings.call
 		}
+		if m == meanings.calls["open"] && string(w.outline.PathType) == "CREATE" {
+			m = meanings.calls["creat"]
+		}
 		if action == "" {
 			action = m.action
 		}
