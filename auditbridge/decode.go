@@ -3,12 +3,16 @@ package auditbridge
 import "bytes"
 
 // AppendDecoded appends the value f stands at, as its writer had it: hex of a
-// field that may be encoded is decoded, all else is appended as it stands. The
-// result is arbitrary bytes; only the NULs between proctitle's arguments become
-// blanks. It allocates nothing when dst has room.
+// field that may be encoded is decoded, what was escaped when the line was stored
+// is not, all else is appended as it stands. The result is arbitrary bytes; only
+// the NULs between proctitle's arguments become blanks. It allocates nothing when
+// dst has room.
 func (f *Fields) AppendDecoded(dst []byte, t RecordType) []byte {
-	if f.Form != Bare || !mayBeEncoded(t, f.Key) || !isHex(f.Value) {
+	if !f.Encoded(t) {
 		return append(dst, f.Value...)
+	}
+	if f.Form != Bare || bytes.IndexByte(f.Value, '\\') >= 0 {
+		return appendUnescaped(dst, f.Value)
 	}
 	for i := 0; i < len(f.Value); i += 2 {
 		c := byte(unhex(f.Value[i])<<4 | unhex(f.Value[i+1]))
@@ -20,25 +24,33 @@ func (f *Fields) AppendDecoded(dst []byte, t RecordType) []byte {
 	return dst
 }
 
-// encodedKeys are the fields that kernel and libaudit write through
-// audit_log_untrustedstring and audit_encode_nv_string: quoted, or in hex when
-// the text holds a blank, a quote, a control byte or one beyond ASCII. An
-// unquoted value in them is therefore hex (or a placeholder such as "(null)").
-var encodedKeys = map[string]bool{
-	"acct": true, "cgroup": true, "cmd": true, "comm": true, "cwd": true, "data": true, "device": true,
-	"dir": true, "exe": true, "file": true, "grp": true, "invalid_context": true, "key": true, "name": true,
-	"namespace": true, "new-chardev": true, "new-disk": true, "new-fs": true, "new-rng": true,
-	"new_group": true, "ocomm": true, "old-chardev": true, "old-disk": true, "old-fs": true, "old-rng": true,
-	"path": true, "proctitle": true, "profile": true, "root_dir": true, "sw": true, "vm": true, "watch": true,
+// Encoded reports whether the value f stands at has to be decoded to be what its
+// writer had.
+func (f *Fields) Encoded(t RecordType) bool {
+	if f.escaped && bytes.IndexByte(f.Value, '\\') >= 0 {
+		return true
+	}
+	return f.Form == Bare && len(f.Value)%2 == 0 && mayBeEncoded(t, f.Key) && isHex(f.Value)
 }
 
-// mayBeEncoded reports whether an unquoted value of key is hex. Arguments
-// (a0, a1[3]) are in EXECVE; in SYSCALL they are numbers.
+// mayBeEncoded reports whether an unquoted value of key is hex: of the fields
+// that kernel and libaudit write through audit_log_untrustedstring and
+// audit_encode_nv_string, quoted, or in hex when the text holds a blank, a quote,
+// a control byte or one beyond ASCII. An unquoted value in them is therefore hex
+// (or a placeholder such as "(null)"). Arguments (a0, a1[3]) are such in EXECVE; in
+// SYSCALL they are numbers.
 func mayBeEncoded(t RecordType, key []byte) bool {
 	if t == typeExecve && len(key) > 1 && key[0] == 'a' && '0' <= key[1] && key[1] <= '9' {
 		return !bytes.HasSuffix(key, []byte("_len"))
 	}
-	return encodedKeys[string(key)]
+	switch string(key) {
+	case "acct", "cgroup", "cmd", "comm", "cwd", "data", "device", "dir", "exe", "file", "grp",
+		"invalid_context", "key", "name", "namespace", "new-chardev", "new-disk", "new-fs", "new-rng",
+		"new_group", "ocomm", "old-chardev", "old-disk", "old-fs", "old-rng", "path", "proctitle",
+		"profile", "root_dir", "sw", "vm", "watch":
+		return true
+	}
+	return false
 }
 
 const (

@@ -26,7 +26,8 @@ type Fields struct {
 	Value []byte // without its quotes or braces, otherwise as it stands
 	Form  Form
 
-	rest []byte
+	rest    []byte
+	escaped bool // of a line that ends in ab-esc=1
 }
 
 // Form is how a value is written.
@@ -45,13 +46,13 @@ func ScanFields(text []byte) Fields { return Fields{rest: text} }
 // Stamped scans what the kernel, or the daemon whose record it is, wrote.
 func (r *Record) Stamped() Fields {
 	stamped, _, _ := r.split()
-	return ScanFields(stamped)
+	return Fields{rest: stamped, escaped: r.escaped()}
 }
 
 // Claims scans what a program wrote into its message: anything at all.
 func (r *Record) Claims() Fields {
 	_, claimed, _ := r.split()
-	return ScanFields(claimed)
+	return Fields{rest: claimed, escaped: r.escaped()}
 }
 
 // Message returns all that a program wrote into its message, without the quotes
@@ -64,8 +65,11 @@ func (r *Record) Message() []byte {
 // Resolved scans what auditd added in its enriched format.
 func (r *Record) Resolved() Fields {
 	_, _, resolved := r.split()
-	return ScanFields(resolved)
+	return Fields{rest: resolved, escaped: r.escaped()}
 }
+
+// escaped reports whether control bytes of the record are written as \xHH.
+func (r *Record) escaped() bool { return bytes.HasSuffix(r.text(), []byte(escMark)) }
 
 // split cuts the record's text by who says it. In an escaped line (ab-esc=1) a
 // separator may be a program's own, so nothing there counts as resolved.

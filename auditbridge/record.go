@@ -131,17 +131,21 @@ func AppendUnescaped(dst, line []byte) []byte {
 	if !bytes.HasSuffix(line, []byte(escMark)) {
 		return append(dst, line...)
 	}
-	line = line[:len(line)-len(escMark)]
-	for i := 0; i < len(line); i++ {
-		if line[i] == '\\' && i+3 < len(line) && line[i+1] == 'x' {
-			hi, lo := unhex(line[i+2]), unhex(line[i+3])
+	return appendUnescaped(dst, line[:len(line)-len(escMark)])
+}
+
+// appendUnescaped appends text with the byte itself for each \xHH.
+func appendUnescaped(dst, text []byte) []byte {
+	for i := 0; i < len(text); i++ {
+		if text[i] == '\\' && i+3 < len(text) && text[i+1] == 'x' {
+			hi, lo := unhex(text[i+2]), unhex(text[i+3])
 			if hi >= 0 && lo >= 0 {
 				dst = append(dst, byte(hi<<4|lo))
 				i += 3
 				continue
 			}
 		}
-		dst = append(dst, line[i])
+		dst = append(dst, text[i])
 	}
 	return dst
 }

@@ -14,6 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"auditbridge/auditbridge"
+	"auditbridge/auditbridge/interpret"
+	"auditbridge/internal/accounts"
 	"auditbridge/internal/logfile"
 	"auditbridge/internal/moment"
 )
@@ -22,6 +24,8 @@ import (
 type readFlags struct {
 	output       string
 	ecs          bool
+	interpret    bool
+	ids          string
 	include      []string
 	since, until string
 	progress     bool
@@ -82,6 +86,8 @@ Exit status: 0 all was read, 1 something could not be, 2 usage.`,
 	}
 	cmd.Flags().StringVarP(&flags.output, "output", "o", "json", "`FORMAT`: "+strings.Join(readFormatNames(), ", "))
 	cmd.Flags().BoolVar(&flags.ecs, "ecs", false, "with --output json: field names of the Elastic Common Schema")
+	cmd.Flags().BoolVarP(&flags.interpret, "interpret", "i", false, "with --output json or text: say what numbers mean, and name users and groups")
+	cmd.Flags().StringVar(&flags.ids, "ids", accounts.ThisHost.String(), "with -i, `WHOSE` ids the accounts of this host name: host (of records that name no other node), any, recorded (none)")
 	cmd.Flags().StringSliceVar(&flags.include, "include", nil, "print only events of these `CLASS`es: login, session, config-change, system, alarm")
 	cmd.Flags().StringVar(&flags.since, "since", "", "leave out events before `TIME`")
 	cmd.Flags().StringVar(&flags.until, "until", "", "leave out events after `TIME`")
@@ -109,7 +115,8 @@ func isTerminal(stream any) bool {
 // readJob is one call of read: what to select, how to print it, and the streams.
 type readJob struct {
 	selection    selection
-	format       eventFormat
+	format       readFormat
+	formatting   formatting
 	verbatim     bool // print the lines as they come
 	in           io.Reader
 	out, err     io.Writer
@@ -139,17 +146,32 @@ func (f *readFlags) job(now time.Time) (*readJob, error) {
 			return nil, fmt.Errorf("--until %q ends before --since %q begins", f.until, f.since)
 		}
 	}
-	if j.format, err = newReadFormat(f.output); err != nil {
+	if j.format, err = findReadFormat(f.output); err != nil {
 		return nil, fmt.Errorf("--output: %w", err)
 	}
-	if f.ecs {
-		if f.output != "json" {
-			return nil, fmt.Errorf("--ecs: --output %s has no field names of the Elastic Common Schema; json has", f.output)
-		}
-		j.format = asECS()
+	if j.formatting.ecs = f.ecs; f.ecs && f.output != "json" {
+		return nil, fmt.Errorf("--ecs: --output %s has no field names of the Elastic Common Schema; json has", f.output)
 	}
+	if j.formatting.interpreter, err = f.interpreter(j.format); err != nil {
+		return nil, err
+	}
+	j.formatting.syslog.Node, _ = os.Hostname() // without one HOSTNAME is "-"
 	j.verbatim = f.output == "audit" && j.selection.all()
 	return j, nil
+}
+
+// interpreter is nil without --interpret.
+func (f *readFlags) interpreter(format readFormat) (*interpret.Interpreter, error) {
+	whose, ok := accounts.ParseWhose(f.ids)
+	switch {
+	case !ok:
+		return nil, fmt.Errorf("--ids: %q is none of host, any, recorded", f.ids)
+	case !f.interpret:
+		return nil, nil
+	case !format.reads:
+		return nil, fmt.Errorf("--interpret: --output %s has no place for it; json and text have", format.name)
+	}
+	return &interpret.Interpreter{Names: accounts.NewResolver(accounts.Config{Getent: accounts.FindGetent(), Whose: whose})}, nil
 }
 
 // parseClasses returns nil for all.

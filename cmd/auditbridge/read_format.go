@@ -2,11 +2,11 @@ package main
 
 import (
 	"fmt"
-	"os"
 	"strings"
 	"time"
 
 	"auditbridge/auditbridge"
+	"auditbridge/auditbridge/interpret"
 	"auditbridge/auditbridge/summary"
 	"auditbridge/forward/cef"
 	"auditbridge/forward/ecs"
@@ -19,19 +19,32 @@ import (
 // of a line that was too long; what follows it belongs to the same line.
 type eventFormat func(dst []byte, e *auditbridge.Event, v *auditbridge.Verdict, goesOn bool) []byte
 
-// readFormats are read's, by name. common names the host of records that name
-// none, where a format has a place for it.
-var readFormats = []struct {
-	name string
-	open func(common syslog.Config) eventFormat
-}{
-	{"json", func(syslog.Config) eventFormat { return perEvent(new(jsonline.Writer).AppendEvent) }},
-	{"text", func(syslog.Config) eventFormat { return perEvent(new(textFormat).appendEvent) }},
-	{"audit", func(syslog.Config) eventFormat { return appendLines }},
-	{"rfc5424", func(common syslog.Config) eventFormat { return perEvent(asLine(syslog.New(common).AppendEvent)) }},
-	{"rfc3164", func(common syslog.Config) eventFormat { return perEvent(asPackets(syslog.NewBSD(common, time.Local))) }},
-	{"cef", func(common syslog.Config) eventFormat {
-		return perEvent(asLine(cef.New(cef.Config{Config: common, Version: thisBuild().Version, Location: time.Local}).AppendEvent))
+// formatting is what formats have in common.
+type formatting struct {
+	syslog      syslog.Config            // names the host of records that name none
+	interpreter *interpret.Interpreter   // nil without --interpret
+	ecs         bool                     // --ecs
+	spill       func(text []byte) []byte // writes what there is of a large event, and returns the room
+}
+
+// readFormat makes a format. reads tells whether it heeds the interpreter.
+type readFormat struct {
+	name  string
+	reads bool
+	open  func(f formatting) eventFormat
+}
+
+// readFormats are read's, the first by default.
+var readFormats = []readFormat{
+	{"json", true, openJSON},
+	{"text", true, func(f formatting) eventFormat {
+		return perEvent((&textFormat{interpreter: f.interpreter}).appendEvent)
+	}},
+	{"audit", false, func(formatting) eventFormat { return appendLines }},
+	{"rfc5424", false, func(f formatting) eventFormat { return perEvent(asLine(syslog.New(f.syslog).AppendEvent)) }},
+	{"rfc3164", false, func(f formatting) eventFormat { return perEvent(asPackets(syslog.NewBSD(f.syslog, time.Local))) }},
+	{"cef", false, func(f formatting) eventFormat {
+		return perEvent(asLine(cef.New(cef.Config{Config: f.syslog, Version: thisBuild().Version, Location: time.Local}).AppendEvent))
 	}},
 }
 
@@ -42,18 +55,21 @@ func readFormatNames() (names []string) {
 	return names
 }
 
-func newReadFormat(name string) (eventFormat, error) {
+func findReadFormat(name string) (readFormat, error) {
 	for _, f := range readFormats {
 		if f.name == name {
-			host, _ := os.Hostname() // without one HOSTNAME is "-"
-			return f.open(syslog.Config{Node: host}), nil
+			return f, nil
 		}
 	}
-	return nil, fmt.Errorf("%q is no format (%s)", name, strings.Join(readFormatNames(), " "))
+	return readFormat{}, fmt.Errorf("%q is no format (%s)", name, strings.Join(readFormatNames(), " "))
 }
 
-// asECS is json in the names of the Elastic Common Schema.
-func asECS() eventFormat { return perEvent(new(ecs.Writer).AppendEvent) }
+func openJSON(f formatting) eventFormat {
+	if f.ecs {
+		return perEvent((&ecs.Writer{Interpreter: f.interpreter}).AppendEvent)
+	}
+	return perEvent((&jsonline.Writer{Interpreter: f.interpreter, Spill: f.spill}).AppendEvent)
+}
 
 type appendEvent = func(dst []byte, e *auditbridge.Event, v *auditbridge.Verdict) []byte
 
@@ -98,7 +114,10 @@ func asPackets(b *syslog.BSD) appendEvent {
 
 // textFormat is a line for people: when, where, what kind, how it went, and a
 // sentence. All of it is safe for a terminal.
-type textFormat struct{ sentence []byte }
+type textFormat struct {
+	interpreter *interpret.Interpreter
+	sentence    []byte
+}
 
 func (f *textFormat) appendEvent(dst []byte, e *auditbridge.Event, v *auditbridge.Verdict) []byte {
 	if e.End == auditbridge.EndMalformed {
@@ -113,7 +132,7 @@ func (f *textFormat) appendEvent(dst []byte, e *auditbridge.Event, v *auditbridg
 	dst = append(dst, ' ')
 	dst = appendOrDash(dst, v.Result.String())
 	dst = append(dst, ' ')
-	f.sentence = summary.Append(f.sentence[:0], e, v, nil)
+	f.sentence = summary.Append(f.sentence[:0], e, v, f.interpreter)
 	dst = append(dst, terminal.Safe(string(f.sentence))...)
 	return append(dst, '\n')
 }

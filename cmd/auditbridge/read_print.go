@@ -43,11 +43,11 @@ const (
 	spillBytes = 128 << 10
 )
 
-// newPrinter returns a printer that works in run, until close. failed is told
-// when writing does not work.
-func newPrinter(format eventFormat, out io.Writer, failed func(error)) *printer {
+// newPrinter returns a printer that works in run, from when its format is set
+// until close. failed is told when writing does not work.
+func newPrinter(out io.Writer, failed func(error)) *printer {
 	p := &printer{
-		format: format, out: out, failed: failed,
+		out: out, failed: failed,
 		work: make(chan *batch, batchCount), free: make(chan *batch, batchCount),
 		ended: make(chan struct{}),
 	}

@@ -39,7 +39,9 @@ const (
 func (j *readJob) pump(ctx context.Context, inputs []*logfile.Input, t *readTally, p *progress) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	printer := newPrinter(j.format, j.out, stop)
+	printer := newPrinter(j.out, stop)
+	j.formatting.spill = printer.spill
+	printer.format = j.format.open(j.formatting)
 	go printer.run()
 	g := &gatherer{
 		verbatim:    j.verbatim,

@@ -12,6 +12,7 @@ import (
 // readInto runs read on a stream; its error comes when it has ended.
 func readInto(t *testing.T, in io.Reader, out io.Writer, flags readFlags) <-chan error {
 	t.Helper()
+	flags.ids = "host"
 	job, err := flags.job(time.Now())
 	if err != nil {
 		t.Fatal(err)
