@@ -55,6 +55,17 @@ func (s *Settings) Journal() (journal.Config, error) {
 	}, nil
 }
 
+// RecordsAccounts reports whether the journal holds who has which number on this
+// host. By default it does where its records are this host's own: a followed
+// file may be of any host, but for what lies where auditd writes.
+func (s *Settings) RecordsAccounts() bool {
+	if s.Audit.RecordAccounts != "auto" {
+		return s.Audit.RecordAccounts == "always"
+	}
+	kind, path, _ := strings.Cut(s.Audit.Source, ":")
+	return kind != "file" && kind != "journal" || filepath.Dir(path) == "/var/log/audit"
+}
+
 // Retention is the retention's Config.
 func (s *Settings) Retention() retention.Config {
 	return retention.Config{

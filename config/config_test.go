@@ -129,6 +129,30 @@ func TestTheConfigsOfThePackages(t *testing.T) {
 }
 
 // The sample configuration is valid as it is, and with all it shows switched on.
+// A followed log may be another host's: its people do not get the names of ours.
+func TestWhoseAccountsAreRecorded(t *testing.T) {
+	for _, row := range []struct {
+		word, source string
+		want         bool
+	}{
+		{"auto", "kernel", true},
+		{"auto", "multicast", true},
+		{"auto", "plugin", true},
+		{"auto", "file:/var/log/audit/audit.log", true},
+		{"auto", "file:/srv/web1/audit.log", false},
+		{"auto", "file:/var/log/audit/../web1/audit.log", false},
+		{"auto", "journal:/srv/web1", false},
+		{"always", "file:/srv/web1/audit.log", true},
+		{"never", "kernel", false},
+	} {
+		var s Settings
+		s.Audit.RecordAccounts, s.Audit.Source = row.word, row.source
+		if got := s.RecordsAccounts(); got != row.want {
+			t.Errorf("%s of %s: %v, want %v", row.word, row.source, got, row.want)
+		}
+	}
+}
+
 func TestSampleConfiguration(t *testing.T) {
 	sample, err := os.ReadFile("../packaging/auditbridge.toml")
 	if err != nil {

@@ -43,7 +43,7 @@ type Audit struct {
 	AdminSpaceLeftAction string         `toml:"admin-space-left-action" default:"syslog" oneof:"ignore syslog" later:"banner email exec rotate suspend single halt"`
 	DiskFullAction       string         `toml:"disk-full-action" default:"suspend" oneof:"ignore syslog suspend halt" later:"banner email exec rotate single"`
 	DiskErrorAction      string         `toml:"disk-error-action" default:"syslog" oneof:"ignore syslog suspend halt" later:"banner email exec single"`
-	RecordAccounts       bool           `toml:"record-accounts" default:"true"`
+	RecordAccounts       string         `toml:"record-accounts" default:"auto" oneof:"auto always never"`
 	Administration       Administration `toml:"administration"`
 	Traffic              Traffic        `toml:"traffic"`
 }

@@ -82,7 +82,7 @@ func TestTheJournalNamesItsPeople(t *testing.T) {
 }
 
 func TestAccountsNeedNotBeRecorded(t *testing.T) {
-	d := newDaemon(t, fromStdin+"record-accounts = false\n")
+	d := newDaemon(t, fromStdin+"record-accounts = \"never\"\n")
 	d.start()
 	d.stop()
 	if all := strings.Join(d.journalLines(), "\n"); strings.Contains(all, "op=accounts") {

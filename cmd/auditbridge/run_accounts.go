@@ -16,10 +16,9 @@ func (j accountsJournal) Books() (segment auditbridge.Sequence, records uint64) 
 	return segment, j.Stats().Records
 }
 
-// openAccounts is for naming whom this journal's ids stand for, in years and
-// elsewhere. Without it they are numbers there.
+// openAccounts is what names this journal's people in years and elsewhere.
 func (d *daemon) openAccounts() error {
-	if d.cfg.Audit.RecordAccounts {
+	if d.cfg.RecordsAccounts() {
 		d.accounts = accounts.NewRecorder(accounts.Config{}, accountsJournal{d.journal}, d.log)
 	}
 	return nil

@@ -17,9 +17,12 @@ type accounts struct {
 	users, groups learned
 }
 
-// maxNodes bounds of how many nodes the tables are kept. What a log says beyond
-// that, and beyond maxEntries in all, is not remembered.
-const maxNodes = 1024
+// Of so many nodes, and so many entries in all, tables are kept. What a log says
+// beyond is not remembered.
+const (
+	maxNodes   = 1024
+	maxLearned = 1 << 16
+)
 
 // NewReader makes one that knows nothing yet. Without local, what the log does
 // not name has no name.
@@ -27,7 +30,7 @@ func NewReader(local *Resolver) *Reader {
 	if local == nil {
 		local = NewResolver(Config{Whose: NoHost})
 	}
-	return &Reader{local: local, nodes: map[string]*accounts{}, room: maxEntries}
+	return &Reader{local: local, nodes: map[string]*accounts{}, room: maxLearned}
 }
 
 // Observe takes what an event tells of accounts, if it is one of our own that

@@ -124,7 +124,7 @@ func TestACopyWithHoles(t *testing.T) {
 		if l.whole != row.whole || l.names[0] != row.first || l.names[1999] != row.last {
 			t.Errorf("%s: whole %v, %q … %q", row.name, l.whole, l.names[0], l.names[1999])
 		}
-		if r.room+len(l.names) != maxEntries {
+		if r.room+len(l.names) != maxLearned {
 			t.Errorf("%s: %d entries, room for %d", row.name, len(l.names), r.room)
 		}
 	}
@@ -188,5 +188,17 @@ func TestAMachinesID(t *testing.T) {
 		if none != "" {
 			t.Errorf("a machine without an id has %q", none)
 		}
+	}
+}
+
+func BenchmarkReader(b *testing.B) {
+	t := &Table{Names: map[uint32]string{}}
+	for id := range uint32(1000) {
+		t.Names[id] = "user"
+	}
+	r := hear(NewReader(nil), logged("", tableNotes(passwd, "M", t)...)...)
+	dst := make([]byte, 0, 64)
+	for b.Loop() {
+		r.AppendUser(dst, "", 500)
 	}
 }
