@@ -90,14 +90,29 @@ func claimedResult(claimed []byte) Result {
 	if i < 0 {
 		return NoResult
 	}
-	return wordResult(bytes.TrimSuffix(claimed[i+len(" res="):], []byte{')'}), NoResult)
+	return wordResult(withoutNames(claimed[i+len(" res="):]), NoResult)
+}
+
+// withoutNames cuts what is no part of a result behind it: a bracket, a quote,
+// and the names of enriched records where the separator before them was lost, as
+// it is when people copy a log: "success'UID=", "1AUID=".
+func withoutNames(v []byte) []byte {
+	for i, c := range v {
+		switch {
+		case c == ')' || c == '\'' || c == ' ':
+			return v[:i]
+		case i > 0 && 'A' <= c && c <= 'Z' && bytes.IndexByte(v[i:], '=') > 0:
+			return v[:i]
+		}
+	}
+	return v
 }
 
 // fieldResult returns what one field says of the result, else what was known.
 func fieldResult(f *Fields, known Result) Result {
 	switch string(f.Key) {
 	case "res", "result", "success", "seresult":
-		return wordResult(f.Value, known)
+		return wordResult(withoutNames(f.Value), known)
 	case "":
 		if string(f.Value) == "denied" || string(f.Value) == "granted" {
 			return wordResult(f.Value, known)
@@ -137,7 +152,7 @@ func wordResult(word []byte, known Result) Result {
 
 // callResult reads success=, which is missing when a call never returned.
 func callResult(r *Record) Result {
-	return wordResult(callField(r, " success="), NoResult)
+	return wordResult(bytes.Trim(callField(r, " success="), `"`), NoResult)
 }
 
 // callField is the short way to a field of a syscall record, of which there are
