@@ -56,22 +56,30 @@ func (s *sentence) appendCall(dst []byte) []byte {
 	return strconv.AppendInt(append(dst, "system call "...), int64(nr), 10)
 }
 
-// appendAllowed appends the permissions that stand in braces, commas between.
-func (s *sentence) appendAllowed(dst []byte) []byte {
+// permissions returns what stands in braces, nil when nothing does.
+func (s *sentence) permissions() []byte {
 	for f := s.fields(); f.Next(); {
-		if f.Form != auditbridge.Braced {
-			continue
+		if f.Form == auditbridge.Braced && len(f.Value) > 0 {
+			return f.Value
 		}
-		start := len(dst)
-		dst = append(dst, f.Value[:min(len(f.Value), maxWord+1)]...)
-		for i := start; i < len(dst); i++ {
-			if dst[i] == ' ' {
-				dst[i] = ','
-			}
-		}
-		return quoteFrom(dst, start)
 	}
-	return dst
+	return nil
+}
+
+// appendAllowed appends the permissions, with commas between.
+func (s *sentence) appendAllowed(dst []byte) []byte {
+	allowed := s.permissions()
+	if allowed == nil {
+		return dst
+	}
+	start := len(dst)
+	dst = append(dst, allowed[:min(len(allowed), maxWord+1)]...)
+	for i := start; i < len(dst); i++ {
+		if dst[i] == ' ' {
+			dst[i] = ','
+		}
+	}
+	return quoteFrom(dst, start)
 }
 
 // appendTarget appends the process that a signal or a trace was for.

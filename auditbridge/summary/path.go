@@ -13,7 +13,8 @@ type named struct {
 	kind   []byte
 }
 
-// path returns the nth record of a path, whose name may be missing.
+// paths hands out the paths that have a name, those too that only say in which
+// directory another one is.
 func (s *sentence) paths(yield func(named) bool) {
 	for i := range s.event.Records {
 		r := &s.event.Records[i]
@@ -33,23 +34,30 @@ func (s *sentence) paths(yield func(named) bool) {
 				}
 			}
 		}
-		if string(p.kind) != "PARENT" && !auditbridge.IsPlaceholder(p.name.Value) && !yield(p) {
+		if !auditbridge.IsPlaceholder(p.name.Value) && !yield(p) {
 			return
 		}
 	}
 }
 
+func (p *named) isParent() bool { return string(p.kind) == "PARENT" }
+
 // onlyPath is what a call with one path is about: the first that is not merely
-// the directory of another.
+// the directory of another, unless that one is missing.
 func (s *sentence) onlyPath() (only named) {
-	s.paths(func(p named) bool { only = p; return false })
+	s.paths(func(p named) bool {
+		if only.record == nil || !p.isParent() {
+			only = p
+		}
+		return p.isParent()
+	})
 	return only
 }
 
 // oldPath is the one of two that was there before.
 func (s *sentence) oldPath() (old named) {
 	s.paths(func(p named) bool {
-		if string(p.kind) == "CREATE" {
+		if p.isParent() || string(p.kind) == "CREATE" {
 			return true
 		}
 		old = p
@@ -62,6 +70,9 @@ func (s *sentence) oldPath() (old named) {
 func (s *sentence) newPath() (last named) {
 	n := 0
 	s.paths(func(p named) bool {
+		if p.isParent() {
+			return true
+		}
 		if n++; n > 1 || string(p.kind) == "CREATE" {
 			last = p
 		}
@@ -75,6 +86,9 @@ func (s *sentence) newPath() (last named) {
 func (s *sentence) appendPath(dst []byte, p named, argument string) []byte {
 	if p.record == nil {
 		return dst
+	}
+	if p.isParent() {
+		dst = append(dst, "something in "...)
 	}
 	start := len(dst)
 	dst = p.name.AppendDecoded(dst, typePath)

@@ -166,8 +166,11 @@ func (s *sentence) pick(e *entry, other *row) *row {
 }
 
 func (s *sentence) matches(v *variant) bool {
-	if v.key == "CALL" {
+	switch v.key {
+	case "CALL":
 		return s.call != nil && s.callEntry() == verbs.syscalls[v.value]
+	case "ALLOWED":
+		return s.permissions() != nil
 	}
 	value, ok := s.fields().Lookup(v.key)
 	return ok && (v.value == "" || string(value) == v.value)
