@@ -47,6 +47,7 @@ func TestOwnRecords(t *testing.T) {
 		{"link-up", false, []auditbridge.Field{text("relay", "siem"), text("peer", "192.0.2.9:601")}, "auditbridge reached siem at 192.0.2.9:601."},
 		{"link-down", true, []auditbridge.Field{text("relay", "siem"), text("peer", "192.0.2.9:601"), text("reason", "connection refused")}, `auditbridge lost the link to siem at 192.0.2.9:601: "connection refused".`},
 		{"ship-refused", true, []auditbridge.Field{text("relay", "siem"), text("reason", "backward")}, "auditbridge refused what ship reported of siem: backward."},
+		{"abnormal-end", true, []auditbridge.Field{number("last", 90)}, "auditbridge found that the last run had ended without a farewell, after record 90."},
 		{"cursor-removed", false, []auditbridge.Field{text("relay", "siem"), number("at", 5)}, "auditbridge removed the cursor of siem, at record 5."},
 		{"clock-held", true, []auditbridge.Field{text("seen", "2026-03-06T12:00:00Z"), text("wall", "2026-03-07T18:00:00Z")}, "auditbridge held segments back, because the clock is not believed: it says 2026-03-07T18:00:00Z, last 2026-03-06T12:00:00Z."},
 		{"clock-believed", false, nil, "auditbridge believed the clock again."},
