@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"path/filepath"
 	"strings"
@@ -91,9 +92,10 @@ type dump struct {
 	Blocks  []dumpedBlock        `json:"blocks"`
 	Open    openBlock            `json:"open"`
 
-	lines []byte // since the last block line
-	n     uint64
-	prev  seal.Hash // of the last block line
+	hash hash.Hash // of the lines since the last block line
+	size int       // bytes of them
+	n    uint64
+	prev seal.Hash // of the last block line
 }
 
 // openBlock is what stands behind the last block line.
@@ -126,10 +128,12 @@ type dumpedBlock struct {
 }
 
 func newDump(path string) *dump {
-	d := &dump{Segment: path, Blocks: []dumpedBlock{}}
+	d := &dump{Segment: path, Blocks: []dumpedBlock{}, hash: sha256.New()}
 	d.First, _ = journal.ParseSegmentName(filepath.Base(path))
 	return d
 }
+
+var lf = []byte{'\n'}
 
 func (d *dump) line(line []byte, whole bool) {
 	if !whole {
@@ -145,7 +149,9 @@ func (d *dump) line(line []byte, whole bool) {
 			return
 		}
 	}
-	d.lines = append(append(d.lines, line...), '\n')
+	d.hash.Write(line)
+	d.hash.Write(lf)
+	d.size += len(line) + 1
 	d.n++
 }
 
@@ -160,11 +166,11 @@ func (d *dump) fits(b *seal.Block) bool {
 
 func (d *dump) block(b *seal.Block, line []byte, start int64) {
 	out := dumpedBlock{
-		Offset: start - int64(len(d.lines)), Line: start, Bytes: d.Bytes - start + int64(len(d.lines)),
+		Offset: start - int64(d.size), Line: start, Bytes: d.Bytes - start + int64(d.size),
 		First: b.First, Records: d.n, Sequence: b.Sequence(), Time: b.At, Boot: b.Boot, Source: b.Source,
 		SHA256: b.SHA256, Prev: b.Prev, Line256: seal.HashLine(line), Relays: b.Relays,
 		Key: b.Key.String(), Next: b.Next.String(),
-		Hash:  okOrBad(b.N == d.n && sha256.Sum256(d.lines) == b.SHA256),
+		Hash:  okOrBad(b.N == d.n && seal.Hash(d.hash.Sum(nil)) == b.SHA256),
 		Chain: okOrBad(b.Prev == d.prev),
 	}
 	if len(d.Blocks) == 0 && !b.Prev.IsZero() {
@@ -175,12 +181,13 @@ func (d *dump) block(b *seal.Block, line []byte, start int64) {
 	}
 	d.Blocks = append(d.Blocks, out)
 	d.prev = out.Line256
-	d.lines, d.n = d.lines[:0], 0
+	d.size, d.n = 0, 0
+	d.hash.Reset()
 }
 
 func (d *dump) finish() {
-	d.Open.Offset = d.Bytes - int64(len(d.lines)) - int64(d.Open.Torn)
-	d.Open.Bytes, d.Open.Lines = len(d.lines), d.n
+	d.Open.Offset = d.Bytes - int64(d.size) - int64(d.Open.Torn)
+	d.Open.Bytes, d.Open.Lines = d.size, d.n
 }
 
 func okOrBad(ok bool) string {

@@ -88,7 +88,7 @@ func TestHintForARefusedKey(t *testing.T) {
 	cfg.IdentityFile = strings.TrimSuffix(otherKey(t), ".pub")
 	_, err := open(t, cfg).DialTo(t.Context(), "::1", 6514)
 	var refused *AuthError
-	if want := `authorized_keys: restrict,port-forwarding,permitopen="[::1]:6514" ssh-ed25519 AAAA`; !errors.As(err, &refused) || !strings.Contains(refused.Hint(), want) {
+	if want := `authorized_keys: restrict,port-forwarding,permitopen="[::1]:6514",permitlisten="127.0.0.1:1" ssh-ed25519 AAAA`; !errors.As(err, &refused) || !strings.Contains(refused.Hint(), want) {
 		t.Errorf("%v; want a hint with %q", err, want)
 	}
 }
