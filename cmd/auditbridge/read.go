@@ -117,7 +117,8 @@ type readJob struct {
 	selection    selection
 	format       readFormat
 	formatting   formatting
-	verbatim     bool // print the lines as they come
+	names        *accounts.Reader // nil without --interpret
+	verbatim     bool             // print the lines as they come
 	in           io.Reader
 	out, err     io.Writer
 	showProgress bool
@@ -152,16 +153,19 @@ func (f *readFlags) job(now time.Time) (*readJob, error) {
 	if j.formatting.ecs = f.ecs; f.ecs && f.output != "json" {
 		return nil, fmt.Errorf("--ecs: --output %s has no field names of the Elastic Common Schema; json has", f.output)
 	}
-	if j.formatting.interpreter, err = f.interpreter(j.format); err != nil {
+	if j.names, err = f.names(j.format); err != nil {
 		return nil, err
+	}
+	if j.names != nil {
+		j.formatting.interpreter = &interpret.Interpreter{Names: j.names}
 	}
 	j.formatting.syslog.Node, _ = os.Hostname() // without one HOSTNAME is "-"
 	j.verbatim = f.output == "audit" && j.selection.all()
 	return j, nil
 }
 
-// interpreter is nil without --interpret.
-func (f *readFlags) interpreter(format readFormat) (*interpret.Interpreter, error) {
+// names is nil without --interpret.
+func (f *readFlags) names(format readFormat) (*accounts.Reader, error) {
 	whose, ok := accounts.ParseWhose(f.ids)
 	switch {
 	case !ok:
@@ -171,7 +175,7 @@ func (f *readFlags) interpreter(format readFormat) (*interpret.Interpreter, erro
 	case !format.reads:
 		return nil, fmt.Errorf("--interpret: --output %s has no place for it; json and text have", format.name)
 	}
-	return &interpret.Interpreter{Names: accounts.NewResolver(accounts.Config{Getent: accounts.FindGetent(), Whose: whose})}, nil
+	return accounts.NewReader(accounts.NewResolver(accounts.Config{Getent: accounts.FindGetent(), Whose: whose})), nil
 }
 
 // parseClasses returns nil for all.

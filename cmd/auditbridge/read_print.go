@@ -4,12 +4,14 @@ import (
 	"io"
 
 	"auditbridge/auditbridge"
+	"auditbridge/internal/accounts"
 )
 
 // printer is the last stage of read: it has events formatted and written in the
 // order in which it took them.
 type printer struct {
 	format    eventFormat
+	names     *accounts.Reader // hears every event before it is formatted; may be nil
 	out       io.Writer
 	failed    func(error)
 	work      chan *batch
@@ -27,7 +29,7 @@ type batch struct {
 	events  []printable
 	records []auditbridge.Record // of all events
 	bytes   []byte               // of all records; never grown
-	direct  *auditbridge.Event   // instead: one too large to copy, done when it is printed
+	direct  *printable           // instead: one too large to copy, done when it is printed
 	done    chan struct{}
 	flush   bool // nothing more is there at the moment: write
 }
@@ -35,6 +37,7 @@ type batch struct {
 type printable struct {
 	event  auditbridge.Event
 	goesOn bool // see eventFormat
+	silent bool // is heard, not printed
 }
 
 const (
@@ -60,18 +63,28 @@ func newPrinter(out io.Writer, failed func(error)) *printer {
 
 // take takes an event to print. It may be reused when take returns.
 func (p *printer) take(e *auditbridge.Event, goesOn bool) {
+	p.add(printable{event: *e, goesOn: goesOn})
+}
+
+// hear takes an event that is not printed, for the names in it.
+func (p *printer) hear(e *auditbridge.Event) {
+	p.add(printable{event: *e, silent: true})
+}
+
+func (p *printer) add(e printable) {
 	p.unwritten = true
-	if p.filling.add(e, goesOn) {
+	if p.filling.add(&e) {
 		return
 	}
 	if len(p.filling.events) > 0 {
 		p.pass()
-		if p.filling.add(e, goesOn) {
+		if p.filling.add(&e) {
 			return
 		}
 	}
 	b := p.filling
-	b.direct = e
+	large := e // only it goes to the heap
+	b.direct = &large
 	p.pass()
 	<-b.done
 }
@@ -114,22 +127,28 @@ func (p *printer) run() {
 
 func (p *printer) print(b *batch) {
 	for i := range b.events {
-		p.event(&b.events[i].event, b.events[i].goesOn)
+		p.event(&b.events[i])
 	}
 	if b.direct != nil {
-		p.event(b.direct, false)
+		p.event(b.direct)
 	}
 	if b.flush {
 		p.text = p.spill(p.text)
 	}
 }
 
-func (p *printer) event(e *auditbridge.Event, goesOn bool) {
+func (p *printer) event(e *printable) {
 	if p.err != nil {
 		return
 	}
-	v := auditbridge.Classify(e)
-	p.text = p.format(p.text, e, &v, goesOn)
+	if p.names != nil {
+		p.names.Observe(&e.event)
+	}
+	if e.silent {
+		return
+	}
+	v := auditbridge.Classify(&e.event)
+	p.text = p.format(p.text, &e.event, &v, e.goesOn)
 	if len(p.text) >= spillBytes {
 		p.text = p.spill(p.text)
 	}
@@ -146,25 +165,25 @@ func (p *printer) spill(text []byte) []byte {
 }
 
 // add copies an event and reports whether there was room for it.
-func (b *batch) add(e *auditbridge.Event, goesOn bool) bool {
+func (b *batch) add(e *printable) bool {
 	size := 0
-	for i := range e.Records {
-		size += len(e.Records[i].Line)
+	records := e.event.Records
+	for i := range records {
+		size += len(records[i].Line)
 	}
-	if len(b.bytes)+size > cap(b.bytes) || len(b.records)+len(e.Records) > batchBytes/64 && len(b.events) > 0 {
+	if len(b.bytes)+size > cap(b.bytes) || len(b.records)+len(records) > batchBytes/64 && len(b.events) > 0 {
 		return false
 	}
 	first := len(b.records)
-	for i := range e.Records {
-		r := e.Records[i]
+	for _, r := range records {
 		start := len(b.bytes)
 		b.bytes = append(b.bytes, r.Line...)
 		r.Line = b.bytes[start:len(b.bytes):len(b.bytes)]
 		b.records = append(b.records, r)
 	}
 	copied := *e
-	copied.Records = b.records[first:len(b.records):len(b.records)]
-	b.events = append(b.events, printable{copied, goesOn})
+	copied.event.Records = b.records[first:len(b.records):len(b.records)]
+	b.events = append(b.events, copied)
 	return true
 }
 

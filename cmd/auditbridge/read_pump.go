@@ -5,6 +5,7 @@ import (
 	"io"
 
 	"auditbridge/auditbridge"
+	"auditbridge/internal/accounts"
 	"auditbridge/internal/logfile"
 )
 
@@ -40,6 +41,7 @@ func (j *readJob) pump(ctx context.Context, inputs []*logfile.Input, t *readTall
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	printer := newPrinter(j.out, stop)
+	printer.names = j.names
 	j.formatting.spill = printer.spill
 	printer.format = j.format.open(j.formatting)
 	go printer.run()
@@ -218,8 +220,12 @@ func (g *gatherer) event(e *auditbridge.Event) {
 		g.tally.late++
 	}
 	g.tally.events++
-	if !g.verbatim && g.selection.includes(e) {
+	switch {
+	case g.verbatim:
+	case g.selection.includes(e):
 		g.tally.printed++
 		g.printer.take(e, false)
+	case g.printer.names != nil && accounts.Tells(e):
+		g.printer.hear(e)
 	}
 }

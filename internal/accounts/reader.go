@@ -33,6 +33,13 @@ func NewReader(local *Resolver) *Reader {
 	return &Reader{local: local, nodes: map[string]*accounts{}, room: maxLearned}
 }
 
+// Tells reports whether an event says who has which number, so that Observe
+// should see it even when nobody else does.
+func Tells(e *auditbridge.Event) bool {
+	_, ok := readStatement(e)
+	return ok
+}
+
 // Observe takes what an event tells of accounts, if it is one of our own that
 // does: call it with every event, in the log's order, before the event's ids are
 // asked for. It keeps nothing of e. That an event is our own is a guess where
