@@ -18,21 +18,27 @@ func readArguments(text string) {
 		for _, word := range row[1:] {
 			args = append(args, readKind(word, 16))
 		}
-		if name, columns, ok := strings.Cut(row[0], ":"); ok {
+		names, columns, differ := strings.Cut(row[0], ":")
+		for name := range strings.SplitSeq(names, ",") {
 			c := calls[name]
-			c.differ = map[string][]kind{}
-			for column := range strings.SplitSeq(columns, ",") {
-				c.differ[column] = args
-			}
-			continue
-		}
-		for name := range strings.SplitSeq(row[0], ",") {
-			c := calls[name]
-			if c == nil || c.args != nil {
+			switch {
+			case c == nil || !differ && c.args != nil:
 				panic("arguments.txt: no system call, or twice: " + name)
+			case differ:
+				c.differOn(columns, args)
+			default:
+				c.args = args
 			}
-			c.args = args
 		}
+	}
+}
+
+func (c *call) differOn(columns string, args []kind) {
+	if c.differ == nil {
+		c.differ = map[string][]kind{}
+	}
+	for column := range strings.SplitSeq(columns, ",") {
+		c.differ[column] = args
 	}
 }
 

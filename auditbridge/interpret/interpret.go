@@ -50,6 +50,8 @@ func (in *Interpreter) appendMeaning(dst []byte, e *auditbridge.Event, r *auditb
 		return appendPath(dst, r, f), true
 	case asExit:
 		return appendExit(dst, f.Value)
+	case asErrno:
+		return appendErrno(dst, f.Value)
 	case asArch:
 		return appendArch(dst, f.Value)
 	case asSyscall:
@@ -79,6 +81,10 @@ func (in *Interpreter) appendNumber(dst []byte, e *auditbridge.Event, r *auditbr
 		return k.table.on(eventArch(e, r)).append(dst, v)
 	case asUser, asGroup:
 		return in.appendID(dst, e, k.how, v)
+	case asUser16:
+		return in.appendID(dst, e, asUser, widen(v))
+	case asGroup16:
+		return in.appendID(dst, e, asGroup, widen(v))
 	case asSession:
 		return appendUnset(dst, v)
 	case asInt:
@@ -136,6 +142,15 @@ func (in *Interpreter) appendName(dst []byte, node string, how how, id uint32) (
 		return in.Names.AppendUser(dst, node, id)
 	}
 	return in.Names.AppendGroup(dst, node, id)
+}
+
+// widen makes an id of one of 16 bits, as the kernel does (include/linux/highuid.h,
+// low2highuid).
+func widen(v uint64) uint64 {
+	if v &= 0xFFFF; v == 0xFFFF {
+		return 0xFFFFFFFF
+	}
+	return v
 }
 
 // appendUnset knows the id and the session that were never set: -1, of 32 bits

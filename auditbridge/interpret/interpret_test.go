@@ -90,7 +90,14 @@ func TestMeanings(t *testing.T) {
 		{"SYSCALL arch=c000003e syscall=92 exit=0 a0=7ffe a1=3e8 a2=ffffffff", "arch=x86_64 syscall=chown a1=operator a2=unset"},
 		{"SYSCALL arch=c000003e syscall=72 exit=0 a0=3 a1=4 a2=800", "arch=x86_64 syscall=fcntl a1=F_SETFL a2=O_RDONLY|O_NONBLOCK"},
 		{"SYSCALL arch=c000003e syscall=268 exit=0 a0=ffffffffffffff9c a1=7f a2=9ed", "arch=x86_64 syscall=fchmodat a0=AT_FDCWD a2=suid,0755"},
-		{"SECCOMP auid=4294967295 ses=4294967295 sig=31 arch=c000003e syscall=59 compat=0 ip=0x7f code=0x80000000", "auid=unset ses=unset sig=SIGSYS arch=x86_64 syscall=execve code=kill-process"},
+		{"SYSCALL arch=40000003 syscall=182 exit=0 a0=bf00 a1=ffff a2=3e8", "arch=i386 syscall=chown a1=unset a2=operators"},
+		{"SYSCALL arch=40000003 syscall=90 exit=0 a0=bf00 a1=5 a2=5 a3=22", "arch=i386 syscall=mmap"},
+		{"SYSCALL arch=80000016 syscall=120 exit=0 a0=0 a1=1200011", "arch=s390x syscall=clone a1=CLONE_CHILD_CLEARTID|CLONE_CHILD_SETTID|SIGCHLD"},
+		{"SYSCALL arch=c0000015 syscall=54 exit=0 a0=1 a1=402c7413", "arch=ppc64le syscall=ioctl a1=TCGETS"},
+		{"SYSCALL arch=c0000015 syscall=54 exit=0 a0=1 a1=5401", "arch=ppc64le syscall=ioctl"},
+		{"SYSCALL arch=c000003e syscall=29 exit=0 a0=0 a1=1000 a2=3b6", "arch=x86_64 syscall=shmget a2=IPC_CREAT|0666"},
+		{"SYSCALL arch=c000003e syscall=8 exit=0 a0=3 a1=fffffffffffffff6 a2=1", "arch=x86_64 syscall=lseek a1=-10 a2=SEEK_CUR"},
+		{"SECCOMP auid=4294967295 ses=4294967295 sig=31 arch=c000003e syscall=59 compat=0 ip=0x7f code=0x80000000", "auid=unset ses=unset sig=SIGSYS arch=x86_64 syscall=execve compat=no code=kill-process"},
 		{"URINGOP uring_op=18 success=no exit=-2 uid=0", "uring_op=openat exit=ENOENT(No such file or directory) uid=root"},
 		{"OPENAT2 oflag=0102000 mode=0600 resolve=0x48", "oflag=O_RDONLY|O_APPEND|O_LARGEFILE resolve=RESOLVE_BENEATH|0x40"},
 
@@ -141,12 +148,38 @@ func TestMeanings(t *testing.T) {
 		{"AVC ioctlcmd=0x5401 capability=21", "ioctlcmd=TCGETS capability=sys_admin"},
 		{"NETFILTER_CFG table=filter family=10 entries=4", "family=ipv6"},
 		{"FANOTIFY resp=2", "resp=deny"},
+		{"FANOTIFY resp=1 fan_type=1 fan_info=0 subj_trust=2 obj_trust=1", "resp=allow subj_trust=unknown obj_trust=yes"},
+		{"INTEGRITY_DATA op=appraise_data res=0 errno=-13", "res=no errno=EACCES(Permission denied)"},
+		{"CONFIG_CHANGE audit_failure=1 old=2 res=1", "audit_failure=printk res=yes"},
+		{"AVC path=002F746D702F73", "path=@/tmp/s"},
+		{"AVC path=00", "path=@"},
 		{"ANOM_PROMISCUOUS dev=eth0 prom=256 old_prom=0", "prom=yes old_prom=no"},
 		{"MMAP fd=3 flags=0x22", "flags=MAP_PRIVATE|MAP_ANONYMOUS"},
 		{"NOVELTY uid=0 a0=5 exit=-1 mode=0", "uid=root"},
 	} {
 		if got := meanings(t, in, record(row.record)); got != row.want {
 			t.Errorf("%s\n got %s\nwant %s", row.record, got, row.want)
+		}
+	}
+}
+
+// What a record of an event means may depend on its system call.
+func TestMeaningsOfAnEvent(t *testing.T) {
+	for _, row := range []struct {
+		call, detail string
+		want         string
+	}{
+		{"SYSCALL arch=c000003e syscall=9", "MMAP fd=3 flags=0x40", "flags=MAP_32BIT"},
+		{"SYSCALL arch=c0000015 syscall=90", "MMAP fd=3 flags=0x40", "flags=MAP_NORESERVE"},
+		{"SYSCALL arch=c00000b7 syscall=437", "OPENAT2 oflag=040000 mode=0 resolve=0x0", "oflag=O_RDONLY|O_DIRECTORY mode=0000"},
+		{"SYSCALL arch=40000003 syscall=102 a0=e", "SOCKETCALL nargs=5 a0=3 a1=1 a2=2 a3=bf a4=4", "a1=SOL_SOCKET a2=SO_REUSEADDR"},
+		{"SYSCALL arch=40000003 syscall=102 a0=63", "SOCKETCALL nargs=2 a0=3 a1=1", ""},
+		{"LOGIN pid=1", "SOCKETCALL nargs=2 a0=3 a1=1", ""},
+	} {
+		in := &Interpreter{}
+		got := strings.TrimPrefix(meanings(t, in, record(row.call), record(row.detail)), meanings(t, in, record(row.call)))
+		if got = strings.TrimSpace(got); got != row.want {
+			t.Errorf("%s, %s\n got %s\nwant %s", row.call, row.detail, got, row.want)
 		}
 	}
 }

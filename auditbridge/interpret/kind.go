@@ -22,6 +22,8 @@ const (
 	asChoice                  // by a table of names.txt, as another argument has it
 	asUser                    // a user id
 	asGroup                   // a group id
+	asUser16                  // a user id of 16 bits
+	asGroup16                 // a group id of 16 bits
 	asSession                 // a session's number
 	asInt                     // a number of 32 bits with a sign
 	asLong                    // a number of 64 bits with a sign
@@ -31,6 +33,7 @@ const (
 	asCreation                // the mode of a file that open may create
 	asCapabilities            // a mask of capabilities
 	asExit                    // what a system call returned
+	asErrno                   // an error, with a sign or without
 	asArch                    // the architecture of system calls
 	asSyscall                 // the number of a system call
 	asArgument                // an argument of it
@@ -42,9 +45,9 @@ const (
 )
 
 var hows = map[string]how{
-	"-": asWritten, "user": asUser, "group": asGroup, "session": asSession, "int": asInt, "long": asLong,
+	"-": asWritten, "user": asUser, "group": asGroup, "user16": asUser16, "group16": asGroup16, "session": asSession, "int": asInt, "long": asLong,
 	"directory": asDirectory, "mode": asMode, "device-mode": asMode, "permissions": asPermissions, "creation": asCreation, "capabilities": asCapabilities,
-	"exit": asExit, "arch": asArch, "syscall": asSyscall, "argument": asArgument, "address": asAddress,
+	"exit": asExit, "errno": asErrno, "arch": asArch, "syscall": asSyscall, "argument": asArgument, "address": asAddress,
 	"keys": asKeys, "path": asPath, "answer": asAnswer, "promiscuous": asPromiscuous,
 }
 

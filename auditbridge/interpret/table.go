@@ -11,6 +11,7 @@ import (
 type table struct {
 	name     string
 	flags    bool
+	between  byte // what stands between flags
 	entries  []entry
 	variants map[string]*table // by an architecture's column, where it differs
 	base     *table            // of a variant: the names that do not differ
@@ -50,11 +51,16 @@ func readTables(text string) {
 // variant there, "[ioctl] names instead on ppc" for one that leaves nothing of
 // the names elsewhere, or "[option] by" for choices.
 func newTable(name string, words []string) *table {
-	t := &table{name: name, flags: words[0] == "flags"}
-	switch {
-	case words[0] == "by":
+	t := &table{name: name}
+	switch words[0] {
+	case "names":
+	case "flags":
+		t.flags, t.between = true, '|'
+	case "list":
+		t.flags, t.between = true, ','
+	case "by":
 		t.choices = map[uint32]kind{}
-	case words[0] != "flags" && words[0] != "names":
+	default:
 		panic(fmt.Sprintf("names.txt: [%s] has %q", name, words))
 	}
 	if len(words) == 1 {
@@ -145,7 +151,7 @@ func (t *table) append(dst []byte, v uint64) ([]byte, bool) {
 		name := e.name
 		switch {
 		case e.octal:
-			dst = appendPermissions(separate(dst, start, '|'), v&e.mask)
+			dst = appendPermissions(separate(dst, start, t.between), v&e.mask)
 			rest &^= e.mask
 		case e.table != nil:
 			if name = ""; rest&e.mask != 0 {
@@ -157,14 +163,14 @@ func (t *table) append(dst []byte, v uint64) ([]byte, bool) {
 		if name == "" {
 			continue
 		}
-		dst = append(separate(dst, start, '|'), name...)
+		dst = append(separate(dst, start, t.between), name...)
 		rest &^= e.mask
 	}
 	if len(dst) == start {
 		return dst, false
 	}
 	if rest != 0 {
-		dst = append(separate(dst, start, '|'), "0x"...)
+		dst = append(separate(dst, start, t.between), "0x"...)
 		dst = strconv.AppendUint(dst, rest, 16)
 	}
 	return dst, true
