@@ -78,6 +78,20 @@ func (o *Outline) Read(e *auditbridge.Event, v *auditbridge.Verdict) {
 	}
 }
 
+// NameOf asks who has a user id on a node; nil when nobody is to be asked, or
+// nobody knows.
+func (o *Outline) NameOf(in *interpret.Interpreter, node string, id []byte) []byte {
+	n, ok := number(id, 10)
+	if !ok || n == 1<<32-1 || in == nil || in.Names == nil {
+		return nil
+	}
+	start := len(o.space)
+	if o.space, ok = in.Names.AppendUser(o.space, node, uint32(n)); !ok {
+		return nil
+	}
+	return o.space[start:len(o.space):len(o.space)]
+}
+
 // call names the system call.
 func (o *Outline) call() {
 	arch, ok := number(o.Arch, 16)

@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"auditbridge/auditbridge"
+	"auditbridge/auditbridge/interpret"
 	"auditbridge/forward/syslog"
 )
 
@@ -251,6 +252,30 @@ func TestKeys(t *testing.T) {
 		})
 	}
 }
+
+// Who has an id is asked of the host's tables, for the host the record is from.
+func TestNamesFromTables(t *testing.T) {
+	config := testConfig
+	config.Interpreter = &interpret.Interpreter{Names: jane{}}
+	line := `node=web1 type=USER_AUTH msg=audit(1.000:1): pid=7 uid=0 auid=1000 ses=5 msg='op=x res=success'`
+	messages([]byte(line), func(e *auditbridge.Event, v *auditbridge.Verdict) {
+		m := check(t, New(config), e, v)
+		if m.extensions["suser"] != "jane@web1" || !strings.Contains(m.extensions["msg"], "jane@web1") {
+			t.Errorf("suser=%s msg=%s", m.extensions["suser"], m.extensions["msg"])
+		}
+	})
+}
+
+type jane struct{}
+
+func (jane) AppendUser(dst []byte, node string, id uint32) ([]byte, bool) {
+	if id != 1000 {
+		return dst, false
+	}
+	return append(append(dst, "jane@"...), node...), true
+}
+
+func (jane) AppendGroup(dst []byte, _ string, _ uint32) ([]byte, bool) { return dst, false }
 
 // A message never grows beyond the bound, and says when it ended early.
 func TestLongMessageIsBounded(t *testing.T) {

@@ -56,7 +56,7 @@ var named = []key{
 // are written.
 var outlined = []key{
 	{name: "act", length: 63, meaning: "what was done; of an event that is a system call, its name", value: func(o *outline.Outline) []byte { return o.Operation }},
-	{name: "suser", length: 1023, meaning: "who did it: the login user's name, where auditd resolved it", value: func(o *outline.Outline) []byte { return actor(o, o.LoginName, o.UserName) }},
+	{name: "suser", length: 1023, meaning: "who did it: the login user's name, where a record or a table has it", value: func(o *outline.Outline) []byte { return actor(o, o.LoginName, o.UserName) }},
 	{name: "suid", length: 1023, meaning: "the login user's id; without one the process's user id", value: func(o *outline.Outline) []byte { return actor(o, o.LoginID, o.UserID) }},
 	{name: "duser", length: 1023, meaning: "account concerned, as a program claims", value: func(o *outline.Outline) []byte { return o.Account }},
 	{name: "duid", length: 1023, meaning: "its id, as a program claims", value: func(o *outline.Outline) []byte { return o.AccountID }},
@@ -134,6 +134,7 @@ var byName = func() map[string]*key {
 // keys appends all keys that have something to say.
 func (w *Writer) keys(e *auditbridge.Event, v *auditbridge.Verdict) {
 	w.outline.Read(e, v)
+	w.resolve(e)
 	if v.Role == auditbridge.Syscall && w.outline.Operation == nil {
 		w.outline.Operation = w.outline.Call
 	}
@@ -146,6 +147,17 @@ func (w *Writer) keys(e *auditbridge.Event, v *auditbridge.Verdict) {
 	}
 	w.space = w.text.AppendRecords(w.space[:0], e)
 	w.add(byName["AbEventData"], w.space)
+}
+
+// resolve finds the names that no record has.
+func (w *Writer) resolve(e *auditbridge.Event) {
+	o := &w.outline
+	if o.LoginName == nil {
+		o.LoginName = o.NameOf(w.config.Interpreter, e.ID.Node, o.LoginID)
+	}
+	if o.UserName == nil {
+		o.UserName = o.NameOf(w.config.Interpreter, e.ID.Node, o.UserID)
+	}
 }
 
 // event appends the keys that name the event and say what it comes to.
@@ -171,7 +183,7 @@ func (w *Writer) event(e *auditbridge.Event, v *auditbridge.Verdict) {
 		w.say("outcome", "failure")
 		w.add(byName["reason"], v.Reason)
 	}
-	w.space = summary.Append(w.space[:0], e, v, nil)
+	w.space = summary.Append(w.space[:0], e, v, w.config.Interpreter)
 	w.add(byName["msg"], w.space)
 	if whole {
 		w.add(byName["AbType"], e.Records[v.Deciding].TypeName())

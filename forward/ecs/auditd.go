@@ -82,7 +82,7 @@ func (w *Writer) data(name string) {
 			n++
 		}
 		w.comma()
-		w.dst = append(jsonline.AppendString(w.dst, w.fields[i].key), ':')
+		w.dst = append(appendName(w.dst, w.fields[i].key), ':')
 		if n-i == 1 {
 			w.dst = jsonline.AppendString(w.dst, w.fields[i].value)
 		} else {
@@ -96,3 +96,20 @@ func (w *Writer) data(name string) {
 	}
 	w.close()
 }
+
+// appendName appends a field's key as the name of a member. A byte that is not
+// printable ASCII, a quote and a backslash are written as \xHH, so that no two
+// keys get one name.
+func appendName(dst, key []byte) []byte {
+	dst = append(dst, '"')
+	for _, c := range key {
+		if c < ' ' || c > '~' || c == '"' || c == '\\' {
+			dst = append(dst, '\\', '\\', 'x', hexDigits[c>>4], hexDigits[c&15])
+		} else {
+			dst = append(dst, c)
+		}
+	}
+	return append(dst, '"')
+}
+
+const hexDigits = "0123456789ABCDEF"

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"auditbridge/auditbridge"
+	"auditbridge/auditbridge/interpret"
 )
 
 var update = flag.Bool("update", false, "write golden files anew")
@@ -182,6 +183,29 @@ func TestFields(t *testing.T) {
 	}
 }
 
+// Who has an id is asked of the host's tables, for the host the record is from.
+func TestNamesFromTables(t *testing.T) {
+	w := Writer{Interpreter: &interpret.Interpreter{Names: jane{}}}
+	line := `node=web1 type=USER_LOGIN msg=audit(1.000:1): pid=7 uid=0 auid=1000 ses=5 msg='op=login id=1000 res=success'`
+	events([]byte(line), func(e *auditbridge.Event, v *auditbridge.Verdict) {
+		all := flat(t, w.AppendEvent(nil, e, v))
+		if all["user.name"] != "jane@web1" || all["related.user"] != "jane@web1" || !strings.Contains(all["message"], "jane@web1") {
+			t.Errorf("user.name=%s related.user=%s message=%s", all["user.name"], all["related.user"], all["message"])
+		}
+	})
+}
+
+type jane struct{}
+
+func (jane) AppendUser(dst []byte, node string, id uint32) ([]byte, bool) {
+	if id != 1000 {
+		return dst, false
+	}
+	return append(append(dst, "jane@"...), node...), true
+}
+
+func (jane) AppendGroup(dst []byte, _ string, _ uint32) ([]byte, bool) { return dst, false }
+
 // pairs reads name=value words; a word without '=' belongs to the value before.
 func pairs(text string) map[string]string {
 	all, last := map[string]string{}, ""
@@ -223,7 +247,7 @@ func check(t *testing.T, e *auditbridge.Event, v *auditbridge.Verdict) {
 					continue
 				}
 				value := asJSON(f.AppendDecoded(nil, r.Type))
-				switch got := part.at[asJSON(f.Key)].(type) {
+				switch got := part.at[asName(f.Key)].(type) {
 				case string:
 					if got != value {
 						t.Errorf("%s is %q, want %q", f.Key, got, value)
@@ -246,6 +270,11 @@ func asJSON(b []byte) (s string) {
 	return s
 }
 
+func asName(b []byte) (s string) {
+	json.Unmarshal(appendName(nil, b), &s)
+	return s
+}
+
 func (o *object) quoted(b []byte) []byte {
 	o.item(b)
 	return o.dst[1:]
@@ -262,6 +291,7 @@ func FuzzAppendEvent(f *testing.F) {
 	f.Add([]byte("type=AVC msg=audit(1.002:3): avc:  denied  { read } for  =\x1dA=\"b\" msg=x"))
 	f.Add([]byte(`type=EXECVE msg=audit(1.002:3): argc=2 a0="x" a1[0]=4142 a1[1]=00FF a2_len=9 a=1 aa=2`))
 	f.Add([]byte(`type=SYSCALL msg=audit(1.002:3): arch=c000003e syscall=42 pid=007 ppid=-1 mode=1 exe="/" comm="{"`))
+	f.Add([]byte("type=USER msg=audit(1.002:3): a\\xFF=1 a\xff=2 a\"=3"))
 	f.Add([]byte("\xc3("))
 	f.Fuzz(func(t *testing.T, line []byte) {
 		if bytes.IndexByte(line, '\n') < 0 {

@@ -78,31 +78,12 @@ func (w *Writer) users(e *auditbridge.Event) {
 }
 
 func (w *Writer) user(e *auditbridge.Event, id, name []byte) {
-	if name == nil && w.Interpreter != nil && w.Interpreter.Names != nil {
-		name = w.resolve(e, id)
+	if name == nil {
+		name = w.outline.NameOf(w.Interpreter, e.ID.Node, id)
 	}
 	w.text("id", id)
 	w.text("name", name)
 	addOnce(w.related.users[:], name)
-}
-
-// resolve finds the name that goes with an id.
-func (w *Writer) resolve(e *auditbridge.Event, id []byte) []byte {
-	if !outline.IsNumber(id) || id[0] == '-' || len(id) > 10 {
-		return nil
-	}
-	n := uint64(0)
-	for _, c := range id {
-		n = n*10 + uint64(c-'0')
-	}
-	if n >= 1<<32-1 {
-		return nil
-	}
-	start, ok := len(w.space), false
-	if w.space, ok = w.Interpreter.Names.AppendUser(w.space, e.ID.Node, uint32(n)); !ok {
-		return nil
-	}
-	return w.space[start:len(w.space):len(w.space)]
 }
 
 func (w *Writer) process(e *auditbridge.Event) {

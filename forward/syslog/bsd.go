@@ -28,7 +28,7 @@ func NewBSD(c Config, location *time.Location) *BSD {
 	if c.MaxBytes == 0 {
 		c.MaxBytes = defaultMaxBytes
 	}
-	return &BSD{config: c, location: location}
+	return &BSD{config: c, location: location, text: Texter{Interpreter: c.Interpreter}}
 }
 
 // AppendEvent appends the message of one event:

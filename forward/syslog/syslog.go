@@ -9,6 +9,7 @@ import (
 	"strconv"
 
 	"auditbridge/auditbridge"
+	"auditbridge/auditbridge/interpret"
 )
 
 // appName is the APP-NAME of every message.
@@ -31,6 +32,8 @@ type Config struct {
 	Journal  string // id of the journal, "" when the records stand in none
 	SDID     string // SD-ID; "" is defaultSDID
 	MaxBytes int    // of one message; 0 is defaultMaxBytes
+
+	Interpreter *interpret.Interpreter // of RFC 3164's sentence; nil: ids stay numbers
 }
 
 // Validate returns every problem of c at once.

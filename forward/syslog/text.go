@@ -4,6 +4,7 @@ import (
 	"strconv"
 
 	"auditbridge/auditbridge"
+	"auditbridge/auditbridge/interpret"
 	"auditbridge/auditbridge/summary"
 )
 
@@ -18,6 +19,8 @@ import (
 // other byte, a quote and a backslash are \xHH, in keys a blank and an equals
 // sign too; so no value can end before its end or begin another field.
 type Texter struct {
+	Interpreter *interpret.Interpreter // nil: ids stay numbers
+
 	space []byte
 }
 
@@ -37,7 +40,7 @@ func (w *Texter) AppendVerdict(dst []byte, e *auditbridge.Event, v *auditbridge.
 	if v.Doubtful {
 		dst = append(dst, " doubtful=yes"...)
 	}
-	w.space = summary.Append(w.space[:0], e, v, nil)
+	w.space = summary.Append(w.space[:0], e, v, w.Interpreter)
 	return appendWord(append(dst, " summary="...), w.space)
 }
 
