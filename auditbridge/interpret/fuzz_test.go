@@ -56,7 +56,7 @@ func FuzzDecoders(f *testing.F) {
 		for _, base := range bases {
 			number(v, base)
 		}
-		holds(t, func(dst []byte) ([]byte, bool) { return appendCapabilities(dst, n) }, nil)
+		holds(t, func(dst []byte) ([]byte, bool) { return appendCapabilities(dst, n), true }, nil)
 		holds(t, func(dst []byte) ([]byte, bool) { return appendMode(dst, n), true }, nil)
 		holds(t, func(dst []byte) ([]byte, bool) { return appendPermissions(dst, n), true }, nil)
 		for _, table := range tables {

@@ -136,7 +136,7 @@ func TestMeanings(t *testing.T) {
 
 		// files and text
 		{"PATH item=0 name=2F746D702F6120 mode=0104755 ouid=0 ogid=0 cap_fp=0000000000003000 cap_fi=0 cap_fe=1", "name=/tmp/a  mode=file,suid,755 ouid=root ogid=wheel cap_fp=net_admin,net_raw cap_fi=none"},
-		{"PATH mode=040755 name=(null) cap_fp=ffffffffffffffff", "mode=dir,755"},
+		{"PATH mode=040755 name=(null) cap_fp=8000000000000001", "mode=dir,755 cap_fp=chown,0x8000000000000000"},
 		{"IPC ouid=0 ogid=0 mode=0666", "ouid=root ogid=wheel"},
 		{"PROCTITLE proctitle=6C73002D6C", "proctitle=ls -l"},
 		{"EXECVE argc=2 a0=\"ls\" a1=2D6C20", "a1=-l "},

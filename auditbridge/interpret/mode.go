@@ -31,23 +31,3 @@ func appendSpecial(dst []byte, v uint64) []byte {
 func appendOctal(dst []byte, v uint64) []byte {
 	return append(dst, '0'+byte(v>>6&7), '0'+byte(v>>3&7), '0'+byte(v&7))
 }
-
-// appendCapabilities appends the names of the capabilities in a mask, "none"
-// when it is empty.
-func appendCapabilities(dst []byte, v uint64) ([]byte, bool) {
-	if v == 0 {
-		return append(dst, "none"...), true
-	}
-	start := len(dst)
-	for n := range uint64(64) {
-		if v>>n&1 == 0 {
-			continue
-		}
-		name := tables["capability"].lookup(n)
-		if name == "" {
-			return dst[:start], false
-		}
-		dst = append(separate(dst, start, ','), name...)
-	}
-	return dst, true
-}

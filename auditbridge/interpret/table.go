@@ -148,23 +148,13 @@ func (t *table) append(dst []byte, v uint64) ([]byte, bool) {
 	start, rest := len(dst), v
 	for i := range t.entries {
 		e := &t.entries[i]
-		name := e.name
-		switch {
-		case e.octal:
+		if e.octal {
 			dst = appendPermissions(separate(dst, start, t.between), v&e.mask)
 			rest &^= e.mask
-		case e.table != nil:
-			if name = ""; rest&e.mask != 0 {
-				name = e.table.lookup(rest & e.mask)
-			}
-		case e.value == 0 && v&e.mask != 0, e.value != 0 && (rest&e.mask != e.value):
-			name = ""
+		} else if name := e.nameOf(v, rest); name != "" {
+			dst = append(separate(dst, start, t.between), name...)
+			rest &^= e.mask
 		}
-		if name == "" {
-			continue
-		}
-		dst = append(separate(dst, start, t.between), name...)
-		rest &^= e.mask
 	}
 	if len(dst) == start {
 		return dst, false
@@ -174,6 +164,20 @@ func (t *table) append(dst []byte, v uint64) ([]byte, bool) {
 		dst = strconv.AppendUint(dst, rest, 16)
 	}
 	return dst, true
+}
+
+// nameOf is the name an entry has for its part of v, "" when that has another
+// value, or was named before: rest is what has no name yet.
+func (e *entry) nameOf(v, rest uint64) string {
+	switch {
+	case e.table != nil:
+		if part := rest & e.mask; part != 0 {
+			return e.table.lookup(part)
+		}
+	case e.value == 0 && v&e.mask == 0, e.value != 0 && rest&e.mask == e.value:
+		return e.name
+	}
+	return ""
 }
 
 // separate appends c when something stands behind start.
