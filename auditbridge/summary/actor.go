@@ -48,34 +48,40 @@ func readActor(r *auditbridge.Record) actor {
 	a := actor{record: r}
 	for f := r.Stamped(); f.Next(); {
 		switch string(f.Key) {
-		case "auid", "old-auid", "uid", "euid", "pid", "ses", "tty", "exe", "comm", "key":
-			a.asked = a.asked || string(f.Key) == "ses"
-			if auditbridge.IsPlaceholder(f.Value) || string(f.Value) == "unset" {
-				continue
-			}
-		default:
-			continue
-		}
-		switch string(f.Key) {
 		case "auid":
-			a.login = f
+			keep(&a.login, &f)
 		case "uid", "euid":
-			a.uid = f
-		case "pid":
-			a.pid = f.Value
-		case "ses":
-			a.session = f.Value
-		case "tty":
-			a.tty = f.Value
+			keep(&a.uid, &f)
 		case "exe":
-			a.exe = f
+			keep(&a.exe, &f)
 		case "comm":
-			a.comm = f
+			keep(&a.comm, &f)
 		case "key":
-			a.key = f
+			keep(&a.key, &f)
+		case "pid":
+			a.pid = said(f.Value)
+		case "tty":
+			a.tty = said(f.Value)
+		case "ses":
+			a.session, a.asked = said(f.Value), true
 		}
 	}
 	return a
+}
+
+// keep notes where a field stands that says something.
+func keep(field, f *auditbridge.Fields) {
+	if said(f.Value) != nil {
+		*field = *f
+	}
+}
+
+// said returns a value, nil when it says nothing.
+func said(v []byte) []byte {
+	if auditbridge.IsPlaceholder(v) || string(v) == "unset" {
+		return nil
+	}
+	return v
 }
 
 // before makes a LOGIN record's actor what it was: auid and ses are what it

@@ -15,26 +15,18 @@ type claims struct {
 func readClaims(r *auditbridge.Record) (c claims) {
 	for f := r.Claims(); f.Next(); {
 		switch string(f.Key) {
-		case "exe", "comm", "addr", "hostname", "rport", "terminal":
-			if auditbridge.IsPlaceholder(f.Value) {
-				continue
-			}
-		default:
-			continue
-		}
-		switch string(f.Key) {
 		case "exe":
-			c.exe = f
+			keep(&c.exe, &f)
 		case "comm":
-			c.comm = f
+			keep(&c.comm, &f)
 		case "addr":
-			c.address = f.Value
+			c.address = said(f.Value)
 		case "hostname":
-			c.host = f.Value
+			c.host = said(f.Value)
 		case "rport":
-			c.port = f.Value
+			c.port = said(f.Value)
 		case "terminal":
-			c.terminal = f.Value
+			c.terminal = said(f.Value)
 		}
 	}
 	return c
