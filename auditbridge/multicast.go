@@ -36,25 +36,10 @@ type Multicast struct {
 	receiver
 	control   *control
 	exemption *exemption
-	book      serialBook
 	dropped   struct {
 		last  uint32 // the socket's own count, as last seen
 		total uint64
 	}
-	missing uint64
-}
-
-// Unheard is what a listener missed since it was opened, as far as is known.
-type Unheard struct {
-	Dropped uint64 // records that found no room in the socket's buffer
-	Missing uint64 // serials that did not come; each is an event of one record or more
-	New     Holes  // of Missing, what was not reported before
-}
-
-// Records is how many records were missed: what was dropped is exact, and whether
-// the missing events are those which were dropped cannot be told.
-func (u Unheard) Records() (least, most uint64) {
-	return max(u.Dropped, u.Missing), u.Dropped + u.Missing
 }
 
 // readlog is AUDIT_NLGRP_READLOG (include/uapi/linux/audit.h).
@@ -84,7 +69,6 @@ func OpenMulticast(cfg MulticastConfig, r *ring.Ring) (*Multicast, error) {
 	}
 	m := &Multicast{}
 	m.receiver = newReceiver(socket, r, k.Pressure, k.Pause, k.Logger)
-	m.serials = &m.book
 	if m.control, err = openControl(); err == nil {
 		m.dropped.last, err = socket.dropped()
 	}
@@ -136,6 +120,7 @@ func (m *Multicast) Run(ctx context.Context) error {
 	err := m.receive(ctx)
 	asking.Wait()
 	err = errors.Join(err, m.leave())
+	m.serials.end()
 	m.log.Info("listening to kernel audit has ended")
 	return err
 }
@@ -143,14 +128,8 @@ func (m *Multicast) Run(ctx context.Context) error {
 // leave leaves the group when the events under way have come, and receives what
 // was sent until then: what comes later is no loss.
 func (m *Multicast) leave() error {
-	const underway = 100 * time.Millisecond
-	for end := time.Now().Add(underway); m.waiting() && time.Now().Before(end); {
-		if err := m.socket.wait(10); err != nil {
-			return err
-		}
-		if _, err := m.drain(); err != nil {
-			return err
-		}
+	if err := m.linger(); err != nil {
+		return err
 	}
 	if err := unix.SetsockoptInt(m.socket.fd, unix.SOL_NETLINK, unix.NETLINK_DROP_MEMBERSHIP, readlog); err != nil {
 		return fmt.Errorf("stop listening to kernel audit: %w", err)
@@ -161,29 +140,19 @@ func (m *Multicast) leave() error {
 			return err
 		}
 	}
-	m.book.mu.Lock()
-	defer m.book.mu.Unlock()
-	m.book.ended = true
 	return nil
-}
-
-// waiting tells whether a serial is missing that may still come.
-func (m *Multicast) waiting() bool {
-	m.book.mu.Lock()
-	defer m.book.mu.Unlock()
-	return m.book.serials.Open()
 }
 
 // Unheard says what was missed by now. One goroutine may call it.
 func (m *Multicast) Unheard(now time.Time) (Unheard, error) {
+	u := m.receiver.unheard(now)
 	drops, err := m.socket.dropped()
 	if err == nil {
 		m.dropped.total += uint64(drops - m.dropped.last)
 		m.dropped.last = drops
 	}
-	holes := m.book.missing(now)
-	m.missing += holes.Missing
-	return Unheard{Dropped: m.dropped.total, Missing: m.missing, New: holes}, err
+	u.Dropped = m.dropped.total
+	return u, err
 }
 
 // inHostNetwork makes sure that there is something to hear: the group can be

@@ -109,6 +109,10 @@ func (k *Kernel) Rules() (int, error) { return k.control.rules() }
 // goroutine may call it.
 func (k *Kernel) Signaller() (Actor, error) { return k.control.signaller() }
 
+// Unheard says which serials did not come; what the kernel itself counts is in
+// Status. One goroutine may call it.
+func (k *Kernel) Unheard(now time.Time) (Unheard, error) { return k.unheard(now), nil }
+
 // Run takes the kernel's audit over, enables it, and receives until ctx ends.
 // Then it gives the kernel back as it was found, but for records: what was
 // logged by then is received. It does not close the ring.
@@ -120,7 +124,8 @@ func (k *Kernel) Run(ctx context.Context) error {
 		return fmt.Errorf("take over kernel audit: %w", errors.Join(err, k.release()))
 	}
 	k.log.Info("kernel audit taken")
-	err := errors.Join(k.receive(ctx), k.release())
+	err := errors.Join(k.receive(ctx), k.linger(), k.release())
+	k.serials.end()
 	k.log.Info("kernel audit given back")
 	return err
 }

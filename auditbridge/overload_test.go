@@ -83,3 +83,42 @@ func TestOverloadIsCountedRecordByRecord(t *testing.T) {
 		})
 	}
 }
+
+// What the kernel refuses for its rate limit has serials, and it counts it: both
+// are found.
+func TestSerialsOfRefusedEventsAreMissing(t *testing.T) {
+	audit := audittest.Kernel(t)
+	before := audit.Status()
+	c := startCapture(t, KernelConfig{})
+	audit.SendUserMessage(1112, "op=mark-begin")
+	c.line("op=mark-begin")
+	audit.Set("-r", "50")
+	audit.Generate(5000, 0, "limited")
+	audit.Set("-r", "0")
+	audit.SendUserMessage(1112, "op=mark-end")
+	c.line("op=mark-end")
+	lost := uint64(audit.Status().Lost - before.Lost)
+	c.end()
+
+	heard, first, last := map[uint32]bool{}, uint32(0), uint32(0)
+	for line := range strings.Lines(c.text()) {
+		h, _ := ParseHeader([]byte(line))
+		heard[h.ID.Serial] = true
+		if strings.Contains(line, "op=mark-begin") {
+			first = h.ID.Serial
+		}
+		if strings.Contains(line, "op=mark-end") {
+			last = h.ID.Serial
+		}
+	}
+	holes := uint64(0)
+	for serial := first; serial != last; serial++ {
+		if !heard[serial] {
+			holes++
+		}
+	}
+	u, err := c.Unheard(time.Now())
+	if err != nil || u.Missing != holes || holes < 1000 || u.New.First <= first || u.New.Last >= last || lost < holes {
+		t.Errorf("%d serials between %d and %d did not come, and the kernel lost %d; said: %+v, %v", holes, first, last, lost, u, err)
+	}
+}

@@ -23,8 +23,9 @@ type receiver struct {
 	log      *slog.Logger
 
 	answers func(message []byte) // takes the kernel's answers; nil when none come
-	serials *serialBook          // nil when serials are not counted
+	serials serialBook
 
+	missing uint64    // serials, as reported
 	holding time.Time // since when processes are held back; zero when not
 	counts  socketCounts
 }
@@ -52,6 +53,36 @@ func (r *receiver) Stats() KernelStats {
 		r.counts.foreign.Load(), r.counts.malformed.Load(),
 		r.counts.truncated.Load(), r.counts.overruns.Load(),
 	}
+}
+
+// Unheard is what was sent and did not come, as far as is known, since the source
+// was opened.
+type Unheard struct {
+	Dropped uint64 // records that found no room in a listener's socket
+	Missing uint64 // serials that did not come; each is an event of one record or more
+	New     Holes  // of Missing, what was not reported before
+}
+
+// unheard says which serials are missing by now. One goroutine may call it.
+func (r *receiver) unheard(now time.Time) Unheard {
+	holes := r.serials.missing(now)
+	r.missing += holes.Missing
+	return Unheard{Missing: r.missing, New: holes}
+}
+
+// linger receives until no serial is missing that may still come, or that takes
+// too long: some events are under way when a source ends.
+func (r *receiver) linger() error {
+	const underway = 100 * time.Millisecond
+	for end := time.Now().Add(underway); r.serials.open() && time.Now().Before(end); {
+		if err := r.socket.wait(10); err != nil {
+			return err
+		}
+		if _, err := r.drain(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // receive receives until ctx ends.
@@ -107,10 +138,8 @@ func (r *receiver) drain() (empty bool, err error) {
 
 // take puts the messages [from, to) of the batch into the ring.
 func (r *receiver) take(from, to int) {
-	if r.serials != nil {
-		r.serials.mu.Lock()
-		defer r.serials.mu.Unlock()
-	}
+	r.serials.mu.Lock()
+	defer r.serials.mu.Unlock()
 	r.in.taken = from
 	for i := from; i < to; i++ {
 		r.message(i)
@@ -139,9 +168,7 @@ func (r *receiver) message(i int) {
 		r.answers(message)
 	case isRecord(t):
 		text := message[netlinkHeaderLen:]
-		if r.serials != nil {
-			r.serials.saw(RecordType(t), text)
-		}
+		r.serials.saw(RecordType(t), text)
 		if r.in.admit() {
 			r.in.room = AppendLine(r.in.room, RecordType(t), text)
 			r.in.records++

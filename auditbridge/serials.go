@@ -186,6 +186,19 @@ type serialBook struct {
 	ended   bool // nothing comes any more
 }
 
+func (b *serialBook) end() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.ended = true
+}
+
+// open is Serials.Open.
+func (b *serialBook) open() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.serials.Open()
+}
+
 // missing is Serials.Due, and at the end Serials.End.
 func (b *serialBook) missing(now time.Time) Holes {
 	b.mu.Lock()

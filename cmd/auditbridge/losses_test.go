@@ -17,10 +17,11 @@ import (
 
 // toldKernel is a kernel that says what it is told to say.
 type toldKernel struct {
-	mu     sync.Mutex
-	status auditbridge.Status
-	err    error
-	asked  int
+	mu      sync.Mutex
+	status  auditbridge.Status
+	unheard auditbridge.Unheard
+	err     error
+	asked   int
 }
 
 func (k *toldKernel) Status() (auditbridge.Status, error) {
@@ -28,6 +29,11 @@ func (k *toldKernel) Status() (auditbridge.Status, error) {
 	defer k.mu.Unlock()
 	k.asked++
 	return k.status, k.err
+}
+func (k *toldKernel) Unheard(time.Time) (auditbridge.Unheard, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.unheard, nil
 }
 func (k *toldKernel) Rules() (int, error)            { return 4, nil }
 func (k *toldKernel) Stats() auditbridge.KernelStats { return auditbridge.KernelStats{} }
@@ -90,12 +96,13 @@ func TestLossesAndTheKernelsSilence(t *testing.T) {
 			t.Error(err)
 		}
 		kernel.status.Lost, kernel.status.PID = 110, 0
+		kernel.unheard = auditbridge.Unheard{Missing: 12, New: auditbridge.Holes{Missing: 12, First: 7, Last: 30}}
 		l.finish()
 		time.Sleep(time.Minute)
-		if s := facts(); s.KernelLost != 10 || !s.KernelSilentSince.IsZero() {
+		if s := facts(); s.KernelLost != 12 || s.KernelLostAtMost != 22 || !s.KernelSilentSince.IsZero() {
 			t.Errorf("after the end: %+v", s)
 		}
-		if got := strings.Join(notes, ", "); got != "kernel-lost 3, kernel-lost 7" {
+		if got := strings.Join(notes, ", "); got != "kernel-lost 3, serials-missing 30, kernel-lost 7" {
 			t.Errorf("on record: %s", got)
 		}
 	})

@@ -20,11 +20,11 @@ type kernelAudit interface {
 	Status() (auditbridge.Status, error)
 	Rules() (int, error)
 	Stats() auditbridge.KernelStats
+	Unheard(now time.Time) (auditbridge.Unheard, error)
 }
 
-// listener is what losses asks a source for which the kernel does not count.
+// listener is what losses asks a source that is not the kernel's owner, too.
 type listener interface {
-	Unheard(now time.Time) (auditbridge.Unheard, error)
 	Audited() error
 }
 
@@ -127,9 +127,7 @@ func (l *losses) look() {
 		return
 	}
 	l.lookAtSocket()
-	if l.listener != nil {
-		l.lookAtUnheard()
-	}
+	l.lookAtUnheard()
 	if l.barred != nil {
 		return
 	}
@@ -185,12 +183,10 @@ func (l *losses) lookAtSocket() {
 	l.heard = stats
 }
 
-// lookAtUnheard puts on record what a listener missed since the last look. What is
-// missing is known some seconds after what was dropped, and may be the same: a
-// record says by how much it widens the range that all of them together give.
+// lookAtUnheard puts on record what did not come since the last look.
 func (l *losses) lookAtUnheard() {
 	was := l.unheard.Load()
-	now, err := l.listener.Unheard(time.Now())
+	now, err := l.kernel.Unheard(time.Now())
 	if err != nil && !l.deaf {
 		l.log.Warn("what the socket dropped is not known", "err", err)
 	}
@@ -200,16 +196,27 @@ func (l *losses) lookAtUnheard() {
 	if dropped+missing == 0 {
 		return
 	}
-	leastNow, mostNow := now.Records()
-	least, most := was.Records()
-	fields := []auditbridge.Field{
-		auditbridge.Number("n", leastNow-least), auditbridge.Number("at-most", mostNow-most),
-		auditbridge.Number("dropped", dropped), auditbridge.Number("missing", missing),
-	}
+	fields := []auditbridge.Field{auditbridge.Number("missing", missing)}
 	if missing > 0 {
 		fields = append(fields, auditbridge.Number("first-serial", now.New.First), auditbridge.Number("last-serial", now.New.Last))
 	}
-	l.note(auditbridge.OwnFailure("multicast-lost", fields...))
+	if l.listener == nil {
+		l.note(auditbridge.OwnFailure("serials-missing", fields...))
+		return
+	}
+	// What is missing is known some seconds after what was dropped, and may be the
+	// same: this says by how much it widens the range that all of it together is in.
+	leastNow, mostNow := lossRange(now.Dropped, now.Missing)
+	least, most := lossRange(was.Dropped, was.Missing)
+	l.note(auditbridge.OwnFailure("multicast-lost", append([]auditbridge.Field{
+		auditbridge.Number("n", leastNow-least), auditbridge.Number("at-most", mostNow-most), auditbridge.Number("dropped", dropped),
+	}, fields...)...))
+}
+
+// lossRange is how many records are lost when so many were counted and so many
+// serials are missing: whether these are the same records cannot be told.
+func lossRange(counted, missing uint64) (least, most uint64) {
+	return max(counted, missing), counted + missing
 }
 
 func (l *losses) countRules() {
@@ -230,9 +237,13 @@ func (l *losses) noteLoss(op string, n uint64) {
 
 // fill says what the kernel last said, and since when it says nothing.
 func (l *losses) fill(s *status.Status) {
-	s.KernelLost, s.KernelLostAtMost = l.lost.Load(), l.lost.Load()
+	u := l.unheard.Load()
+	if u == nil {
+		return
+	}
+	s.KernelLost, s.KernelLostAtMost = lossRange(l.lost.Load(), u.Missing)
 	if l.listener != nil {
-		l.fillListener(s)
+		l.fillListener(s, u)
 	}
 	v := l.view.Load()
 	if v == nil {
@@ -249,9 +260,8 @@ func (l *losses) fill(s *status.Status) {
 
 // fillListener says what a listener missed. What the kernel counted may have been
 // lost to its owner alone.
-func (l *losses) fillListener(s *status.Status) {
-	u := l.unheard.Load()
-	least, most := u.Records()
+func (l *losses) fillListener(s *status.Status, u *auditbridge.Unheard) {
+	least, most := lossRange(u.Dropped, u.Missing)
 	s.KernelLost, s.KernelLostAtMost = least, most+l.lost.Load()
 	s.Multicast = &status.Multicast{Dropped: u.Dropped, Missing: u.Missing}
 	if err := l.listener.Audited(); err != nil {
