@@ -3,7 +3,9 @@ package forward
 import (
 	"encoding/json"
 	"fmt"
+	"os/exec"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -76,6 +78,26 @@ func TestStockRsyslogReadsEveryFormat(t *testing.T) {
 				t.Errorf("rsyslog made of it\n%s\nwant\n%s", got, row.want)
 			}
 		})
+	}
+}
+
+// logger(1) writes the same text as the same message, but for time and host.
+func TestLoggerWritesTheSameHeader(t *testing.T) {
+	far := startSink(t)
+	c := testConfig(FormatBSD)
+	c.PID = 77
+	messages, _ := play(t, c, journal.Cursor{}, []string{loginEvent(1)})
+	_, text, _ := strings.Cut(messages[0], "]: ")
+	cmd := exec.Command("logger", "--rfc3164", "--tcp", "--octet-count", "--server", "127.0.0.1", "--port", strconv.Itoa(far.port()),
+		"--priority", "auth.info", "--tag", "auditbridge", "--id=77", "--", text)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("logger: %v: %s", err, out)
+	}
+	peertest.Until(t, "logger's message arrived", func() bool { return len(far.received()) > 0 })
+	differs := regexp.MustCompile(`^(<\d+>)[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d [^ ]+ `)
+	ours, theirs := differs.ReplaceAllString(messages[0], "${1}TIME HOST "), differs.ReplaceAllString(far.received()[0], "${1}TIME HOST ")
+	if ours != theirs || !strings.HasPrefix(ours, "<38>TIME HOST auditbridge[77]: ") {
+		t.Errorf("logger writes\n%s\nand we\n%s", theirs, ours)
 	}
 }
 
