@@ -53,6 +53,12 @@ func FuzzDecoders(f *testing.F) {
 		for _, decode := range []func(dst, v []byte) ([]byte, bool){appendAddress, appendExit, appendArch, appendAnswer, appendUnhex} {
 			holds(t, func(dst []byte) ([]byte, bool) { return decode(dst, v) }, nil)
 		}
+		if a, ok := ParseAddress(nil, v); ok {
+			holds(t, func(dst []byte) ([]byte, bool) { return a.AppendPath(dst), true }, nil)
+			if e, ok := a.Endpoint(); ok != e.IsValid() {
+				t.Fatalf("%s has endpoint %v: %v", v, e, ok)
+			}
+		}
 		for _, base := range bases {
 			number(v, base)
 		}

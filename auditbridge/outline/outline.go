@@ -4,6 +4,7 @@ package outline
 
 import (
 	"bytes"
+	"strconv"
 
 	"auditbridge/auditbridge"
 	"auditbridge/auditbridge/interpret"
@@ -73,7 +74,7 @@ func (o *Outline) Read(e *auditbridge.Event, v *auditbridge.Verdict) {
 	o.call()
 	for i := range e.Records {
 		if r := &e.Records[i]; r.Type == typeSockaddr {
-			o.socket(e, r)
+			o.socket(r)
 		}
 	}
 }
@@ -127,7 +128,7 @@ func number(digits []byte, base uint64) (n uint64, ok bool) {
 
 // socket takes an address a program handed to the kernel, or got from it, where
 // the system call says which end it is.
-func (o *Outline) socket(e *auditbridge.Event, r *auditbridge.Record) {
+func (o *Outline) socket(r *auditbridge.Record) {
 	address, port := &o.DestinationAddress, &o.DestinationPort
 	switch string(o.Call) {
 	case "accept", "accept4", "recvfrom", "recvmsg":
@@ -140,16 +141,16 @@ func (o *Outline) socket(e *auditbridge.Event, r *auditbridge.Record) {
 	if !f.Find("saddr") || *address != nil {
 		return
 	}
-	start, ok := len(o.space), false
-	if o.space, ok = words.AppendValue(o.space, e, r, &f); !ok {
-		return
+	var space [interpret.MaxAddress]byte
+	socket, _ := interpret.ParseAddress(space[:0], f.Value)
+	if endpoint, ok := socket.Endpoint(); ok {
+		start := len(o.space)
+		o.space = endpoint.Addr().AppendTo(o.space)
+		end := len(o.space)
+		o.space = strconv.AppendUint(o.space, uint64(endpoint.Port()), 10)
+		*address, *port = o.space[start:end:end], o.space[end:len(o.space):len(o.space)]
 	}
-	text := bytes.Trim(o.space[start:len(o.space):len(o.space)], "{ }")
-	*address, _ = auditbridge.ScanFields(text).Lookup("laddr")
-	*port, _ = auditbridge.ScanFields(text).Lookup("lport")
 }
-
-var words interpret.Interpreter
 
 // The types of records whose fields mean something of their own.
 const (

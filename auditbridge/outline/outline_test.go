@@ -66,6 +66,10 @@ type=SOCKADDR msg=audit(1.000:5): saddr=020001BBC00002070000000000000000`,
 		{`type=SYSCALL msg=audit(1.000:5): arch=c000003e syscall=43 success=yes exit=0 pid=2
 type=SOCKADDR msg=audit(1.000:5): saddr=020001BBC00002070000000000000000`,
 			"PID=2 SourceAddress=192.0.2.7 SourcePort=443 Arch=c000003e Syscall=43 Exit=0 Call=accept"},
+		// A local socket's path is no address, whatever it spells.
+		{`type=SYSCALL msg=audit(1.000:6): arch=c000003e syscall=42 success=yes exit=0 pid=2
+type=SOCKADDR msg=audit(1.000:6): saddr=01002F746D702F78206C616464723D3139382E35312E3130302E39206C706F72743D323200`,
+			"PID=2 Arch=c000003e Syscall=42 Exit=0 Call=connect"},
 		{"no record", ""},
 	} {
 		events(row.log, func(e *auditbridge.Event, v *auditbridge.Verdict) {
