@@ -86,7 +86,7 @@ Exit status: 0 all was read, 1 something could not be, 2 usage.`,
 	}
 	cmd.Flags().StringVarP(&flags.output, "output", "o", "json", "`FORMAT`: "+strings.Join(readFormatNames(), ", "))
 	cmd.Flags().BoolVar(&flags.ecs, "ecs", false, "with --output json: field names of the Elastic Common Schema")
-	cmd.Flags().BoolVarP(&flags.interpret, "interpret", "i", false, "with --output json or text: say what numbers mean, and name users and groups")
+	cmd.Flags().BoolVarP(&flags.interpret, "interpret", "i", false, "say what numbers mean (--output json), and name users and groups (text, rfc3164, cef, too)")
 	cmd.Flags().StringVar(&flags.ids, "ids", accounts.ThisHost.String(), "with -i, `WHOSE` ids the accounts of this host name: host (of records that name no other node), any, recorded (none)")
 	cmd.Flags().StringSliceVar(&flags.include, "include", nil, "print only events of these `CLASS`es: login, session, config-change, system, alarm")
 	cmd.Flags().StringVar(&flags.since, "since", "", "leave out events before `TIME`")
@@ -158,6 +158,7 @@ func (f *readFlags) job(now time.Time) (*readJob, error) {
 	}
 	if j.names != nil {
 		j.formatting.interpreter = &interpret.Interpreter{Names: j.names}
+		j.formatting.syslog.Interpreter = j.formatting.interpreter
 	}
 	j.formatting.syslog.Node, _ = os.Hostname() // without one HOSTNAME is "-"
 	j.verbatim = f.output == "audit" && j.selection.all()
@@ -173,7 +174,7 @@ func (f *readFlags) names(format readFormat) (*accounts.Reader, error) {
 	case !f.interpret:
 		return nil, nil
 	case !format.reads:
-		return nil, fmt.Errorf("--interpret: --output %s has no place for it; json and text have", format.name)
+		return nil, fmt.Errorf("--interpret: --output %s has no place for it; json, text, rfc3164 and cef have", format.name)
 	}
 	return accounts.NewReader(accounts.NewResolver(accounts.Config{Getent: accounts.FindGetent(), Whose: whose})), nil
 }

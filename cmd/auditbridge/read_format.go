@@ -21,7 +21,7 @@ type eventFormat func(dst []byte, e *auditbridge.Event, v *auditbridge.Verdict, 
 
 // formatting is what formats have in common.
 type formatting struct {
-	syslog      syslog.Config            // names the host of records that name none
+	syslog      syslog.Config            // names the host of records that name none; has the interpreter, too
 	interpreter *interpret.Interpreter   // nil without --interpret
 	ecs         bool                     // --ecs
 	spill       func(text []byte) []byte // writes what there is of a large event, and returns the room
@@ -42,8 +42,8 @@ var readFormats = []readFormat{
 	}},
 	{"audit", false, func(formatting) eventFormat { return appendLines }},
 	{"rfc5424", false, func(f formatting) eventFormat { return perEvent(asLine(syslog.New(f.syslog).AppendEvent)) }},
-	{"rfc3164", false, func(f formatting) eventFormat { return perEvent(asPackets(syslog.NewBSD(f.syslog, time.Local))) }},
-	{"cef", false, func(f formatting) eventFormat {
+	{"rfc3164", true, func(f formatting) eventFormat { return perEvent(asPackets(syslog.NewBSD(f.syslog, time.Local))) }},
+	{"cef", true, func(f formatting) eventFormat {
 		return perEvent(asLine(cef.New(cef.Config{Config: f.syslog, Version: thisBuild().Version, Location: time.Local}).AppendEvent))
 	}},
 }
