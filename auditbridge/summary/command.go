@@ -47,12 +47,16 @@ func (s *sentence) ownArguments() int {
 	return 1
 }
 
-// ranItself reports whether the program that ran has the name of the file that
-// was called: it is another one for scripts, and for links to elsewhere.
+// ranItself reports whether the program that ran is named by the file that was
+// called: it is another one for scripts and for links to elsewhere, and its path
+// says more than a name in an open directory.
 func (s *sentence) ranItself() bool {
 	p := s.onlyPath()
 	if p.record == nil {
 		return true
+	}
+	if s.row == verbs.syscalls["execveat"].plain && s.beginsElsewhere("a0") {
+		return false
 	}
 	var space [2 * maxWord]byte
 	if len(p.name.Value) > len(space)/2 || len(s.actor.exe.Value) > len(space)/2 {
