@@ -138,3 +138,28 @@ func TestMessageIDsAreDocumented(t *testing.T) {
 		}
 	}
 }
+
+// What has a row here has a verb for its sentence, too.
+func TestClassesHaveVerbs(t *testing.T) {
+	text, err := os.ReadFile("summary/verbs.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	verbs := map[string]bool{}
+	for line := range strings.Lines(string(text)) {
+		names, _, _ := strings.Cut(line, "|")
+		for name := range strings.SplitSeq(names, ",") {
+			verbs[strings.TrimSpace(name)] = true
+		}
+	}
+	for op := range classes.ops {
+		if !verbs[op] {
+			t.Errorf("auditbridge/summary/verbs.txt has no row for op=%s", op)
+		}
+	}
+	for _, k := range classes.kinds {
+		if k != nil && !verbs[k.name] {
+			t.Errorf("auditbridge/summary/verbs.txt has no row for %s", k.name)
+		}
+	}
+}

@@ -52,7 +52,7 @@ func TestOwnRecords(t *testing.T) {
 		{"ship-refused", true, []auditbridge.Field{text("relay", "siem"), text("reason", "backward")}, "auditbridge refused what ship reported of siem: backward."},
 		{"abnormal-end", true, []auditbridge.Field{number("last", 90)}, "auditbridge found that the last run had ended without a farewell, after record 90."},
 		{"serials-missing", true, []auditbridge.Field{number("missing", 2), number("first-serial", 70), number("last-serial", 74)}, "auditbridge missed 2 serials of the kernel, 70 to 74."},
-		{"multicast-lost", true, []auditbridge.Field{number("n", 3)}, "auditbridge missed 3 records that the kernel sent to listeners."},
+		{"multicast-lost", true, []auditbridge.Field{number("n", 3), number("at-most", 5)}, "auditbridge missed 3 records that the kernel sent to listeners, at most 5."},
 		{"source-lost", true, []auditbridge.Field{text("path", "/run/audispd_events"), text("why", "EOF")}, "auditbridge lost its source of records at /run/audispd_events: EOF."},
 		{"source-heard", false, []auditbridge.Field{text("path", "/run/audispd_events")}, "auditbridge heard its source of records again at /run/audispd_events."},
 		{"cursor-removed", false, []auditbridge.Field{text("relay", "siem"), number("at", 5)}, "auditbridge removed the cursor of siem, at record 5."},
