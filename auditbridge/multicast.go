@@ -18,7 +18,10 @@ import (
 
 // MulticastConfig configures the source "multicast".
 type MulticastConfig struct {
-	ReceiveBuffer int           // bytes of the socket's buffer; 0 means 16 MiB
+	// ReceiveBuffer is how many bytes of records may wait in the kernel, which takes
+	// the memory only while they do; 0 means 64 MiB. Nothing but this stands between a
+	// burst and a loss.
+	ReceiveBuffer int
 	Pause         time.Duration // as KernelConfig.Pause; 0 means 1 ms
 	// ExemptionFile remembers for whom the kernel was told to make an exception, so
 	// that a successor takes it back when we die; empty means that none is made.
@@ -50,6 +53,9 @@ const readlog = 1
 // where one of them is the cause.
 func OpenMulticast(cfg MulticastConfig, r *ring.Ring) (*Multicast, error) {
 	k := KernelConfig{ReceiveBuffer: cfg.ReceiveBuffer, Pause: cfg.Pause, Logger: cfg.Logger}
+	if k.ReceiveBuffer == 0 {
+		k.ReceiveBuffer = 64 << 20
+	}
 	// Nobody waits for a listener, so there is nobody to hold back.
 	k.Overload = ProtectHost
 	if err := k.complete(); err != nil {

@@ -132,7 +132,7 @@ func TestWhatAListenerMissedIsOnRecord(t *testing.T) {
 	d.start()
 	kernel.SendUserMessage(1112, "op=mark-begin")
 	must(t, d.cmd.Process.Signal(syscall.SIGSTOP))
-	const events = 60000
+	const events = 100000 // more than its socket holds
 	kernel.Generate(events, 0, "missed")
 	must(t, d.cmd.Process.Signal(syscall.SIGCONT))
 	d.until("the loss is told", func(s status.Status) bool { return s.Multicast != nil && s.Missing > 0 && s.Losing == status.LosingNo })
