@@ -79,6 +79,31 @@ func TestTheJournalNamesItsPeople(t *testing.T) {
 	}
 }
 
+// TestEverySegmentHasTheTables: retention drops whole segments, the one of the
+// start first.
+func TestEverySegmentHasTheTables(t *testing.T) {
+	d := newDaemon(t, fromStdin+"max-size = \"16MiB\"\n")
+	d.start()
+	segments := func() []string {
+		all, err := filepath.Glob(filepath.Join(d.journal, "0*.log"))
+		must(t, err)
+		return all
+	}
+	record := "type=USER msg=audit(1709742929.678:1): " + strings.Repeat("x", 4000) + "\n"
+	peertest.Until(t, "a second segment begins", func() bool {
+		d.feed(strings.Repeat(record, 64))
+		return len(segments()) > 1
+	})
+	peertest.Until(t, "it has the tables", func() bool {
+		d.feed(record) // an idle host has nothing to name
+		text, err := os.ReadFile(segments()[1])
+		must(t, err)
+		return strings.Contains(string(text), " op=accounts auid=") && strings.Contains(string(text), " table=group ")
+	})
+	d.stop()
+	d.verifies(d.journal)
+}
+
 func TestAccountsNeedNotBeRecorded(t *testing.T) {
 	d := newDaemon(t, fromStdin+"record-accounts = \"never\"\n")
 	d.start()
