@@ -2,6 +2,7 @@ package interpret
 
 import (
 	_ "embed"
+	"math"
 	"strings"
 
 	"auditbridge/auditbridge"
@@ -116,11 +117,17 @@ func stamped(r *auditbridge.Record) auditbridge.Fields {
 	return r.Stamped()
 }
 
+// readCall reads syscall= as the kernel writes it, or as a name, which some
+// programs put in its place.
 func readCall(a *arch, v []byte) *call {
-	if n, ok := number(v, 10); ok {
+	switch n, ok := number(v, 10); {
+	case !ok:
+		return calls[string(v)]
+	case n > math.MaxInt32:
+		return nil
+	default:
 		return callOf(a, int(n))
 	}
-	return calls[string(v)]
 }
 
 // argument reads an argument of the call that r tells of.

@@ -79,6 +79,8 @@ func TestMeanings(t *testing.T) {
 		{"SYSCALL arch=c000003e syscall=40000208 exit=0 a0=4d2", "arch=x86_64"},
 		{"SYSCALL arch=c000003e syscall=1073742344 exit=0 a0=1", "arch=x86_64 syscall=execve"},
 		{"SYSCALL arch=c000003e syscall=9999 exit=0 a0=a", "arch=x86_64"},
+		{"SYSCALL arch=c000003e syscall=4294967355 exit=0 a0=a", "arch=x86_64"},
+		{"SYSCALL arch=c000003e syscall=-1 exit=0 a0=a", "arch=x86_64"},
 		{"SYSCALL arch=deadbeef syscall=2 exit=0 a0=a a1=2", ""},
 		{"SYSCALL arch=c000003e syscall=56 exit=0 a0=1200011 a1=0", "arch=x86_64 syscall=clone a0=CLONE_CHILD_CLEARTID|CLONE_CHILD_SETTID|SIGCHLD"},
 		{"SYSCALL arch=c000003e syscall=9 exit=140000 a0=0 a1=1000 a2=5 a3=22", "arch=x86_64 syscall=mmap a2=PROT_READ|PROT_EXEC a3=MAP_PRIVATE|MAP_ANONYMOUS"},

@@ -1,7 +1,6 @@
 package summary
 
 import (
-	"bytes"
 	"strconv"
 
 	"auditbridge/auditbridge"
@@ -125,37 +124,31 @@ func (s *sentence) appendSocket(dst []byte) []byte {
 		if r.Type != typeSockaddr || !f.Find("saddr") {
 			continue
 		}
-		start := len(dst)
-		dst, ok := s.in.AppendValue(dst, s.event, r, &f)
+		var space [interpret.MaxAddress]byte
+		address, ok := interpret.ParseAddress(space[:0], f.Value)
 		if !ok {
-			dst = append(dst[:start], f.Value[:min(len(f.Value), maxWord)]...)
+			return dst
 		}
-		end := len(dst)
-		dst = appendAddress(dst, dst[start:end])
-		return dst[:start+copy(dst[start:], dst[end:])]
+		return appendAddress(dst, &address)
 	}
 	return dst
 }
 
-// appendAddress appends an address that stands in ausearch's words, such as
-// "{ saddr_fam=inet laddr=192.0.2.1 lport=22 }".
-func appendAddress(dst, words []byte) []byte {
-	words = bytes.TrimSuffix(bytes.TrimPrefix(words, []byte("{ ")), []byte(" }"))
-	f := auditbridge.ScanFields(words)
-	family, _ := f.Lookup("saddr_fam")
-	switch string(family) {
-	case "inet", "inet6":
-		address, _ := f.Lookup("laddr")
-		port, _ := f.Lookup("lport")
-		return appendWord(append(appendWord(dst, address), " port "...), port)
+func appendAddress(dst []byte, a *interpret.Address) []byte {
+	if endpoint, ok := a.Endpoint(); ok {
+		dst = append(endpoint.Addr().AppendTo(dst), " port "...)
+		return strconv.AppendUint(dst, uint64(endpoint.Port()), 10)
+	}
+	switch a.Family {
+	case "inet", "inet6": // cut short
+		return dst
 	case "local":
-		_, path, _ := bytes.Cut(words, []byte(" path="))
+		var space [interpret.MaxAddress]byte
+		path := a.AppendPath(space[:0])
 		if len(path) == 0 {
 			return append(dst, "an unnamed socket"...)
 		}
 		return appendWord(dst, path)
-	case "":
-		return dst
 	}
-	return append(appendWord(append(dst, "a "...), family), " socket"...)
+	return append(append(append(dst, "a "...), a.Family...), " socket"...)
 }
