@@ -91,8 +91,7 @@ func (s *sentence) appendArguments(dst []byte, from int) []byte {
 				start, at = len(dst), n
 			}
 			if len(dst)-start <= maxWord {
-				f.Value = f.Value[:min(len(f.Value), 2*maxWord+2)]
-				dst = f.AppendDecoded(dst, r.Type)
+				dst = appendText(dst, r, &f)
 			}
 		}
 	}

@@ -32,6 +32,7 @@ func TestNames(t *testing.T) {
 		{call, &interpret.Interpreter{}, "User 1000 (session 7), as root, became user 33 with /bin/su: success."},
 		{call, known, "alice (session 7), as root, became www-data with /bin/su: success."},
 		{call + "\x1dAUID=\"carol\" UID=\"carol\" EUID=\"admin\"", known, "carol (session 7), as admin, became www-data with /bin/su: success."},
+		{call + "\x1dAUID=\"unset\"", nil, "unset (session 7), as root, became user 33 with /bin/su: success."},
 		{other, known, `"CORP\\bob smith" (session 7), as user 1002, took on group www-data with /bin/su: success.`},
 		{other, nil, `User 1001 (session 7), as user 1002, took on group 33 with /bin/su: success.`},
 	} {

@@ -79,7 +79,7 @@ func (s *sentence) appendKey(dst []byte) []byte {
 	}
 	dst = append(dst, " (key "...)
 	start := len(dst)
-	dst = key.AppendDecoded(dst, typeSyscall)
+	dst = appendText(dst, s.actor.record, key)
 	for i := start; i < len(dst); i++ {
 		if dst[i] == 0x01 { // AUDIT_KEY_SEPARATOR
 			dst[i] = ','

@@ -91,7 +91,7 @@ func (s *sentence) appendPath(dst []byte, p named, argument string) []byte {
 		dst = append(dst, "something in "...)
 	}
 	start := len(dst)
-	dst = p.name.AppendDecoded(dst, typePath)
+	dst = appendText(dst, p.record, &p.name)
 	if dst[start] == '/' {
 		return quoteFrom(dst, start)
 	}
@@ -121,7 +121,7 @@ func (s *sentence) appendDirectory(dst []byte) []byte {
 	for i := range s.event.Records {
 		r := &s.event.Records[i]
 		if f := r.Stamped(); r.Type == typeCwd && f.Find("cwd") && !auditbridge.IsPlaceholder(f.Value) {
-			return f.AppendDecoded(dst, r.Type)
+			return appendText(dst, r, &f)
 		}
 	}
 	return dst

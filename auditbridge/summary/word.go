@@ -84,13 +84,19 @@ func isPlain(text []byte) bool {
 
 // appendValue appends the value f stands at as a word, hex decoded.
 func appendValue(dst []byte, r *auditbridge.Record, f *auditbridge.Fields) []byte {
-	if f.Form == auditbridge.Bare && len(f.Value) > 2*maxWord+2 {
+	start := len(dst)
+	return quoteFrom(appendText(dst, r, f), start)
+}
+
+// appendText appends what is needed of the value f stands at, hex decoded: more
+// of it than a word can hold, and no more.
+func appendText(dst []byte, r *auditbridge.Record, f *auditbridge.Fields) []byte {
+	if most := 2 * (maxWord + 1); len(f.Value) > most {
 		cut := *f
-		cut.Value = f.Value[:2*maxWord+2]
+		cut.Value = f.Value[:most]
 		f = &cut
 	}
-	start := len(dst)
-	return quoteFrom(f.AppendDecoded(dst, r.Type), start)
+	return f.AppendDecoded(dst, r.Type)
 }
 
 // quoteFrom makes a word of what dst holds from start on.
