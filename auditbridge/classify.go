@@ -27,9 +27,21 @@ func Classify(e *Event) Verdict {
 	if v.Result == Fail {
 		v.Severity = k.failure
 	}
+	if k.msgID == "ALARM" && e.Own() {
+		v.Severity = alarmSeverity(&e.Records[i], v.Severity)
+	}
 	v.Role = k.role
 	v.Doubtful = !k.known || e.End == EndLimit || k.role == Auxiliary || k.role == Last
 	return v
+}
+
+// alarmSeverity is the severity that a record of a raised alarm says.
+func alarmSeverity(r *Record, otherwise Severity) Severity {
+	name, _ := r.Stamped().Lookup("severity")
+	if severity, known := ParseSeverity(string(name)); known && severity < Debug {
+		return severity
+	}
+	return otherwise
 }
 
 // Torn reports whether the verdict rests on a record that does not decide by

@@ -90,6 +90,7 @@ type daemon struct {
 	tracker  *status.Tracker
 	control  *control.Server
 	reloader *reloader
+	alarms   *alarms
 	losses   *losses
 
 	started time.Time
@@ -115,7 +116,9 @@ func openDaemon(c *config.Config, log *slog.Logger) (d *daemon, err error) {
 			return d, err
 		}
 	}
+	d.alarms = &alarms{stateDir: c.StateDir, note: d.journal.Note, log: log}
 	d.tracker = status.NewTracker(d.facts)
+	d.alarms.look = d.tracker.Now
 	d.control, err = control.Listen(c.ControlSocket(), map[string]control.Handler{
 		askStatus:       answerStatus(d.tracker),
 		askConfirmClock: answerConfirmClock(d.keeper),

@@ -55,6 +55,7 @@ func (d *daemon) Run(ctx context.Context) error {
 	stage(d.guard.Run, below, nil)
 	stage(d.losses.Run, hear, nil)
 	stage(d.reloader.Run, hear, nil)
+	stage(d.alarms.Run, hear, nil)
 	if d.accounts != nil {
 		stage(d.accounts.Run, hear, nil)
 	}

@@ -30,7 +30,7 @@ func (d *daemon) facts() status.Status {
 		Written: uint64(kept.Written), Durable: uint64(kept.Durable),
 		Disk:       status.Disk{Level: string(space.Level), FreeBytes: space.Free, UsedBytes: space.Used, Action: string(space.Action)},
 		Checkpoint: status.Checkpoint{Sequence: uint64(kept.LastSealed), Time: kept.SealedAt},
-		Alarms:     []status.Alarm{},
+		Alarms:     d.alarms.active(),
 	}
 	if kept.LastSealed == 0 {
 		s.Checkpoint.Time = time.Time{}

@@ -253,14 +253,19 @@ func clock(s, _ *Status, _ time.Time) []Cause {
 		"no segment is dropped for its age until it is synchronised or you say that it is right", "auditbridge confirm-clock", ""}}
 }
 
+// alarms are about what the causes above say in more words; those that outlive
+// their cause, for they tell of a loss that is over, have their own.
 func alarms(s, _ *Status, _ time.Time) []Cause {
 	var all []Cause
 	for _, a := range s.Alarms {
-		what := "alarm " + a.Name
-		if a.Text != "" {
-			what += ": " + a.Text
+		if a.ID != "undelivered-dropped" && a.ID != "no-rules" {
+			continue
 		}
-		all = append(all, Cause{Degraded, what, "it stays raised until its cause is mended", "", ""})
+		what := a.Title
+		if a.Object != "" {
+			what = a.Object + ": " + what
+		}
+		all = append(all, Cause{Degraded, what, a.Description, a.Remedy, ""})
 	}
 	return all
 }

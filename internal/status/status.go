@@ -139,9 +139,14 @@ type Checkpoint struct {
 
 // Alarm is one that is raised.
 type Alarm struct {
-	Name  string    `json:"name"`
-	Since time.Time `json:"since,omitzero"`
-	Text  string    `json:"text,omitempty"`
+	ID          string    `json:"id"`
+	Object      string    `json:"object,omitempty"` // which of several: a destination
+	Number      int64     `json:"number"`           // names this raising
+	Since       time.Time `json:"since"`
+	Severity    string    `json:"severity,omitempty"`
+	Title       string    `json:"title,omitempty"`
+	Description string    `json:"description,omitempty"`
+	Remedy      string    `json:"remedy,omitempty"`
 }
 
 // Cause is one reason why State is not OK.

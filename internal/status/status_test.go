@@ -67,7 +67,9 @@ func TestVerdicts(t *testing.T) {
 		{"ship is dead", func(s *Status) { s.Ship = false }, Degraded, LosingNo, 1, "the sender, auditbridge ship, is not running"},
 		{"link down", func(s *Status) { s.Destinations[0].Connected, s.Destinations[0].LastError = false, "host key differs" }, Degraded, LosingNo, 1, "siem is not connected: host key differs"},
 		{"space is low", func(s *Status) { s.Disk.Level = "space-left" }, Degraded, LosingNo, 1, "the journal has 9.0 GiB left of max-size (space-left)"},
-		{"alarm", func(s *Status) { s.Alarms = []Alarm{{Name: "clock", Text: "went back"}} }, Degraded, LosingNo, 1, "alarm clock: went back"},
+		{"alarm", func(s *Status) {
+			s.Alarms = []Alarm{{ID: "undelivered-dropped", Object: "siem", Title: "Records were dropped"}}
+		}, Degraded, LosingNo, 1, "siem: Records were dropped"},
 		{"a listener beside auditd", func(s *Status) { listen(s); s.KernelPID, s.KernelOwner = 99, "auditd" }, OK, LosingNo, 0, ""},
 		{"a listener beside nobody", listen, OK, LosingNo, 0, ""},
 		{"a listener, and audit is off", func(s *Status) { listen(s); s.Enabled = 0 }, Impaired, LosingYes, 4, "kernel audit is switched off"},

@@ -26,6 +26,9 @@ func WriteText(w io.Writer, s *Status) error {
 	for _, d := range s.Destinations {
 		d.line(&b)
 	}
+	for _, a := range s.Alarms {
+		a.line(&b)
+	}
 	_, err := io.WriteString(w, b.String())
 	return err
 }
@@ -127,6 +130,14 @@ func (d *Destination) line(b *strings.Builder) {
 		}
 		b.WriteString("\n")
 	}
+}
+
+func (a *Alarm) line(b *strings.Builder) {
+	of := ""
+	if a.Object != "" {
+		of = " of " + terminal.Safe(a.Object)
+	}
+	fmt.Fprintf(b, "alarm:   %s%s, %s, since %s (%s)\n", terminal.Safe(a.ID), of, terminal.Safe(a.Title), stamp(a.Since), terminal.Safe(a.Severity))
 }
 
 func stamp(t time.Time) string {

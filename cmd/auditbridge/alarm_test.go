@@ -1,0 +1,81 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"auditbridge/internal/peertest"
+	"auditbridge/internal/status"
+)
+
+// TestAlarmsAreRaisedAndClearedOnRecord: a disk that fills raises an alarm and
+// room clears it, with one number; both are records of class alarm, shipped to a
+// server that wants logins only, and nothing in the configuration names them.
+func TestAlarmsAreRaisedAndClearedOnRecord(t *testing.T) {
+	collector := peertest.StartRsyslog(t)
+	d := newDaemon(t, fromStdin+plain("siem", collector.Port, `include = ["login"]`))
+	smallDisk(t, d, "40m")
+	d.start()
+	d.until("the link is up", func(s status.Status) bool { return s.Destinations[0].Connected })
+	remove := ballast(t, d)
+	d.feed(numbered(1, 8000))
+	d.until("an alarm is raised", func(s status.Status) bool { return hasAlarm(s, "disk-full") })
+	out, _, _ := auditbridgeCommand(t, "status", "--config", d.config)
+	if !strings.Contains(out, "alarm:   disk-full, The journal's disk is full, since ") {
+		t.Errorf("status says\n%s", out)
+	}
+	remove()
+	d.until("the alarm is cleared", func(s status.Status) bool { return !hasAlarm(s, "disk-full") })
+	d.onRecord("op=alarm-cleared ", " alarm=disk-full ")
+	peertest.Until(t, "the far end has heard both", func() bool {
+		all := strings.Join(collector.Received(), "\n")
+		return strings.Contains(all, `ALARM`) && strings.Contains(all, "alarm-raised") && strings.Contains(all, "alarm-cleared")
+	})
+	d.stop()
+	numbers := map[string]bool{}
+	events := 0
+	segments, err := filepath.Glob(filepath.Join(d.journal, "0*.log"))
+	must(t, err)
+	text, errs, code := auditbridgeCommand(t, append([]string{"read", "-o", "json", "--include", "alarm"}, segments...)...)
+	if code != 0 {
+		t.Fatal(errs)
+	}
+	for line := range strings.Lines(text) {
+		var e struct {
+			Class   string
+			Records []struct{ Fields map[string]any }
+		}
+		must(t, json.Unmarshal([]byte(line), &e))
+		if f := e.Records[0].Fields; e.Class == "alarm" && f["alarm"] == "disk-full" {
+			numbers[f["number"].(string)] = true
+			events++
+		}
+	}
+	if len(numbers) != 1 || events != 2 {
+		t.Errorf("%d events of alarms with the numbers %v", events, numbers)
+	}
+}
+
+// TestAnAlarmIsClearedByTheNextProcess: what was raised when run died is cleared
+// on record by the next run, when its cause is gone.
+func TestAnAlarmIsClearedByTheNextProcess(t *testing.T) {
+	d := newDaemon(t, fromStdin)
+	d.start()
+	d.stop()
+	must(t, os.WriteFile(filepath.Join(d.dir, "state", alarmsFile), []byte(`[{"id":"disk-full","number":7,"since":"2026-03-06T12:00:00Z"}]`), 0o600))
+	d.start()
+	d.onRecord("op=alarm-cleared ", " alarm=disk-full number=7 ", "res=success")
+	d.stop()
+}
+
+func hasAlarm(s status.Status, id string) bool {
+	for _, a := range s.Alarms {
+		if a.ID == id && a.Title != "" && a.Remedy != "" && a.Number > 0 && !a.Since.IsZero() {
+			return true
+		}
+	}
+	return false
+}

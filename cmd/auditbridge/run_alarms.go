@@ -1,0 +1,141 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"sync"
+	"time"
+
+	"auditbridge/auditbridge"
+	"auditbridge/internal/alarm"
+	"auditbridge/internal/durable"
+	"auditbridge/internal/status"
+)
+
+// alarms raises and clears them by what status judges, on record. What is raised
+// is kept in state-dir, so that what another process raised is cleared, too.
+type alarms struct {
+	stateDir string
+	look     func() *status.Status // judged
+	note     func(auditbridge.Note)
+	log      *slog.Logger
+
+	mu  sync.Mutex
+	set alarm.Set
+}
+
+const (
+	alarmsFile = "alarms.json"
+	alarmPause = time.Second // between two looks
+)
+
+// Run takes up what is raised, and looks until ctx ends.
+func (a *alarms) Run(ctx context.Context) error {
+	a.resume()
+	tick := time.NewTicker(alarmPause)
+	defer tick.Stop()
+	var before *status.Status
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+			now := a.look()
+			a.update(now.Time, status.Conditions(now, before))
+			before = now
+		}
+	}
+}
+
+func (a *alarms) update(now time.Time, holds []alarm.Condition) {
+	a.mu.Lock()
+	changes := a.set.Update(now, holds)
+	raised := a.set.Active()
+	a.mu.Unlock()
+	for _, c := range changes {
+		a.note(alarmNote(c))
+		if c.Raised {
+			a.log.Error("alarm raised", "alarm", c.ID, "of", c.Object, "title", alarm.Lookup(c.ID).Title)
+		} else {
+			a.log.Info("alarm cleared", "alarm", c.ID, "of", c.Object)
+		}
+	}
+	if len(changes) > 0 {
+		a.keep(raised)
+	}
+}
+
+// alarmNote is the record of an alarm. Its severity there is that of its kind.
+func alarmNote(c alarm.Change) auditbridge.Note {
+	n := auditbridge.OwnNote(auditbridge.TypeDaemonResume, "alarm-cleared")
+	if c.Raised {
+		n = auditbridge.OwnFailure("alarm-raised")
+	}
+	n.Fields = append(n.Fields, auditbridge.Text("alarm", c.ID), auditbridge.Number("number", c.Number))
+	if c.Object != "" {
+		n.Fields = append(n.Fields, auditbridge.Text("of", brief(c.Object)))
+	}
+	if kind := alarm.Lookup(c.ID); kind != nil { // an older process may have known others
+		if c.Raised {
+			n.Fields = append(n.Fields, auditbridge.Text("severity", kind.Severity))
+		}
+		n.Fields = append(n.Fields, auditbridge.Text("title", kind.Title))
+	}
+	return n
+}
+
+// active lists what is raised, for status.
+func (a *alarms) active() []status.Alarm {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	all := []status.Alarm{}
+	for _, r := range a.set.Active() {
+		s := status.Alarm{ID: r.ID, Object: r.Object, Number: r.Number, Since: r.Since}
+		if kind := alarm.Lookup(r.ID); kind != nil {
+			s.Severity, s.Title, s.Description, s.Remedy = kind.Severity, kind.Title, kind.Description, kind.Remedy
+		}
+		all = append(all, s)
+	}
+	return all
+}
+
+func (a *alarms) resume() {
+	raised, err := a.kept()
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		a.log.Warn("which alarms were raised before is not known", "error", err)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.set.Resume(raised)
+}
+
+func (a *alarms) kept() (raised []alarm.Active, err error) {
+	dir, err := durable.OpenDir(a.stateDir, 0, -1)
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close()
+	text, err := durable.Read(dir, alarmsFile, 1<<20)
+	if err == nil {
+		err = json.Unmarshal(text, &raised)
+	}
+	return raised, err
+}
+
+func (a *alarms) keep(raised []alarm.Active) {
+	text, err := json.Marshal(raised)
+	var dir durable.Dir
+	if err == nil {
+		dir, err = durable.OpenDir(a.stateDir, 0, -1)
+	}
+	if err == nil {
+		defer dir.Close()
+		err = durable.Create(dir, alarmsFile, text, 0o600, -1)
+	}
+	if err != nil {
+		a.log.Warn("which alarms are raised is not kept for the next start", "error", err)
+	}
+}

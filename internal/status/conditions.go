@@ -1,0 +1,50 @@
+package status
+
+import "auditbridge/internal/alarm"
+
+// Conditions lists what alarms are about, as it holds in s, in the order of
+// alarms.txt. before is the judged status of a moment ago, nil when there is
+// none. It is pure.
+func Conditions(s, before *Status) (holds []alarm.Condition) {
+	if before != nil && before.PID != s.PID {
+		before = nil // its counts are of another process
+	}
+	add := func(id, object string, does bool) {
+		if does {
+			holds = append(holds, alarm.Condition{ID: id, Object: object})
+		}
+	}
+	add("disk-full", "", s.Recording == RecordingFull)
+	add("disk-error", "", s.Recording == RecordingFailed)
+	add("recording-suspended", "", s.Recording == RecordingSuspended)
+	add("space-left", "", s.Disk.Level == "space-left")
+	add("admin-space-left", "", s.Disk.Level == "admin-space-left")
+	owns := s.Multicast == nil
+	add("kernel-taken", "", owns && s.KernelPID != 0)
+	add("kernel-released", "", owns && s.KernelPID == 0 && s.Kernel != nil && !s.Ours)
+	add("kernel-off", "", s.Kernel != nil && s.Enabled == 0)
+	add("kernel-silent", "", !s.KernelSilentSince.IsZero())
+	add("no-rules", "", s.Kernel != nil && s.Enabled != 0 && s.Rules == 0)
+	add("records-lost", "", before != nil && (s.KernelLost > before.KernelLost || s.KernelLostAtMost > before.KernelLostAtMost))
+	add("records-refused", "", before != nil && s.Refused > before.Refused)
+	add("books-unbalanced", "", !s.Balanced)
+	add("sender-down", "", len(s.Destinations) > 0 && !s.Ship)
+	for _, d := range s.Destinations {
+		add("link-down", d.Name, !d.Connected)
+	}
+	for _, d := range s.Destinations {
+		add("undelivered-dropped", d.Name, before != nil && missedMore(&d, before))
+	}
+	add("clock-held", "", s.ClockHeld)
+	return holds
+}
+
+// missedMore says that records were dropped since which d had not got.
+func missedMore(d *Destination, before *Status) bool {
+	for _, old := range before.Destinations {
+		if old.Name == d.Name {
+			return d.Missed > old.Missed
+		}
+	}
+	return false
+}

@@ -1,0 +1,77 @@
+package status
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"auditbridge/internal/alarm"
+)
+
+// Each condition of an alarm, and nothing else, holds in the state it is about;
+// every alarm there is has a row.
+func TestConditionsOfAlarms(t *testing.T) {
+	well := func() *Status {
+		return &Status{
+			PID: 7, Running: true, Answering: true, Recording: RecordingOK, Balanced: true, Ship: true,
+			Kernel: &Kernel{Ours: true, Enabled: 1, Rules: 3}, Disk: Disk{Level: "ok"},
+			Destinations: []Destination{{Name: "siem", Connected: true}},
+		}
+	}
+	rows := map[string]func(s *Status){
+		"disk-full":           func(s *Status) { s.Recording = RecordingFull },
+		"disk-error":          func(s *Status) { s.Recording = RecordingFailed },
+		"recording-suspended": func(s *Status) { s.Recording = RecordingSuspended },
+		"space-left":          func(s *Status) { s.Disk.Level = "space-left" },
+		"admin-space-left":    func(s *Status) { s.Disk.Level = "admin-space-left" },
+		"kernel-taken":        func(s *Status) { s.KernelPID, s.Ours = 9, false },
+		"kernel-released":     func(s *Status) { s.Ours = false },
+		"kernel-off":          func(s *Status) { s.Enabled = 0 },
+		"kernel-silent":       func(s *Status) { s.KernelSilentSince = time.Now() },
+		"no-rules":            func(s *Status) { s.Rules = 0 },
+		"records-lost":        func(s *Status) { s.KernelLostAtMost++ },
+		"records-refused":     func(s *Status) { s.Refused++ },
+		"books-unbalanced":    func(s *Status) { s.Balanced = false },
+		"sender-down":         func(s *Status) { s.Ship = false },
+		"link-down":           func(s *Status) { s.Destinations[0].Connected = false },
+		"undelivered-dropped": func(s *Status) { s.Destinations[0].Missed++ },
+		"clock-held":          func(s *Status) { s.ClockHeld = true },
+	}
+	if got := Conditions(well(), well()); len(got) != 0 {
+		t.Errorf("when all is well: %v", got)
+	}
+	for _, k := range alarm.Kinds {
+		is := rows[k.ID]
+		if is == nil {
+			t.Errorf("no row for %s", k.ID)
+			continue
+		}
+		s := well()
+		is(s)
+		if got := ids(Conditions(s, well())); got != k.ID {
+			t.Errorf("%s: %s", k.ID, got)
+		}
+	}
+	beside := well()
+	beside.Multicast, beside.KernelPID, beside.Ours = &Multicast{}, 9, false
+	if got := Conditions(beside, nil); len(got) != 0 {
+		t.Errorf("beside auditd: %v", got)
+	}
+	lost := well()
+	lost.KernelLost, lost.Refused = 5, 5
+	another := well()
+	another.PID = 8
+	if got := Conditions(lost, another); len(got) != 0 {
+		t.Errorf("by the counts of another process: %v", got)
+	}
+}
+
+func ids(all []alarm.Condition) string {
+	var names []string
+	for _, c := range all {
+		names = append(names, c.ID)
+	}
+	slices.Sort(names)
+	return strings.Join(names, " ")
+}
