@@ -60,8 +60,8 @@ func TestOwnRecords(t *testing.T) {
 		{"clock-believed", false, nil, "auditbridge believed the clock again."},
 		{"cursor-unkept", true, []auditbridge.Field{text("relay", "siem"), text("reason", "no space")}, `auditbridge could not keep the cursor of siem: "no space".`},
 		{"cursor-kept", false, []auditbridge.Field{text("relay", "siem")}, "auditbridge kept the cursor of siem again."},
-		{"alarm-raised", false, []auditbridge.Field{text("alarm", "link"), text("why", "siem")}, "auditbridge raised an alarm (link): siem."},
-		{"alarm-cleared", false, []auditbridge.Field{text("alarm", "link")}, "auditbridge cleared an alarm (link)."},
+		{"alarm-raised", true, []auditbridge.Field{text("alarm", "link-down"), number("number", 17), text("of", "siem"), text("severity", "warning"), text("title", "A destination is not connected")}, `auditbridge raised the alarm link-down of siem: "A destination is not connected".`},
+		{"alarm-cleared", false, []auditbridge.Field{text("alarm", "disk-full"), number("number", 17)}, "auditbridge cleared the alarm disk-full."},
 		{"something-new", false, nil, "auditbridge recorded something-new."},
 	} {
 		note := auditbridge.OwnNote(auditbridge.TypeDaemonConfig, row.op, row.fields...)
