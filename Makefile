@@ -43,7 +43,7 @@ corpora:
 check:
 	@bad=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$bad" ]; then echo "not gofmt'ed:"; echo "$$bad"; exit 1; fi
 	$(GO) vet $(PKGS)
-	$(GO) vet -tags corpora ./auditbridge/... ./forward/...
+	$(GO) vet -tags corpora ./auditbridge/... ./forward/... ./cmd/...
 	$(GO) tool staticcheck $(PKGS)
 
 # Comparisons with peers in one run; see bench/README.md. As root, nothing else owning kernel audit.

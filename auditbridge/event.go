@@ -29,8 +29,10 @@ func (r *Record) TypeName() []byte {
 	if r.Body == 0 {
 		return nil
 	}
-	head := r.Line[:r.Body]
-	name := head[bytes.LastIndex(head, typePrefix)+len(typePrefix):]
+	name, ok := bytes.CutPrefix(r.Line[:r.Body], typePrefix)
+	if !ok {
+		name = name[bytes.LastIndex(name, typePrefix)+len(typePrefix):]
+	}
 	if i := bytes.IndexByte(name, ' '); i >= 0 {
 		name = name[:i]
 	}
@@ -43,7 +45,11 @@ func (r *Record) TypeName() []byte {
 // text returns what follows the header, without the CR of a line that came by
 // way of another system.
 func (r *Record) text() []byte {
-	return bytes.TrimSuffix(r.Line[r.Body:], []byte{'\r'})
+	text := r.Line[r.Body:]
+	if n := len(text) - 1; n >= 0 && text[n] == '\r' {
+		return text[:n]
+	}
+	return text
 }
 
 // Own reports whether the event is one of our own: by type and serial, which

@@ -40,68 +40,80 @@ const (
 	Braced             // { … }
 )
 
+// Empty reports whether there is nothing more to scan but blanks.
+func (f *Fields) Empty() bool {
+	for _, c := range f.rest {
+		if !isBlank(c) {
+			return false
+		}
+	}
+	return true
+}
+
 // ScanFields scans text of one kind.
 func ScanFields(text []byte) Fields { return Fields{rest: text} }
 
 // Stamped scans what the kernel, or the daemon whose record it is, wrote.
 func (r *Record) Stamped() Fields {
-	stamped, _, _ := r.split()
-	return Fields{rest: stamped, escaped: r.escaped()}
+	stamped, _, _ := r.Parts()
+	return stamped
 }
 
 // Claims scans what a program wrote into its message: anything at all.
 func (r *Record) Claims() Fields {
-	_, claimed, _ := r.split()
-	return Fields{rest: claimed, escaped: r.escaped()}
+	_, claims, _ := r.Parts()
+	return claims
+}
+
+// Parts scans all three kinds for little more than the price of one.
+func (r *Record) Parts() (stamped, claims, resolved Fields) {
+	p := r.split()
+	return Fields{rest: p.stamped, escaped: p.escaped}, Fields{rest: p.claimed, escaped: p.escaped}, Fields{rest: p.resolved, escaped: p.escaped}
 }
 
 // Message returns all that a program wrote into its message, without the quotes
 // around it. It aliases the line.
 func (r *Record) Message() []byte {
-	_, claimed, _ := r.split()
-	return claimed
+	return r.split().claimed
 }
 
 // Resolved scans what auditd added in its enriched format.
 func (r *Record) Resolved() Fields {
-	_, _, resolved := r.split()
-	return Fields{rest: resolved, escaped: r.escaped()}
+	_, _, resolved := r.Parts()
+	return resolved
 }
 
-// escaped reports whether control bytes of the record are written as \xHH.
-func (r *Record) escaped() bool { return bytes.HasSuffix(r.text(), []byte(escMark)) }
+// parts are a record's text by who says it.
+type parts struct {
+	stamped, claimed, resolved []byte
+	escaped                    bool // control bytes are written as \xHH
+}
 
-// split cuts the record's text by who says it. In an escaped line (ab-esc=1) a
-// separator may be a program's own, so nothing there counts as resolved.
-func (r *Record) split() (stamped, claimed, resolved []byte) {
-	stamped = r.text()
-	stamped, escaped := bytes.CutSuffix(stamped, []byte(escMark))
-	message := -1
-	if !r.detail() {
-		message = messageStart(stamped)
+// split cuts the record's text. In an escaped line (ab-esc=1) a separator may be
+// a program's own, so nothing there counts as resolved.
+func (r *Record) split() (p parts) {
+	p.stamped = r.text()
+	if n := len(p.stamped); n > 0 && p.stamped[n-1] == '1' {
+		p.stamped, p.escaped = bytes.CutSuffix(p.stamped, []byte(escMark))
 	}
-	if i := bytes.IndexByte(stamped, 0x1d); i >= 0 && !(escaped && message >= 0) {
-		stamped, resolved = stamped[:i], stamped[i+1:]
+	message := messageStart(p.stamped)
+	if i := bytes.IndexByte(p.stamped, 0x1d); i >= 0 && !(p.escaped && message >= 0) {
+		p.stamped, p.resolved = p.stamped[:i], p.stamped[i+1:]
 		if message > i {
 			message = -1
 		}
 	}
 	if message < 0 {
-		return stamped, nil, resolved
+		return p
 	}
-	stamped, claimed = stamped[:message], stamped[message+len("msg="):]
-	claimed = bytes.TrimRight(claimed, " ")
-	if n := len(claimed); n > 1 && claimed[0] == '\'' && claimed[n-1] == '\'' {
-		claimed = claimed[1 : n-1]
+	p.stamped, p.claimed = p.stamped[:message], bytes.TrimRight(p.stamped[message+len("msg="):], " ")
+	if n := len(p.claimed); n > 1 && p.claimed[0] == '\'' && p.claimed[n-1] == '\'' {
+		p.claimed = p.claimed[1 : n-1]
 	} else {
-		claimed = bytes.TrimPrefix(claimed, []byte{'\''})
+		p.claimed = bytes.TrimPrefix(p.claimed, []byte{'\''})
 	}
-	return stamped, claimed, resolved
+	return p
 }
-
-// detail reports whether the record is of a type in which the kernel tells of
-// system calls (1300–1399), many to an event: those have no message.
-func (r *Record) detail() bool { return 1300 <= r.Type && r.Type < 1400 }
 
 // messageStart finds the key msg, the first one: the kernel's own fields hold
 // no blank that a program could have put there.

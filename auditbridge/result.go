@@ -55,15 +55,15 @@ func recordResult(r *Record) Result {
 	if kindOf(r.Type).role == Syscall {
 		return callResult(r)
 	}
-	stamped, claimed, _ := r.split()
-	if result := claimedResult(claimed); result != NoResult {
+	p := r.split()
+	if result := claimedResult(p.claimed); result != NoResult {
 		return result
 	}
 	result := NoResult
-	for f := ScanFields(stamped); f.Next(); {
+	for f := ScanFields(p.stamped); f.Next(); {
 		result = fieldResult(&f, result)
 	}
-	for f := ScanFields(claimed); f.Next(); {
+	for f := ScanFields(p.claimed); f.Next(); {
 		result = fieldResult(&f, result)
 	}
 	switch r.Type {
@@ -187,14 +187,14 @@ var (
 
 // programReason is the reason in the program's or the kernel's own words.
 func programReason(r *Record) []byte {
-	stamped, claimed, _ := r.split()
-	if v, ok := ScanFields(claimed).Lookup("acct"); ok && IsUnknownAccount(v) {
+	p := r.split()
+	if v, ok := ScanFields(p.claimed).Lookup("acct"); ok && IsUnknownAccount(v) {
 		return reasonUnknownUser
 	}
-	if v, ok := ScanFields(claimed).Lookup("reason"); ok && !IsPlaceholder(v) {
+	if v, ok := ScanFields(p.claimed).Lookup("reason"); ok && !IsPlaceholder(v) {
 		return v
 	}
-	if v, ok := ScanFields(stamped).Lookup("reason"); ok && !IsPlaceholder(v) {
+	if v, ok := ScanFields(p.stamped).Lookup("reason"); ok && !IsPlaceholder(v) {
 		return v
 	}
 	return nil

@@ -2,36 +2,38 @@ package main
 
 import (
 	"io"
+	"runtime"
 
 	"auditbridge/auditbridge"
 	"auditbridge/internal/accounts"
 )
 
-// printer is the last stage of read: it has events formatted and written in the
-// order in which it took them.
+// printer is the last stage of read: it has events formatted and writes them in
+// the order in which it took them. Formatting is most of the work, so several
+// goroutines share it, a batch each; one writes, and waits for the batch whose
+// turn it is. Where names are to be heard from the events, in their order, one
+// formats.
 type printer struct {
-	format    eventFormat
-	names     *accounts.Reader // hears every event before it is formatted; may be nil
-	out       io.Writer
-	failed    func(error)
-	work      chan *batch
-	free      chan *batch
-	filling   *batch
-	unwritten bool // something was taken since flush
-	ended     chan struct{}
-	err       error  // of the first write that failed; nothing is written after it
-	text      []byte // formatted, not yet written
+	names   *accounts.Reader // hears every event before it is formatted; may be nil
+	out     io.Writer
+	failed  func(error)
+	formats []eventFormat // one for each goroutine, the last for the one that writes
+	queue   chan *batch   // in order
+	work    chan *batch   // the same, for who formats
+	free    chan *batch
+	filling *batch
+	ended   chan struct{}
+	err     error // of the first write that failed; nothing is written after it
 }
 
-// batch is events on their way from one stage to the other, copied out of the
-// reassembler's hands.
+// batch is events on their way, copied out of the reassembler's hands.
 type batch struct {
 	events  []printable
 	records []auditbridge.Record // of all events
 	bytes   []byte               // of all records; never grown
-	direct  *printable           // instead: one too large to copy, done when it is printed
-	done    chan struct{}
-	flush   bool // nothing more is there at the moment: write
+	text    []byte               // all events, formatted
+	ready   chan struct{}        // gets one when text is
+	direct  *printable           // instead: one too large to copy; ready is for whoever took it
 }
 
 type printable struct {
@@ -41,24 +43,41 @@ type printable struct {
 }
 
 const (
-	batchBytes = 512 << 10
-	batchCount = 3
-	spillBytes = 128 << 10
+	batchBytes   = 128 << 10
+	batchRecords = 1024
 )
 
-// newPrinter returns a printer that works in run, from when its format is set
-// until close. failed is told when writing does not work.
-func newPrinter(out io.Writer, failed func(error)) *printer {
+// newPrinter returns a printer that works from start until close. open makes a
+// format, which may spill what it has of a large event; failed is told when
+// writing does not work.
+func newPrinter(out io.Writer, open func(spill func([]byte) []byte) eventFormat, names *accounts.Reader, failed func(error)) *printer {
+	workers := min(runtime.GOMAXPROCS(0), 4)
+	if names != nil {
+		workers = 1
+	}
+	count := 2*workers + 1
 	p := &printer{
-		out: out, failed: failed,
-		work: make(chan *batch, batchCount), free: make(chan *batch, batchCount),
+		names: names, out: out, failed: failed,
+		queue: make(chan *batch, count), work: make(chan *batch, count), free: make(chan *batch, count),
 		ended: make(chan struct{}),
 	}
-	for range batchCount {
-		p.free <- &batch{bytes: make([]byte, 0, batchBytes), done: make(chan struct{})}
+	for range workers {
+		p.formats = append(p.formats, open(nil))
+	}
+	p.formats = append(p.formats, open(p.spill))
+	for range count {
+		p.free <- &batch{bytes: make([]byte, 0, batchBytes), ready: make(chan struct{}, 1)}
 	}
 	p.filling = <-p.free
 	return p
+}
+
+func (p *printer) start() {
+	last := len(p.formats) - 1
+	for _, format := range p.formats[:last] {
+		go p.formatAll(format)
+	}
+	go p.writeAll(p.formats[last])
 }
 
 // take takes an event to print. It may be reused when take returns.
@@ -72,85 +91,72 @@ func (p *printer) hear(e *auditbridge.Event) {
 }
 
 func (p *printer) add(e printable) {
-	p.unwritten = true
 	if p.filling.add(&e) {
 		return
 	}
-	if len(p.filling.events) > 0 {
-		p.pass()
-		if p.filling.add(&e) {
-			return
-		}
+	p.flush()
+	if p.filling.add(&e) {
+		return
 	}
-	b := p.filling
-	large := e // only it goes to the heap
+	b, large := p.filling, e // only a large one goes to the heap
 	b.direct = &large
-	p.pass()
-	<-b.done
+	p.queue <- b
+	<-b.ready
+	b.direct = nil
 }
 
-// pass hands on what has been filled.
-func (p *printer) pass() {
-	p.work <- p.filling
-	p.filling = <-p.free
-}
-
-// flush has all written that was taken.
+// flush has all printed that was taken.
 func (p *printer) flush() {
-	if p.unwritten {
-		p.filling.flush = true
-		p.pass()
-		p.unwritten = false
+	if len(p.filling.events) > 0 {
+		p.queue <- p.filling
+		p.work <- p.filling
+		p.filling = <-p.free
 	}
 }
 
 // close waits until all is written and returns what went wrong.
 func (p *printer) close() error {
 	p.flush()
+	close(p.queue)
 	close(p.work)
 	<-p.ended
 	return p.err
 }
 
-// run prints until close is called.
-func (p *printer) run() {
-	defer close(p.ended)
+func (p *printer) formatAll(format eventFormat) {
+	v := new(auditbridge.Verdict) // one for all events
 	for b := range p.work {
-		p.print(b)
-		if b.direct != nil {
-			b.done <- struct{}{}
+		for i := range b.events {
+			b.text = p.formatOne(b.text, &b.events[i], v, format)
 		}
-		b.reset()
-		p.free <- b
+		b.ready <- struct{}{}
 	}
 }
 
-func (p *printer) print(b *batch) {
-	for i := range b.events {
-		p.event(&b.events[i])
-	}
-	if b.direct != nil {
-		p.event(b.direct)
-	}
-	if b.flush {
-		p.text = p.spill(p.text)
-	}
-}
-
-func (p *printer) event(e *printable) {
-	if p.err != nil {
-		return
-	}
+func (p *printer) formatOne(text []byte, e *printable, v *auditbridge.Verdict, format eventFormat) []byte {
 	if p.names != nil {
 		p.names.Observe(&e.event)
 	}
 	if e.silent {
-		return
+		return text
 	}
-	v := auditbridge.Classify(&e.event)
-	p.text = p.format(p.text, &e.event, &v, e.goesOn)
-	if len(p.text) >= spillBytes {
-		p.text = p.spill(p.text)
+	*v = auditbridge.Classify(&e.event)
+	return format(text, &e.event, v, e.goesOn)
+}
+
+func (p *printer) writeAll(format eventFormat) {
+	defer close(p.ended)
+	var text []byte
+	for b := range p.queue {
+		if b.direct != nil {
+			text = p.spill(p.formatOne(text, b.direct, new(auditbridge.Verdict), format))
+			b.ready <- struct{}{} // who waits for it has the batch
+			continue
+		}
+		<-b.ready
+		p.spill(b.text)
+		b.reset()
+		p.free <- b
 	}
 }
 
@@ -171,7 +177,7 @@ func (b *batch) add(e *printable) bool {
 	for i := range records {
 		size += len(records[i].Line)
 	}
-	if len(b.bytes)+size > cap(b.bytes) || len(b.records)+len(records) > batchBytes/64 && len(b.events) > 0 {
+	if len(b.bytes)+size > cap(b.bytes) || len(b.records)+len(records) > batchRecords && len(b.events) > 0 {
 		return false
 	}
 	first := len(b.records)
@@ -188,6 +194,5 @@ func (b *batch) add(e *printable) bool {
 }
 
 func (b *batch) reset() {
-	b.events, b.records, b.bytes = b.events[:0], b.records[:0], b.bytes[:0]
-	b.direct, b.flush = nil, false
+	b.events, b.records, b.bytes, b.text = b.events[:0], b.records[:0], b.bytes[:0], b.text[:0]
 }

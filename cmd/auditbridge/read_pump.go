@@ -9,12 +9,11 @@ import (
 	"auditbridge/internal/logfile"
 )
 
-// read is three stages, each a goroutine, and order is kept by there being one
-// of each:
+// read is three stages, and never changes the order:
 //
 //	fetch   opens, decompresses          ─ blocks ─►
 //	gather  lines, events, selection     ─ batches ─►
-//	print   classifies, formats, writes
+//	print   classifies, formats, writes (see printer)
 //
 // Blocks and batches go round: there is a fixed number of both, so memory does
 // not depend on who is slow. Where nothing more is there to read at the moment,
@@ -40,11 +39,8 @@ const (
 func (j *readJob) pump(ctx context.Context, inputs []*logfile.Input, t *readTally, p *progress) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	printer := newPrinter(j.out, stop)
-	printer.names = j.names
-	j.formatting.spill = printer.spill
-	printer.format = j.format.open(j.formatting)
-	go printer.run()
+	printer := newPrinter(j.out, j.open, j.names, stop)
+	printer.start()
 	g := &gatherer{
 		verbatim:    j.verbatim,
 		reassembler: auditbridge.NewReassembler(readLimits),
@@ -55,6 +51,13 @@ func (j *readJob) pump(ctx context.Context, inputs []*logfile.Input, t *readTall
 	}
 	g.gather(ctx, fetch(ctx, inputs), p)
 	return printer.close()
+}
+
+// open makes one more of the format; it is used by one goroutine.
+func (j *readJob) open(spill func([]byte) []byte) eventFormat {
+	f := j.formatting
+	f.spill = spill
+	return j.format.open(f)
 }
 
 // readLimits keep less open than a relay does: read has no more than 64 MB.

@@ -32,7 +32,8 @@ func (w *Writer) appendRecord(dst []byte, e *auditbridge.Event, r *auditbridge.R
 		start := len(dst)
 		dst = append(dst, `,"interpreted":`...)
 		var some bool
-		if dst, some = w.appendFields(dst, e, r, asMeant); !some {
+		stamped, claims, _ := r.Parts()
+		if dst, some = w.appendFields(dst, stamped, claims, e, r, asMeant); !some {
 			dst = dst[:start]
 		}
 	}
@@ -51,9 +52,9 @@ func appendLine(dst, line []byte) []byte {
 // appendParts appends the members fields and, where auditd has resolved
 // something, resolved.
 func (w *Writer) appendParts(dst []byte, e *auditbridge.Event, r *auditbridge.Record, how view) []byte {
-	dst, _ = w.appendFields(append(dst, `"fields":`...), e, r, how)
-	resolved := r.Resolved()
-	if probe := resolved; !probe.Next() {
+	stamped, claims, resolved := r.Parts()
+	dst, _ = w.appendFields(append(dst, `"fields":`...), stamped, claims, e, r, how)
+	if resolved.Empty() {
 		return dst
 	}
 	start := len(dst)
@@ -66,10 +67,9 @@ func (w *Writer) appendParts(dst []byte, e *auditbridge.Event, r *auditbridge.Re
 
 // appendFields appends what was stamped as an object, with what is claimed as
 // its member msg, and reports whether there is anything in it.
-func (w *Writer) appendFields(dst []byte, e *auditbridge.Event, r *auditbridge.Record, how view) ([]byte, bool) {
-	dst, some := w.appendMembers(append(dst, '{'), r.Stamped(), e, r, how)
-	claims := r.Claims()
-	if probe := claims; !probe.Next() {
+func (w *Writer) appendFields(dst []byte, stamped, claims auditbridge.Fields, e *auditbridge.Event, r *auditbridge.Record, how view) ([]byte, bool) {
+	dst, some := w.appendMembers(append(dst, '{'), stamped, e, r, how)
+	if claims.Empty() {
 		return append(dst, '}'), some
 	}
 	start := len(dst)
@@ -106,7 +106,7 @@ func (w *Writer) appendMembers(dst []byte, f auditbridge.Fields, e *auditbridge.
 			}
 			continue
 		}
-		h := hash(f.Key)
+		h := uint(len(f.Key))*83 + uint(f.Key[0])*5 + uint(f.Key[len(f.Key)-1])*29
 		word, bit := &seen[h/64%4], uint64(1)<<(h%64)
 		if *word&bit != 0 && w.has(f.Key) || len(w.keys) == manyKeys {
 			return w.appendGrouped(dst[:start], all, e, r, how)
@@ -127,6 +127,9 @@ func (w *Writer) appendMembers(dst []byte, f auditbridge.Fields, e *auditbridge.
 // the members of ours, and a key that is not UTF-8 is in hex.
 func (w *Writer) appendKey(dst, key []byte) []byte {
 	start := len(dst)
+	if plain(key) == len(key) && string(key) != "msg" && string(key) != "text" {
+		return append(append(append(dst, '"'), key...), '"', ':')
+	}
 	dst, exact := appendString(dst, key)
 	if !exact {
 		dst = appendHex(dst[:start], key)

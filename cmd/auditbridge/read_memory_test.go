@@ -1,0 +1,103 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// Whatever comes, and however much of it, read needs no more than 64 MB.
+func TestReadNeedsLittleMemoryWhateverComes(t *testing.T) {
+	syscallBody := "arch=c000003e syscall=121 success=yes exit=0 " + strings.Repeat("a=0 ", 60)
+	controls := strings.Repeat("\x01", 60_000)
+	for _, row := range []struct {
+		name  string
+		write func(w io.Writer)
+	}{
+		{"no EOE", func(w io.Writer) {
+			for i := range 150_000 {
+				fmt.Fprintf(w, "type=SYSCALL msg=audit(%d.000:%d): %s\ntype=PROCTITLE msg=audit(%[1]d.000:%[2]d): proctitle=6100\n", 1_700_000_000+i/20_000, i, syscallBody)
+			}
+		}},
+		{"nothing that ends an event, and no time passes", func(w io.Writer) {
+			for i := range 200_000 {
+				fmt.Fprintf(w, "type=SYSCALL msg=audit(1.000:%d): %s\n", i, syscallBody)
+			}
+		}},
+		{"a node for each line", func(w io.Writer) {
+			for i := range 300_000 {
+				fmt.Fprintf(w, "node=%0200d type=LOGIN msg=audit(1.000:%[1]d): pid=1 res=1\n", i)
+			}
+		}},
+		{"a line without end", func(w io.Writer) {
+			for range 2000 {
+				io.WriteString(w, controls)
+			}
+		}},
+		{"lines of 1 MB", func(w io.Writer) {
+			for range 100 {
+				fmt.Fprintf(w, "type=LOGIN msg=audit(1.000:1): %s\n", strings.Repeat("x", 1<<20))
+			}
+		}},
+		{"the longest lines, all of them escaped", func(w io.Writer) {
+			for i := range 1500 {
+				fmt.Fprintf(w, "type=PATH msg=audit(1.000:%d): name=\"%s\"\n", i, controls)
+			}
+		}},
+		{"one event, of the longest lines", func(w io.Writer) {
+			for range 1500 {
+				fmt.Fprintf(w, "type=PATH msg=audit(1.000:1): name=\"%s\"\n", controls)
+			}
+		}},
+		{"one event, of the shortest lines", func(w io.Writer) {
+			for range 1_500_000 {
+				io.WriteString(w, "type=PATH msg=audit(1.000:1): \n")
+			}
+		}},
+		{"one argument", func(w io.Writer) {
+			fmt.Fprintf(w, "type=EXECVE msg=audit(1.000:1): argc=1 a0_len=99999999 a0[0]=00")
+			for i := range 600_000 {
+				if i%500 == 499 {
+					fmt.Fprintf(w, "\ntype=EXECVE msg=audit(1.000:1):")
+				}
+				fmt.Fprintf(w, " a0[%d]=%s", i+1, strings.Repeat("01", 40))
+			}
+			io.WriteString(w, "\n")
+		}},
+		{"more keys than a record has", func(w io.Writer) {
+			var b strings.Builder
+			for i := range 9000 {
+				fmt.Fprintf(&b, " %d=", i)
+			}
+			for range 1500 {
+				fmt.Fprintf(w, "type=LOGIN msg=audit(1.000:1):%s\n", b.String())
+			}
+		}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			cmd := exec.Command("auditbridge", "read")
+			in, err := cmd.StdinPipe()
+			must(t, err)
+			out, err := cmd.StdoutPipe()
+			must(t, err)
+			must(t, cmd.Start())
+			go func() {
+				w := bufio.NewWriterSize(in, 1<<20)
+				row.write(w)
+				w.Flush()
+				in.Close()
+			}()
+			printed, err := io.Copy(io.Discard, out)
+			must(t, err)
+			must(t, cmd.Wait())
+			peak := cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss
+			if t.Logf("%d MB printed, %d MB resident", printed>>20, peak>>10); peak > 64<<10 {
+				t.Errorf("%d KB resident", peak)
+			}
+		})
+	}
+}
