@@ -75,6 +75,10 @@ func described(word string) string {
 	if name, by, ok := strings.Cut(word, "@"); ok {
 		return name + ", by a" + by
 	}
+	word, low := strings.CutSuffix(word, "/16")
+	if low {
+		return word + ", its low 16 bits"
+	}
 	if words, ok := descriptions[word]; ok {
 		return words
 	}

@@ -79,6 +79,9 @@ func (in *Interpreter) appendNumber(dst []byte, e *auditbridge.Event, r *auditbr
 	switch k.how {
 	case asNames:
 		return k.table.on(eventArch(e, r)).append(dst, v)
+	case asLow16:
+		name := k.table.on(eventArch(e, r)).lookupLow16(v)
+		return append(dst, name...), name != ""
 	case asUser, asGroup:
 		return in.appendID(dst, e, k.how, v)
 	case asUser16:

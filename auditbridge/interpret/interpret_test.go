@@ -148,6 +148,9 @@ func TestMeanings(t *testing.T) {
 		// the rest
 		{"CONFIG_CHANGE auid=0 op=add_rule key=\"k\" list=4 res=1", "auid=root list=exit res=yes"},
 		{"AVC ioctlcmd=0x5401 capability=21", "ioctlcmd=TCGETS capability=sys_admin"},
+		{"AVC ioctlcmd=0x6601", "ioctlcmd=FS_IOC_GETFLAGS"},
+		{"AVC ioctlcmd=1272", "ioctlcmd=BLKGETSIZE64"},
+		{"AVC ioctlcmd=0x7777", ""},
 		{"NETFILTER_CFG table=filter family=10 entries=4", "family=ipv6"},
 		{"FANOTIFY resp=2", "resp=deny"},
 		{"FANOTIFY resp=1 fan_type=1 fan_info=0 subj_trust=2 obj_trust=1", "resp=allow subj_trust=unknown obj_trust=yes"},
@@ -176,6 +179,9 @@ func TestMeaningsOfAnEvent(t *testing.T) {
 		{"SYSCALL arch=c00000b7 syscall=437", "OPENAT2 oflag=040000 mode=0 resolve=0x0", "oflag=O_RDONLY|O_DIRECTORY mode=0000"},
 		{"SYSCALL arch=40000003 syscall=102 a0=e", "SOCKETCALL nargs=5 a0=3 a1=1 a2=2 a3=bf a4=4", "a1=SOL_SOCKET a2=SO_REUSEADDR"},
 		{"SYSCALL arch=40000003 syscall=102 a0=63", "SOCKETCALL nargs=2 a0=3 a1=1", ""},
+		{"SYSCALL arch=c0000015 syscall=54", "AVC ioctlcmd=0x7413", "ioctlcmd=TCGETS"},
+		{"SYSCALL arch=c0000015 syscall=54", "AVC ioctlcmd=0x6601", ""}, // FIOCLEX or FS_IOC_GETFLAGS
+		{"SYSCALL arch=40000003 syscall=54", "AVC ioctlcmd=0x1272", "ioctlcmd=BLKGETSIZE64"},
 		{"LOGIN pid=1", "SOCKETCALL nargs=2 a0=3 a1=1", ""},
 	} {
 		in := &Interpreter{}

@@ -9,7 +9,7 @@ import (
 type kind struct {
 	how   how
 	base  int    // of its digits: 8, 10, 16, or 0 as C has it: 0x17, 017, 17
-	table *table // of asNames and asChoice
+	table *table // of asNames, asLow16 and asChoice
 	by    int    // asChoice: the argument that decides what this one is
 }
 
@@ -19,6 +19,7 @@ type how uint8
 const (
 	asWritten      how = iota // nothing better than the value as it is
 	asNames                   // by a table of names.txt
+	asLow16                   // by a table of names.txt, of whose values only 16 bits are told
 	asChoice                  // by a table of names.txt, as another argument has it
 	asUser                    // a user id
 	asGroup                   // a group id
@@ -52,11 +53,13 @@ var hows = map[string]how{
 }
 
 // readKind reads the word that stands for a kind in fields.txt and
-// arguments.txt: one of hows, or the name of a table, "table@2" for a choice.
+// arguments.txt: one of hows, or the name of a table, "table@2" for a choice and
+// "table/16" for the low half of its values.
 func readKind(word string, base int) kind {
 	if how, ok := hows[word]; ok {
 		return kind{how: how, base: base}
 	}
+	word, low := strings.CutSuffix(word, "/16")
 	name, by, choice := strings.Cut(word, "@")
 	t := tables[name]
 	if t == nil || choice != (t.choices != nil) {
@@ -64,6 +67,9 @@ func readKind(word string, base int) kind {
 	}
 	if choice {
 		return kind{how: asChoice, base: base, table: t, by: int(by[0] - '0')}
+	}
+	if low {
+		return kind{how: asLow16, base: base, table: t}
 	}
 	return kind{how: asNames, base: base, table: t}
 }

@@ -137,6 +137,24 @@ func (t *table) lookup(v uint64) string {
 	return ""
 }
 
+// lookupLow16 names the one value whose low 16 bits are v, "" when there is none
+// or more than one.
+func (t *table) lookupLow16(v uint64) (found string) {
+	for from := t; from != nil; from = from.base {
+		for i := range from.entries {
+			e := &from.entries[i]
+			if e.value&0xFFFF != v || t.lookup(e.value) != e.name || e.name == "" {
+				continue
+			}
+			if found != "" {
+				return ""
+			}
+			found = e.name
+		}
+	}
+	return found
+}
+
 // append appends the name of v, or the names of its bits, in the order of the
 // table and with what is left of them behind. It reports false, and appends
 // nothing, when nothing of v has a name.
