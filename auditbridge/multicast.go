@@ -76,7 +76,7 @@ func OpenMulticast(cfg MulticastConfig, r *ring.Ring) (*Multicast, error) {
 	m := &Multicast{}
 	m.receiver = newReceiver(socket, r, k.Pressure, k.Pause, k.Logger)
 	if m.control, err = openControl(); err == nil {
-		m.dropped.last, err = socket.dropped()
+		_, err = socket.dropped() // none so far: it is new
 	}
 	if err != nil {
 		m.Close()

@@ -113,6 +113,9 @@ func TestMulticastBesideAuditd(t *testing.T) {
 	if second := d.cmd.Process.Pid; strings.Contains(kernel.Rules(), fmt.Sprintf("pid=%d\n", first)) || !exempt(second) {
 		t.Errorf("exceptions of %d, killed, and of %d:\n%s", first, second, kernel.Rules())
 	}
+	if all := strings.Join(d.journalLines(), "\n"); strings.Count(all, "op=add_rule") < 4 || strings.Count(all, "op=remove_rule") < 2 {
+		t.Errorf("the kernel's records of the exceptions' coming and going are not in the journal")
+	}
 	d.stop()
 	if after := kernel.Rules(); after != rules {
 		t.Errorf("rules were\n%sare\n%s", rules, after)

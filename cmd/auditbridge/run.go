@@ -111,7 +111,7 @@ func openDaemon(c *config.Config, log *slog.Logger) (d *daemon, err error) {
 			d.Close()
 		}
 	}()
-	for _, open := range []func() error{d.openInput, d.openRing, d.openSource, d.openJournal, d.openReaders, d.openAccounts} {
+	for _, open := range []func() error{d.openInput, d.openRing, d.openSource, d.withdrawExemptions, d.openJournal, d.openReaders, d.openAccounts} {
 		if err := open(); err != nil {
 			return d, err
 		}
@@ -147,10 +147,6 @@ func (d *daemon) openRing() error {
 }
 
 func (d *daemon) openSource() (err error) {
-	// The ring is ours, so whoever made an exception for himself is dead.
-	if err := auditbridge.WithdrawExemptions(d.cfg.ExemptionFile()); err != nil {
-		d.log.Warn("what a killed run left in the kernel's rules stays there", "err", err)
-	}
 	switch kind, path, _ := strings.Cut(d.cfg.Audit.Source, ":"); kind {
 	case "kernel":
 		cfg := d.cfg.Kernel()

@@ -31,3 +31,13 @@ func (d *daemon) openMulticast() error {
 	}
 	return nil
 }
+
+// withdrawExemptions takes back what a killed run left in the kernel's rules: the
+// ring is ours, so that one is dead. It comes after the source, which, if it is a
+// listener, hears that.
+func (d *daemon) withdrawExemptions() error {
+	if err := auditbridge.WithdrawExemptions(d.cfg.ExemptionFile()); err != nil {
+		d.log.Warn("what a killed run left in the kernel's rules stays there", "err", err)
+	}
+	return nil
+}
