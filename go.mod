@@ -5,7 +5,7 @@ go 1.26.0
 require (
 	github.com/elastic/go-libaudit/v2 v2.6.2 // kernel control (status, enable, rules) and record-type tables to test ours against; pinned, @latest does not resolve
 	github.com/elastic/go-seccomp-bpf v1.6.0 // forbids ship what Landlock has no word for
-	github.com/fsnotify/fsnotify v1.10.1 // changed configuration files
+	github.com/fsnotify/fsnotify v1.10.1 // followed logs, changed configuration files
 	github.com/google/go-cmp v0.7.0 // tests: differences that can be read
 	github.com/klauspost/compress v1.20.4 // reading logs that were compressed: gzip and zstd, several members, bounded memory
 	github.com/landlock-lsm/go-landlock v0.11.2 // forbids ship all it does not need

@@ -65,6 +65,10 @@ type Header struct {
 	Body int     // offset in the line of what follows "audit(…): "
 }
 
+// Own says whether the header is one of our own records'. Who reads a journal may
+// believe it: AppendForeign takes it from lines of others.
+func (h *Header) Own() bool { return isOwn(h.Type, h.ID.Serial) }
+
 // maxNode bounds a node's name in bytes, as DNS does a host's.
 const maxNode = 255
 

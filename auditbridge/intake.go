@@ -51,7 +51,8 @@ type intake struct {
 	slots   *ring.Slots // nil when records do not come through slots
 	room    []byte      // lines written into the ring's free space, not yet published
 	records int
-	taken   int // messages of the slots' batch dealt with
+	before  func() // called before lines are published; nil: nothing is to be done
+	taken   int    // messages of the slots' batch dealt with
 
 	refusing    bool // until a quarter of the ring is free again
 	refused     int
@@ -98,6 +99,9 @@ func (in *intake) commit() {
 		in.ring.Refuse(in.refused, in.first, in.last)
 		in.refused = 0
 		return
+	}
+	if in.before != nil {
+		in.before()
 	}
 	in.ring.Publish(len(in.room), in.records)
 	in.room, in.records = nil, 0

@@ -21,14 +21,92 @@ const longestPiece = MaxText
 // pass for a record, whatever the sender put there.
 const continued = "ab-continued=1 "
 
+// splitter puts the lines of a stream into the ring, over-long ones in pieces.
+type splitter struct {
+	in      intake
+	middle  bool              // what comes next continues an over-long line
+	room    func() bool       // waits for room in the ring; false: there is none
+	done    int               // bytes of the data that are dealt with
+	passes  func([]byte) bool // a finished line is not to be stored; nil: none
+	stops   bool              // when there is no room, instead of refusing …
+	stopped bool              // … as it did
+}
+
+// split stores every whole line of data, and the rest too at the stream's end. It
+// returns how much of data that was: less only when it stopped.
+func (s *splitter) split(data []byte, end bool) int {
+	s.done, s.stopped = 0, false
+	for s.done < len(data) {
+		line, _, whole := bytes.Cut(data[s.done:], lineFeed)
+		if !whole && !end && len(line) <= longestPiece {
+			break
+		}
+		for len(line) > longestPiece {
+			if !s.store(line[:longestPiece]) {
+				return s.finish()
+			}
+			s.done += longestPiece
+			line, s.middle = line[longestPiece:], true
+		}
+		if !whole && !end {
+			break
+		}
+		if !s.store(line) {
+			return s.finish()
+		}
+		if s.done += len(line); whole {
+			s.done++
+		}
+		s.middle = false
+	}
+	return s.finish()
+}
+
+func (s *splitter) finish() int {
+	s.in.commit()
+	return s.done
+}
+
+var lineFeed = []byte{'\n'}
+
+// store puts one line into the ring. Whatever it says, it is not one of ours:
+// nobody may disturb the seal, or have a record pass every filter, by sending
+// what looks like a block line.
+func (s *splitter) store(line []byte) bool {
+	if len(line) == 0 {
+		return true
+	}
+	for waited := s.in.refusing; !s.in.admit(); waited = true {
+		if s.stops && !s.room() {
+			s.stopped = true
+			return false
+		}
+		if !s.stops && (waited || !s.room()) {
+			s.in.refuse(line)
+			return true
+		}
+	}
+	begin := len(s.in.room)
+	if s.middle {
+		s.in.room = append(s.in.room, continued...)
+	}
+	s.in.room = AppendForeign(s.in.room, line)
+	if s.passes != nil && s.passes(s.in.room[begin:]) {
+		s.in.room = s.in.room[:begin]
+		return true
+	}
+	s.in.room = append(s.in.room, '\n')
+	s.in.records++
+	return true
+}
+
 // Lines is the source "plugin": lines of auditd's format from a reader, as
 // auditd writes them to its plugins.
 type Lines struct {
+	splitter
 	from     io.Reader
 	pressure Pressure
-	in       intake
 	buffer   []byte
-	middle   bool // what comes next continues an over-long line
 }
 
 // OpenLines prepares to read lines from a reader into the ring.
@@ -36,7 +114,9 @@ func OpenLines(from io.Reader, pressure Pressure, r *ring.Ring) (*Lines, error) 
 	if err := pressure.complete(); err != nil {
 		return nil, fmt.Errorf("open lines: %w", err)
 	}
-	return &Lines{from: from, pressure: pressure, in: intake{ring: r}, buffer: make([]byte, 0, 64<<10)}, nil
+	l := &Lines{from: from, pressure: pressure, buffer: make([]byte, 0, 64<<10)}
+	l.splitter = splitter{in: intake{ring: r}, room: l.hold}
+	return l, nil
 }
 
 // Run reads until the reader ends, which is no error. When ctx ends it stops
@@ -49,7 +129,7 @@ func (l *Lines) Run(ctx context.Context) error {
 	for {
 		n, err := l.from.Read(l.buffer[len(l.buffer):cap(l.buffer)])
 		l.buffer = l.buffer[:len(l.buffer)+n]
-		l.split(err != nil)
+		l.take(err != nil)
 		switch {
 		case err == nil:
 		case err == io.EOF, errors.Is(err, os.ErrDeadlineExceeded) && ctx.Err() != nil:
@@ -60,48 +140,11 @@ func (l *Lines) Run(ctx context.Context) error {
 	}
 }
 
-// split stores every whole line of the buffer, over-long ones in pieces, and
-// keeps the rest for the next read. At the end a last line without LF is one too.
-func (l *Lines) split(end bool) {
-	rest := l.buffer
-	for len(rest) > 0 {
-		line, tail, whole := bytes.Cut(rest, []byte{'\n'})
-		if !whole && !end && len(line) <= longestPiece {
-			break
-		}
-		for len(line) > longestPiece {
-			l.store(line[:longestPiece])
-			line, l.middle = line[longestPiece:], true
-		}
-		if !whole && !end {
-			rest = line
-			break
-		}
-		l.store(line)
-		rest, l.middle = tail, false
-	}
-	l.in.commit()
-	l.buffer = l.buffer[:copy(l.buffer, rest)]
-}
-
-// store puts one line into the ring. Whatever it says, it is not one of ours:
-// nobody may disturb the seal, or have a record pass every filter, by sending
-// what looks like a block line.
-func (l *Lines) store(line []byte) {
-	if len(line) == 0 {
-		return
-	}
-	waitedInVain := l.in.refusing
-	if !l.in.admit() && (waitedInVain || !l.hold()) {
-		l.in.refuse(line)
-		return
-	}
-	if l.middle {
-		l.in.room = append(l.in.room, continued...)
-	}
-	l.in.room = AppendForeign(l.in.room, line)
-	l.in.room = append(l.in.room, '\n')
-	l.in.records++
+// take stores what is in the buffer and keeps a line that is not whole for the
+// next read. At the end it is a line too.
+func (l *Lines) take(end bool) {
+	used := l.split(l.buffer, end)
+	l.buffer = l.buffer[:copy(l.buffer, l.buffer[used:])]
 }
 
 // hold waits for room as long as the configuration allows: meanwhile the pipe
@@ -112,7 +155,7 @@ func (l *Lines) hold() bool {
 	}
 	select {
 	case <-l.in.ring.Space(l.in.ring.Size() / 4):
-		return l.in.admit()
+		return true
 	case <-time.After(l.pressure.HoldBack):
 		return false
 	}

@@ -165,7 +165,7 @@ func TestLinesAllocateNothingPerLine(t *testing.T) {
 	lines := []byte(strings.Repeat("type=SYSCALL msg="+syscallText+"\n", 10))
 	if n := testing.AllocsPerRun(1000, func() {
 		l.buffer = append(l.buffer, lines...)
-		l.split(false)
+		l.take(false)
 		r.Written(len(r.Pending()), 10)
 	}); n != 0 {
 		t.Errorf("%v allocations for ten lines", n)

@@ -150,9 +150,7 @@ func (k *completion) source() {
 	case source == "multicast":
 		k.warn("audit.source", `where auditd need not run: source = "kernel"`,
 			"the kernel holds nobody back for a listener, and does not count what it misses: that is found by serials and by its socket's drops")
-	case kind == "unix" && named && filepath.IsAbs(path):
-	case kind == "file" && named && filepath.IsAbs(path):
-		k.wrong("audit.source", "this version has: kernel multicast plugin unix:/path", "%s", notYet(source))
+	case (kind == "unix" || kind == "file") && named && filepath.IsAbs(path):
 	case named && (kind == "file" || kind == "unix"):
 		k.wrong("audit.source", fmt.Sprintf("such as %q", kind+":"+sourcePaths[kind]), "%q is not an absolute path", path)
 	default:

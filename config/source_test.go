@@ -11,6 +11,8 @@ func TestSource(t *testing.T) {
 		{"kernel", ""},
 		{"plugin", ""},
 		{"unix:/run/audit/audispd_events", ""},
+		{"file:/var/log/audit/audit.log", ""},
+		{"file:", "error: a.toml:2:1: audit.source: \"\" is not an absolute path\n  hint: such as \"file:/var/log/audit/audit.log\"\n"},
 		{"unix:events", "error: a.toml:2:1: audit.source: \"events\" is not an absolute path\n  hint: such as \"unix:/run/audit/audispd_events\"\n"},
 		{"unix", "error: a.toml:2:1: audit.source: \"unix\" is none of: kernel multicast plugin unix:/path file:/path\n  hint: nearest value: \"unix:/run/audit/audispd_events\"\n"},
 		{"fil:/var/log/audit.log", "error: a.toml:2:1: audit.source: \"fil:/var/log/audit.log\" is none of: kernel multicast plugin unix:/path file:/path\n  hint: nearest value: \"file:/var/log/audit.log\"\n"},

@@ -168,7 +168,7 @@ func (j *Journal) checkpoint(now time.Time) error {
 func (j *Journal) closeBlock(now time.Time, sign bool, next seal.PublicKey) error {
 	b := seal.Block{
 		At: now.Truncate(time.Millisecond), Serial: j.nextSerial(), PID: pid,
-		Boot: j.boot, BootTime: sinceBoot(), Source: j.cfg.Source,
+		Boot: j.boot, BootTime: sinceBoot(), Source: j.source(),
 	}
 	var signer seal.Signer
 	if sign {

@@ -277,6 +277,10 @@ func (r *memRing) Pending() []byte {
 	return b
 }
 
+func (r *memRing) Position() (string, uint64) { return "", 0 }
+
+func (r *memRing) EachUnwritten(do func([]byte)) { do(r.Pending()) }
+
 func (r *memRing) Drained() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()

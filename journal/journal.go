@@ -21,6 +21,8 @@ import (
 // intake is where records come from: the consumer's side of *ring.Ring.
 type intake interface {
 	Pending() []byte
+	Position() (at string, beyond uint64)
+	EachUnwritten(do func(lines []byte))
 	Drained() bool
 	Wake() <-chan struct{}
 	Intent(segmentFirst, offset uint64, n int)

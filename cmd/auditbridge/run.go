@@ -111,7 +111,7 @@ func openDaemon(c *config.Config, log *slog.Logger) (d *daemon, err error) {
 			d.Close()
 		}
 	}()
-	for _, open := range []func() error{d.openInput, d.openRing, d.openSource, d.withdrawExemptions, d.openJournal, d.openReaders, d.openAccounts} {
+	for _, open := range []func() error{d.openInput, d.openRing, d.openSource, d.withdrawExemptions, d.openJournal, d.resumeSource, d.openReaders, d.openAccounts} {
 		if err := open(); err != nil {
 			return d, err
 		}
@@ -163,6 +163,10 @@ func (d *daemon) openSource() (err error) {
 	case "unix":
 		d.source, err = auditbridge.OpenDispatcher(auditbridge.DispatcherConfig{
 			Path: path, Pressure: d.cfg.Kernel().Pressure, Note: func(n auditbridge.Note) { d.journal.Note(n) }, Logger: d.log,
+		}, d.ring)
+	case "file":
+		d.source, err = auditbridge.OpenFollower(auditbridge.FollowerConfig{
+			Path: path, Note: func(n auditbridge.Note) { d.journal.Note(n) }, Logger: d.log,
 		}, d.ring)
 	default:
 		err = fmt.Errorf("open source %q: not in this version", d.cfg.Audit.Source)

@@ -6,6 +6,37 @@ func (r *Ring) Pending() []byte {
 	return r.wholeLines(r.done.tail, r.head.Load())
 }
 
+// Position returns a place in the source that all before has been consumed from,
+// and how many records have been consumed that came behind it. It is not the
+// latest place there is, but one not far back: not more than what the ring holds
+// twice over. "" means that the source has not said.
+func (r *Ring) Position() (at string, beyond uint64) {
+	for r.next == nil || r.next.end <= r.done.tail {
+		if r.next != nil {
+			r.passed = *r.next
+		}
+		latest := r.places.Load()
+		if latest == nil || latest.end == r.passed.end && latest.position == r.passed.position {
+			r.next = nil
+			break
+		}
+		r.next = latest
+	}
+	if r.passed.position == "" {
+		return "", 0
+	}
+	return r.passed.position, r.done.written + r.done.discarded - r.passed.received
+}
+
+// EachUnwritten calls do with all lines that are pending, piece by piece.
+func (r *Ring) EachUnwritten(do func(lines []byte)) {
+	for at, head := r.done.tail, r.head.Load(); at < head; {
+		lines := r.wholeLines(at, head)
+		do(lines)
+		at += uint64(len(lines))
+	}
+}
+
 // Drained reports that the producer has closed the ring and all is written.
 func (r *Ring) Drained() bool {
 	return r.closed.Load() && r.head.Load() == r.done.tail

@@ -19,10 +19,18 @@ func (r *Ring) Publish(n, records int) {
 	r.commitProduction()
 	r.received.Store(r.made.received)
 	r.head.Store(r.made.head)
+	if r.position != "" {
+		r.places.Store(&place{r.position, r.made.head, r.made.received})
+		r.position = ""
+	}
 	if n > 0 {
 		r.wake.ring()
 	}
 }
+
+// At says where its source stands once what the next Publish hands over has been
+// read from it, in the source's own words.
+func (r *Ring) At(position string) { r.position = position }
 
 // Refuse counts n records that were received but not stored because the ring is
 // full, the serials of the first and last of them, and with them what Slots.Take

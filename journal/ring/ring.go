@@ -36,6 +36,14 @@ func (inUse) Hint() string {
 	return "another auditbridge already works on this run-dir: stop it, or give this one directories of its own"
 }
 
+// place is where the source stood when the ring's head was at end. It is of this
+// process alone: who comes after finds in the journal how far that is.
+type place struct {
+	position string
+	end      uint64
+	received uint64 // records published until then
+}
+
 // Config says where the ring is.
 type Config struct {
 	Path   string // "" keeps the ring in a memfd, which ends with the process
@@ -54,9 +62,9 @@ func (c Config) Validate() error {
 	return nil
 }
 
-// Ring is a mapped ring. Room, Publish, Refuse, Close and Slots belong to one
-// goroutine, the producer; Pending, Intent, Written, Left, Replay and Refused to
-// another, the consumer. Stats may be called by anyone.
+// Ring is a mapped ring. Room, At, Publish, Refuse, Close and Slots belong to one
+// goroutine, the producer; Pending, Position, Intent, Written, Left, Replay and
+// Refused to another, the consumer. Stats may be called by anyone.
 type Ring struct {
 	mapping
 	file  *os.File // holds the lock
@@ -74,6 +82,11 @@ type Ring struct {
 	discarded                         atomic.Uint64
 	refusedSerials                    atomic.Uint64 // first<<32 | last
 	closed                            atomic.Bool
+
+	position string                // said by At, not yet published
+	places   atomic.Pointer[place] // the latest that was
+	next     *place                // the consumer has not come to it yet …
+	passed   place                 // … and this one it has
 
 	wake  bell // rung by the producer: lines are pending
 	space bell // rung by the consumer: there is room

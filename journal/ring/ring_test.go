@@ -356,3 +356,51 @@ func BenchmarkPublishWrite(b *testing.B) {
 		r.Written(len(r.Pending()), 1)
 	}
 }
+
+// What a source said of where it stands counts once the consumer has come there;
+// then it also counts what has been consumed since.
+func TestPositionIsThatOfWhatWasConsumed(t *testing.T) {
+	r, err := Open(Config{Size: minSize, BootID: boot})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Unmap()
+	publish := func(lines int, at string) {
+		room := r.Room()
+		for range lines {
+			room = append(room, "line\n"...)
+		}
+		if at != "" {
+			r.At(at)
+		}
+		r.Publish(len(room), lines)
+	}
+	want := func(at string, beyond uint64) {
+		t.Helper()
+		if gotAt, got := r.Position(); gotAt != at || got != beyond {
+			t.Errorf("position %q and %d records, want %q and %d", gotAt, got, at, beyond)
+		}
+	}
+	want("", 0)
+	publish(3, "a")
+	want("", 0) // nothing of it was consumed
+	r.Written(10, 2)
+	want("", 0)
+	r.Written(5, 1)
+	want("a", 0)
+	publish(2, "")
+	publish(2, "b")
+	r.Written(5, 1)
+	want("a", 1)
+	publish(2, "c")
+	r.Written(10, 2)
+	want("a", 3)
+	r.Written(5, 1)
+	want("b", 0)
+	r.Discard(5, 1, 0, 0)
+	want("b", 1)
+	r.Written(5, 1)
+	want("c", 0)
+	publish(0, "d") // the source moved on, and there was nothing there
+	want("d", 0)
+}

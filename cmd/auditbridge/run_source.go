@@ -68,3 +68,17 @@ func (d *daemon) takeRing(cfg ring.Config) (*ring.Ring, error) {
 		}
 	}
 }
+
+// resumeSource tells a source that can go on somewhere where that is.
+func (d *daemon) resumeSource() error {
+	from, ok := d.source.(*auditbridge.Follower)
+	if !ok {
+		return nil
+	}
+	trail, err := d.journal.Trail()
+	if err != nil {
+		return fmt.Errorf("find in the journal where %s goes on: %w", d.cfg.Audit.Source, err)
+	}
+	from.Resume(trail)
+	return nil
+}
