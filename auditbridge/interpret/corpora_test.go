@@ -13,7 +13,7 @@ import (
 // ausearch reads, field by field as it does. make corpora runs it.
 func TestCorporaAusearch(t *testing.T) {
 	root := os.Getenv("AUDITBRIDGE_CORPORA")
-	d := readDifferences(t)
+	d := readDifferences(t, "here", "corpora")
 	files := 0
 	err := filepath.WalkDir(filepath.Join(root, "audit-logs"), func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
