@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"io/fs"
 	"log/slog"
@@ -11,7 +10,6 @@ import (
 
 	"auditbridge/auditbridge"
 	"auditbridge/internal/alarm"
-	"auditbridge/internal/durable"
 	"auditbridge/internal/status"
 )
 
@@ -103,8 +101,8 @@ func (a *alarms) active() []status.Alarm {
 }
 
 func (a *alarms) resume() {
-	raised, err := a.kept()
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	var raised []alarm.Active
+	if err := loadState(a.stateDir, alarmsFile, &raised); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		a.log.Warn("which alarms were raised before is not known", "error", err)
 	}
 	a.mu.Lock()
@@ -112,30 +110,8 @@ func (a *alarms) resume() {
 	a.set.Resume(raised)
 }
 
-func (a *alarms) kept() (raised []alarm.Active, err error) {
-	dir, err := durable.OpenDir(a.stateDir, 0, -1)
-	if err != nil {
-		return nil, err
-	}
-	defer dir.Close()
-	text, err := durable.Read(dir, alarmsFile, 1<<20)
-	if err == nil {
-		err = json.Unmarshal(text, &raised)
-	}
-	return raised, err
-}
-
 func (a *alarms) keep(raised []alarm.Active) {
-	text, err := json.Marshal(raised)
-	var dir durable.Dir
-	if err == nil {
-		dir, err = durable.OpenDir(a.stateDir, 0, -1)
-	}
-	if err == nil {
-		defer dir.Close()
-		err = durable.Create(dir, alarmsFile, text, 0o600, -1)
-	}
-	if err != nil {
+	if err := storeState(a.stateDir, alarmsFile, raised); err != nil {
 		a.log.Warn("which alarms are raised is not kept for the next start", "error", err)
 	}
 }
