@@ -179,11 +179,13 @@ func TestAnOverrunIsFoundRecordByRecord(t *testing.T) {
 	audit.SendUserMessage(1112, "op=mark-begin")
 	const events = 5000
 	audit.Generate(events, 0, "overrun") // nobody reads
+	atLeast := netlinkDrops(t, m.socket.fd)
 	if u, err := m.Unheard(time.Now()); err != nil || u.Dropped == 0 || u.Missing != 0 {
 		t.Fatalf("before anything is read: %+v, %v", u, err)
 	}
-	if want := netlinkDrops(t, m.socket.fd); uint64(want) != m.dropped.total {
-		t.Errorf("dropped %d, /proc/net/netlink says %d", m.dropped.total, want)
+	// Whoever else is audited meanwhile adds to it.
+	if atMost := netlinkDrops(t, m.socket.fd); m.dropped.total < uint64(atLeast) || m.dropped.total > uint64(atMost) {
+		t.Errorf("dropped %d, /proc/net/netlink says %d to %d", m.dropped.total, atLeast, atMost)
 	}
 	l := &listener{Multicast: m, consumer: &consumer{t: t, ring: r}}
 	l.end = l.work(l)

@@ -48,6 +48,7 @@ func TestOverloadIsCountedRecordByRecord(t *testing.T) {
 		t.Run(string(pressure.Overload), func(t *testing.T) {
 			audit := audittest.Kernel(t)
 			audit.Set("--backlog_wait_time", "15000")
+			audit.OnlySystemCalls()
 			before := audit.Status()
 			c := startCaptureWith(t, KernelConfig{Pressure: pressure}, small)
 			c.stalled.Store(true)
