@@ -51,6 +51,9 @@ A line that is no audit record is printed, too, whatever was selected. It is
 counted, and the first of a file is warned of. A line longer than 64 KiB comes in
 pieces, which are none either. Empty lines are left out.
 
+A terminal is shown escapes for what does not print; a file or a pipe gets the
+bytes.
+
 --output text has local times, json those of the log. --since and --until take
 
   2024-03-06            "2024-03-06 16:34[:22]"   16:34[:22]

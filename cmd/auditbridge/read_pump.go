@@ -7,6 +7,7 @@ import (
 	"auditbridge/auditbridge"
 	"auditbridge/internal/accounts"
 	"auditbridge/internal/logfile"
+	"auditbridge/internal/terminal"
 )
 
 // read is three stages, and never changes the order:
@@ -39,7 +40,13 @@ const (
 func (j *readJob) pump(ctx context.Context, inputs []*logfile.Input, t *readTally, p *progress) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	printer := newPrinter(j.out, j.open, j.names, stop)
+	out := j.out
+	if isTerminal(out) {
+		screen := terminal.NewWriter(out)
+		defer screen.Flush()
+		out = screen
+	}
+	printer := newPrinter(out, j.open, j.names, stop)
 	printer.start()
 	g := &gatherer{
 		verbatim:    j.verbatim,

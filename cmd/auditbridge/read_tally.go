@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 
+	"auditbridge/internal/logfile"
 	"auditbridge/internal/terminal"
 )
 
@@ -74,8 +75,12 @@ func (t *readTally) warnLine(text string) {
 // problem says what could not be read, of the file at hand after which line.
 func (t *readTally) problem(err error) {
 	t.odd = true
-	t.problems++
 	text := err.Error()
+	if left := (*logfile.LeftOut)(nil); errors.As(err, &left) {
+		fmt.Fprintf(t.out, "auditbridge: warning: %s\n", terminal.Safe(text))
+		return
+	}
+	t.problems++
 	if t.file.name != "" && t.file.lines > 0 {
 		t.file.failed = true
 		text = fmt.Sprintf("%s: after line %d: %s", t.file.name, t.file.lines, strings.TrimPrefix(text, t.file.name+": "))

@@ -11,12 +11,14 @@ import (
 	"syscall"
 )
 
+var errNoFile = errors.New("a pipe, a socket or a device among the logs of a directory; name it to have it read")
+
 var errNoLogs = errors.New("a directory without audit logs: no audit.log, no journal, nothing called *audit*.log")
 
 // Find turns what a user names into inputs in the order to read them: "-" is
 // stdin, a directory all the logs in it, and files of one rotated log (audit.log,
 // audit.log.1 …) come oldest first, whatever order a shell put them in. A file
-// that is found twice is read once. Regular files are opened at once, so that
+// that is found twice is read once; what only looks like a log is LeftOut. Regular files are opened at once, so that
 // what is rotated away meanwhile is read all the same. What cannot be read is a
 // *Problem; the rest is there to read.
 func Find(paths []string, stdin io.Reader) (inputs []*Input, problems []error) {
@@ -28,7 +30,7 @@ func Find(paths []string, stdin io.Reader) (inputs []*Input, problems []error) {
 		}
 		slices.SortStableFunc(g.names, older)
 		for _, n := range g.names {
-			f.add(n.path)
+			f.add(n.path, g.found)
 		}
 	}
 	return f.inputs, f.problems
@@ -37,6 +39,7 @@ func Find(paths []string, stdin io.Reader) (inputs []*Input, problems []error) {
 // group is the files of one log, or standard input.
 type group struct {
 	stdin bool
+	found bool // in a directory, not named
 	names []name
 }
 
@@ -57,7 +60,10 @@ func (f *finder) group(paths []string) (groups []group) {
 			continue
 		}
 		if info, err := os.Stat(path); err == nil && info.IsDir() {
-			groups = append(groups, f.directory(path)...)
+			for _, g := range f.directory(path) {
+				g.found = true
+				groups = append(groups, g)
+			}
 			continue
 		}
 		n := parseName(path)
@@ -81,6 +87,7 @@ func (f *finder) directory(dir string) []group {
 		return nil
 	}
 	var audit, segments, others []name
+	var strangers []string
 	inside := false
 	for _, entry := range entries {
 		n := parseName(filepath.Join(dir, entry.Name()))
@@ -93,7 +100,12 @@ func (f *finder) directory(dir string) []group {
 			audit = append(audit, n)
 		case filepath.Ext(n.base) == ".log" && strings.Contains(n.base, "audit"):
 			others = append(others, n)
+		case strings.HasPrefix(n.base, "audit.log"):
+			strangers = append(strangers, entry.Name())
 		}
+	}
+	if len(strangers) > 0 {
+		f.problems = append(f.problems, &LeftOut{dir, strangers})
 	}
 	if len(segments) > 0 { // links that a journal keeps for ausearch
 		audit = slices.DeleteFunc(audit, func(n name) bool { return isLink(n.path) })
@@ -134,11 +146,16 @@ func dropCopies(names []name) []name {
 	})
 }
 
-// add opens a file unless it was found before.
-func (f *finder) add(path string) {
+// add opens a file unless it was found before. What is no file may never end, or
+// never begin, so it has to be named.
+func (f *finder) add(path string, found bool) {
 	info, err := os.Stat(path)
 	if err != nil {
 		f.problems = append(f.problems, problemOf(path, err))
+		return
+	}
+	if found && !info.Mode().IsRegular() {
+		f.problems = append(f.problems, problemOf(path, errNoFile))
 		return
 	}
 	if s, ok := info.Sys().(*syscall.Stat_t); ok {

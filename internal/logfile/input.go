@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"sync/atomic"
 )
 
@@ -118,4 +119,16 @@ func problemOf(name string, err error) *Problem {
 		p.hint = "audit logs are readable by root only: try sudo"
 	}
 	return p
+}
+
+// LeftOut is no problem, but worth saying: of a directory, the files that are
+// called like an audit log and not as rotation calls them. What they are is not
+// known: a log that somebody moved out of the way, or an editor's copy of another.
+type LeftOut struct {
+	Directory string
+	Names     []string
+}
+
+func (l *LeftOut) Error() string {
+	return l.Directory + ": left out, name them to have them read: " + strings.Join(l.Names, ", ")
 }

@@ -27,6 +27,7 @@ func TestFilesOfOneLogAreReadOldestFirst(t *testing.T) {
 		{"compressed ones among them", "audit.log audit.log.1 audit.log.2.gz audit.log.3.zst", "audit.log audit.log.1 audit.log.2.gz audit.log.3.zst", "audit.log.3.zst audit.log.2.gz audit.log.1 audit.log"},
 		{"two logs keep their places", "b.log a.log.1 b.log.1 a.log", "b.log a.log a.log.1 b.log.1", "b.log.1 b.log a.log.1 a.log"},
 		{"dates", "audit.log audit.log-20240306 audit.log-20240213.gz", "audit.log audit.log-20240306 audit.log-20240213.gz", "audit.log-20240213.gz audit.log-20240306 audit.log"},
+		{"dates behind a dot", "audit.log audit.log.20240306 audit.log.2024-02-13.gz", ".", "audit.log.2024-02-13.gz audit.log.20240306 audit.log"},
 		{"the same file twice", "audit.log", "audit.log audit.log", "audit.log"},
 		{"a directory", "audit.log audit.log.1 audit.log.2 audit.log.10 notes.txt other.log", ".", "audit.log.10 audit.log.2 audit.log.1 audit.log"},
 		{"a directory and a file of it", "audit.log audit.log.1", ". audit.log", "audit.log.1 audit.log"},
@@ -70,7 +71,11 @@ func TestWhatCannotBeReadIsAProblemAndTheRestIsRead(t *testing.T) {
 	os.Mkdir("empty", 0o700)
 	os.Mkdir("dangling", 0o700)
 	os.Symlink("nowhere", "dangling/audit.log")
-	inputs, problems := Find([]string{"gone.log", "empty", "dangling", "good.log", "-"}, strings.NewReader("in"))
+	os.Mkdir("endless", 0o700)
+	os.Symlink("/dev/zero", "endless/audit.log")
+	os.WriteFile("endless/audit.log.1", []byte("end"), 0o600)
+	syscall.Mkfifo("endless/audit.log.2", 0o600)
+	inputs, problems := Find([]string{"gone.log", "empty", "dangling", "endless", "good.log", "-"}, strings.NewReader("in"))
 	var got []string
 	for _, in := range inputs {
 		r, err := in.Open()
@@ -81,11 +86,11 @@ func TestWhatCannotBeReadIsAProblemAndTheRestIsRead(t *testing.T) {
 		r.Close()
 		got = append(got, in.Name+": "+string(text))
 	}
-	if want := []string{"good.log: good", "standard input: in"}; !slices.Equal(got, want) {
+	if want := []string{"endless/audit.log.1: end", "good.log: good", "standard input: in"}; !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}
 	text := fmt.Sprint(errors.Join(problems...))
-	want := "gone.log: no such file or directory\nempty: a directory without audit logs: no audit.log, no journal, nothing called *audit*.log\ndangling/audit.log: no such file or directory"
+	want := "endless/audit.log: a pipe, a socket or a device among the logs of a directory; name it to have it read\nendless/audit.log.2: a pipe, a socket or a device\ngone.log: no such file or directory\nempty: a directory without audit logs: no audit.log, no journal, nothing called *audit*.log\ndangling/audit.log: no such file or directory"
 	for _, line := range strings.Split(want, "\n") {
 		if !strings.Contains(text, line) {
 			t.Errorf("%q lacks %q", text, line)

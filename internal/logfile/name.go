@@ -16,7 +16,7 @@ type name struct {
 	log        string // the same for all files of one log: directory and base
 	base       string // without what rotation and compression added
 	number     int    // audit.log.7
-	date       string // audit.log-20240306
+	date       string // audit.log-20240306, audit.log.20240306
 	segment    auditbridge.Sequence
 	compressed bool
 }
@@ -34,6 +34,8 @@ func parseName(path string) name {
 	if i := strings.LastIndexByte(n.base, '.'); i > 0 {
 		if number, err := strconv.ParseUint(n.base[i+1:], 10, 16); err == nil {
 			n.number, n.base = int(number), n.base[:i]
+		} else if isDate(n.base[i+1:]) {
+			n.date, n.base = n.base[i+1:], n.base[:i]
 		}
 	}
 	if i := strings.IndexByte(n.base, '-'); i > 0 && isDate(n.base[i+1:]) {
@@ -51,8 +53,8 @@ func isCompression(ext string) bool {
 	return false
 }
 
-// isDate knows what logrotate's dateext appends: 20240306, 20240306-163422,
-// 2024-03-06, 1709742864.
+// isDate knows what logrotate's dateext appends, behind a hyphen or a dot:
+// 20240306, 20240306-163422, 2024-03-06, 1709742864.
 func isDate(s string) bool {
 	return len(s) >= 8 && strings.Trim(s, "0123456789-") == ""
 }

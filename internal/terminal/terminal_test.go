@@ -1,6 +1,7 @@
 package terminal
 
 import (
+	"strings"
 	"testing"
 	"unicode"
 	"unicode/utf8"
@@ -58,4 +59,24 @@ func FuzzSafe(f *testing.F) {
 			t.Fatalf("%q is not safe at once", got)
 		}
 	})
+}
+
+// Whatever pieces text is written in, what shows is what Safe makes of its lines.
+func TestWriterEscapesAcrossWrites(t *testing.T) {
+	const in = "Grüße\x1b[31m\n\x9b世\u202e\n\ttab\xe4"
+	want := SafeLines(in)
+	for size := 1; size <= len(in); size++ {
+		var shown strings.Builder
+		w := NewWriter(&shown)
+		for rest := in; rest != ""; {
+			piece := rest[:min(size, len(rest))]
+			if n, err := w.Write([]byte(piece)); n != len(piece) || err != nil {
+				t.Fatal(n, err)
+			}
+			rest = rest[len(piece):]
+		}
+		if err := w.Flush(); err != nil || shown.String() != want {
+			t.Errorf("in pieces of %d: %q, %v, want %q", size, shown.String(), err, want)
+		}
+	}
 }
