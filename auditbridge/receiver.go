@@ -25,6 +25,9 @@ type receiver struct {
 	answers func(message []byte) // takes the kernel's answers; nil when none come
 	serials serialBook
 
+	begun  chan struct{} // closed when records come
+	turned atomic.Int64  // Unix nanoseconds: when it last went round
+
 	missing uint64    // serials, as reported
 	holding time.Time // since when processes are held back; zero when not
 	counts  socketCounts
@@ -43,9 +46,20 @@ type socketCounts struct{ foreign, malformed, truncated, overruns atomic.Uint64 
 func newReceiver(s *auditSocket, r *ring.Ring, p Pressure, pause time.Duration, log *slog.Logger) receiver {
 	return receiver{
 		socket: s, in: intake{ring: r, slots: r.Slots()},
-		pressure: p, pause: pause, log: log,
+		pressure: p, pause: pause, log: log, begun: make(chan struct{}),
 	}
 }
+
+// Begun is closed when what the kernel logs from then on is received.
+func (r *receiver) Begun() <-chan struct{} { return r.begun }
+
+// longestTurn bounds in milliseconds how long an idle receiver waits, so that one
+// that is stuck can be told from one that has nothing to do.
+const longestTurn = 2000
+
+// Turned is when the receiver last went round, since Begun; it does so every few
+// seconds at least. Any goroutine may call it.
+func (r *receiver) Turned() time.Time { return time.Unix(0, r.turned.Load()) }
 
 // Stats may be called from any goroutine.
 func (r *receiver) Stats() KernelStats {
@@ -92,8 +106,11 @@ func (r *receiver) receive(ctx context.Context) (err error) {
 		r.socket.wakeUp()
 		close(rung)
 	})
+	r.turned.Store(time.Now().UnixNano())
+	close(r.begun)
 	for err == nil && ctx.Err() == nil {
-		if err = r.socket.wait(-1); err == nil {
+		r.turned.Store(time.Now().UnixNano())
+		if err = r.socket.wait(longestTurn); err == nil {
 			time.Sleep(r.pause)
 			_, err = r.drain()
 		}

@@ -92,6 +92,9 @@ type daemon struct {
 	reloader *reloader
 	alarms   *alarms
 	losses   *losses
+	ended    chan struct{} // closed when nothing more is heard
+
+	supervisor *supervisor
 
 	started time.Time
 	readers int        // the group that may read the journal; -1 is none
@@ -102,9 +105,10 @@ type daemon struct {
 // before it can be kept. The source comes first, since on a host where there is
 // nothing to hear nothing shall be made on the disk either.
 func openDaemon(c *config.Config, log *slog.Logger) (d *daemon, err error) {
-	d = &daemon{cfg: c, log: log, started: time.Now()}
+	d = &daemon{cfg: c, log: log, started: time.Now(), ended: make(chan struct{})}
 	d.now.Store(c)
 	d.reloader = &reloader{d: d}
+	d.supervisor = newSupervisor(log, d.standing)
 	d.losses = &losses{log: log, note: func(n auditbridge.Note) { d.journal.Note(n) }}
 	defer func() {
 		if err != nil {

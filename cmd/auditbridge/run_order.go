@@ -37,7 +37,9 @@ func (d *daemon) Run(ctx context.Context) error {
 			return err
 		})
 	}
+	defer context.AfterFunc(hear, d.supervisor.stops)()
 	stage(d.source.Run, hear, func() {
+		close(d.ended)
 		d.losses.finish()
 		why = endOf(hear)
 		d.journal.Farewell(auditbridge.OwnNote(auditbridge.TypeDaemonEnd, "stop", auditbridge.Text("why", why)))
@@ -65,6 +67,7 @@ func (d *daemon) Run(ctx context.Context) error {
 	var speaking errgroup.Group
 	speaking.Go(func() error { return d.tracker.Run(answer) })
 	speaking.Go(func() error { return d.control.Run(answer) })
+	speaking.Go(func() error { return d.supervisor.Run(answer, d.begun()) })
 	err := g.Wait()
 	d.leaveLastStatus(why)
 	stopAnswering()

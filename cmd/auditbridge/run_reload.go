@@ -95,6 +95,7 @@ func (r *reloader) watch(ctx context.Context) (<-chan struct{}, error) {
 func (r *reloader) reload(ctx context.Context, why string, by auditbridge.Actor) ([]config.Change, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	defer r.d.supervisor.reloads()()
 	changes, err := r.takeOver(ctx)
 	if err != nil {
 		if said := err.Error(); why != "files" || said != r.refused {
