@@ -54,6 +54,7 @@ func TestOwnRecords(t *testing.T) {
 		{"serials-missing", true, []auditbridge.Field{number("missing", 2), number("first-serial", 70), number("last-serial", 74)}, "auditbridge missed 2 serials of the kernel, 70 to 74."},
 		{"multicast-lost", true, []auditbridge.Field{number("n", 3), number("at-most", 5)}, "auditbridge missed 3 records that the kernel sent to listeners, at most 5."},
 		{"source-lost", true, []auditbridge.Field{text("path", "/run/audispd_events"), text("why", "EOF")}, "auditbridge lost its source of records at /run/audispd_events: EOF."},
+		{"source-gap", true, []auditbridge.Field{text("path", "/var/log/audit/audit.log"), text("why", "truncated"), number("offset", 90)}, "auditbridge missed lines of its source of records at /var/log/audit/audit.log, at byte 90: truncated."},
 		{"source-heard", false, []auditbridge.Field{text("path", "/run/audispd_events")}, "auditbridge heard its source of records again at /run/audispd_events."},
 		{"cursor-removed", false, []auditbridge.Field{text("relay", "siem"), number("at", 5)}, "auditbridge removed the cursor of siem, at record 5."},
 		{"clock-held", true, []auditbridge.Field{text("seen", "2026-03-06T12:00:00Z"), text("wall", "2026-03-07T18:00:00Z")}, "auditbridge held segments back, because the clock is not believed: it says 2026-03-07T18:00:00Z, last 2026-03-06T12:00:00Z."},
