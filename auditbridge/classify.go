@@ -90,7 +90,7 @@ func ownKind(r *Record) *kind {
 // keys are joined by 0x01 and then written in hex (AUDIT_KEY_SEPARATOR).
 func keyKind(r *Record) *kind {
 	var space [maxKey]byte
-	f := ScanFields(callField(r, " key="))
+	f := ScanFields(callField(r, "key="))
 	f.Key = keyKey
 	f.value(f.rest)
 	if len(f.Value) > 2*maxKey || IsPlaceholder(f.Value) {

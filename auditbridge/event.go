@@ -21,6 +21,7 @@ type Record struct {
 	Body     int        // offset in Line of what follows "audit(…): "; 0 without a header
 
 	start, end int // of Line in the event's bytes while it is open
+	cut        cut // of Line, once somebody asked
 }
 
 // TypeName returns the type as the line has it, its name where the line has its

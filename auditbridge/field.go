@@ -55,76 +55,100 @@ func ScanFields(text []byte) Fields { return Fields{rest: text} }
 
 // Stamped scans what the kernel, or the daemon whose record it is, wrote.
 func (r *Record) Stamped() Fields {
-	stamped, _, _ := r.Parts()
-	return stamped
+	c := r.parts()
+	return Fields{rest: r.Line[r.Body:c.stampedEnd], escaped: c.escaped}
 }
 
 // Claims scans what a program wrote into its message: anything at all.
 func (r *Record) Claims() Fields {
-	_, claims, _ := r.Parts()
-	return claims
-}
-
-// Parts scans all three kinds for little more than the price of one.
-func (r *Record) Parts() (stamped, claims, resolved Fields) {
-	p := r.split()
-	return Fields{rest: p.stamped, escaped: p.escaped}, Fields{rest: p.claimed, escaped: p.escaped}, Fields{rest: p.resolved, escaped: p.escaped}
+	c := r.parts()
+	return Fields{rest: r.Line[c.claimed:c.claimedEnd], escaped: c.escaped}
 }
 
 // Message returns all that a program wrote into its message, without the quotes
 // around it. It aliases the line.
 func (r *Record) Message() []byte {
-	return r.split().claimed
+	c := r.parts()
+	return r.Line[c.claimed:c.claimedEnd]
 }
 
 // Resolved scans what auditd added in its enriched format.
 func (r *Record) Resolved() Fields {
-	_, _, resolved := r.Parts()
-	return resolved
+	c := r.parts()
+	return Fields{rest: r.Line[c.resolved:c.resolvedEnd], escaped: c.escaped}
 }
 
-// parts are a record's text by who says it.
-type parts struct {
-	stamped, claimed, resolved []byte
-	escaped                    bool // control bytes are written as \xHH
+// cut is where the parts of a line begin and end, by who says them: offsets, so
+// that they hold for a copy of the line, too.
+type cut struct {
+	made, escaped         bool // escaped: control bytes are written as \xHH
+	stampedEnd            int32
+	claimed, claimedEnd   int32
+	resolved, resolvedEnd int32
 }
 
-// split cuts the record's text. In an escaped line (ab-esc=1) a separator may be
-// a program's own, so nothing there counts as resolved.
-func (r *Record) split() (p parts) {
-	p.stamped = r.text()
-	if n := len(p.stamped); n > 0 && p.stamped[n-1] == '1' {
-		p.stamped, p.escaped = bytes.CutSuffix(p.stamped, []byte(escMark))
+// parts cuts the record's line, once for all who ask.
+func (r *Record) parts() *cut {
+	if !r.cut.made {
+		r.cut = cutParts(r.Line, r.Body)
 	}
-	message := messageStart(p.stamped)
-	if i := bytes.IndexByte(p.stamped, 0x1d); i >= 0 && !(p.escaped && message >= 0) {
-		p.stamped, p.resolved = p.stamped[:i], p.stamped[i+1:]
+	return &r.cut
+}
+
+// cutParts finds the parts of a line. In an escaped one (ab-esc=1) a separator
+// may be a program's own, so nothing there counts as resolved.
+func cutParts(line []byte, body int) cut {
+	c := cut{made: true}
+	end := len(line)
+	if end > body && line[end-1] == '\r' {
+		end--
+	}
+	if n := end - len(escMark); end > body && line[end-1] == '1' && n >= body && string(line[n:end]) == escMark {
+		end, c.escaped = n, true
+	}
+	text := line[body:end]
+	message := messageStart(text)
+	if i := bytes.IndexByte(text, 0x1d); i >= 0 && !(c.escaped && message >= 0) {
+		c.resolved, c.resolvedEnd = int32(body+i+1), int32(end)
+		end = body + i
 		if message > i {
 			message = -1
 		}
 	}
-	if message < 0 {
-		return p
+	if c.stampedEnd = int32(end); message < 0 {
+		return c
 	}
-	p.stamped, p.claimed = p.stamped[:message], bytes.TrimRight(p.stamped[message+len("msg="):], " ")
-	if n := len(p.claimed); n > 1 && p.claimed[0] == '\'' && p.claimed[n-1] == '\'' {
-		p.claimed = p.claimed[1 : n-1]
-	} else {
-		p.claimed = bytes.TrimPrefix(p.claimed, []byte{'\''})
+	c.stampedEnd = int32(body + message)
+	start := body + message + len("msg=")
+	for end > start && line[end-1] == ' ' {
+		end--
 	}
-	return p
+	if start < end && line[start] == '\'' {
+		if start++; start < end && line[end-1] == '\'' {
+			end--
+		}
+	}
+	c.claimed, c.claimedEnd = int32(start), int32(end)
+	return c
 }
 
 // messageStart finds the key msg, the first one: the kernel's own fields hold
 // no blank that a program could have put there.
-func messageStart(text []byte) int {
-	if bytes.HasPrefix(text, []byte("msg=")) {
-		return 0
+func messageStart(text []byte) int { return findKey(text, []byte("msg=")) }
+
+// findKey finds where key, its equals sign included, begins a word. It looks for
+// the key and not for the blank in front of it, of which there are many.
+func findKey(text, key []byte) int {
+	for from := 0; ; {
+		i := bytes.Index(text[from:], key)
+		if i < 0 {
+			return -1
+		}
+		if i += from; i == 0 || text[i-1] == ' ' {
+			return i
+		}
+		from = i + 1
 	}
-	if i := bytes.Index(text, []byte(" msg=")); i >= 0 {
-		return i + 1
-	}
-	return -1
 }
 
 // Next goes to the next field and reports whether there is one.
@@ -137,26 +161,36 @@ func (f *Fields) Next() bool {
 		f.rest = nil
 		return false
 	}
-	if b[0] == '{' || b[0] == '"' {
+	end := keyEnd(b)
+	switch {
+	case b[0] == '{' || b[0] == '"':
 		f.Key = b[:0]
 		f.value(b)
-		return true
-	}
-	end := 0
-	for end < len(b) && b[end] != '=' && !isBlank(b[end]) {
-		end++
-	}
-	if end == 0 || end == len(b) || b[end] != '=' {
+	case end == 0:
 		f.Key = b[:0]
 		f.bare(b)
-		return true
-	}
-	f.Key = b[:end]
-	if end > 1 && b[0] == '(' {
+	case end > 1 && b[0] == '(':
 		f.Key = b[1:end]
+		f.value(b[end+1:])
+	default:
+		f.Key = b[:end]
+		f.value(b[end+1:])
 	}
-	f.value(b[end+1:])
 	return true
+}
+
+// keyEnd returns where the key at the start of b ends with an equals sign; 0 is
+// no key.
+func keyEnd(b []byte) int {
+	for i, c := range b {
+		if c == '=' {
+			return i
+		}
+		if isBlank(c) {
+			return 0
+		}
+	}
+	return 0
 }
 
 // value takes the value at the start of b; an opening quote without its
@@ -186,12 +220,15 @@ func (f *Fields) value(b []byte) {
 }
 
 func (f *Fields) bare(b []byte) {
-	end := 0
-	for end < len(b) && !isBlank(b[end]) {
-		end++
+	end := len(b)
+	for i, c := range b {
+		if isBlank(c) {
+			end = i
+			break
+		}
 	}
 	f.Value, f.Form, f.rest = b[:end], Bare, b[end:]
-	if len(f.Key) > 0 && end > 1 {
+	if end > 1 && (b[end-1] == ')' || b[end-1] == ',') && len(f.Key) > 0 {
 		f.Value = withoutBracket(f.Value)
 	}
 }

@@ -61,8 +61,8 @@ func TestWhoSaysWhat(t *testing.T) {
 	} {
 		line := []byte(head + row.body)
 		r := Record{Type: 1100, Line: line, Body: len(head)}
-		p := r.split()
-		got := [3]string{scan(string(p.stamped)), scan(string(p.claimed)), scan(string(p.resolved))}
+		stamped, claims, resolved := r.Stamped(), r.Claims(), r.Resolved()
+		got := [3]string{scan(string(stamped.rest)), scan(string(claims.rest)), scan(string(resolved.rest))}
 		if want := [3]string{row.stamped, row.claimed, row.resolved}; got != want {
 			t.Errorf("%s:\n got %q\nwant %q", row.name, got, want)
 		}

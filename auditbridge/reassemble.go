@@ -1,7 +1,6 @@
 package auditbridge
 
 import (
-	"bytes"
 	"strings"
 	"time"
 )
@@ -179,11 +178,12 @@ const typeTaskContexts RecordType = 1425
 // serial follows (kernel/audit.c, audit_log_subj_ctx). What a program wrote,
 // behind msg=, is not looked at.
 func announcesContexts(body []byte) bool {
-	if i := bytes.Index(body, []byte(" msg=")); i >= 0 {
+	if i := messageStart(body); i >= 0 {
 		body = body[:i]
 	}
-	i := bytes.Index(body, []byte(" subj=?"))
-	return i >= 0 && (i+7 == len(body) || body[i+7] == ' ')
+	const label = "subj=?"
+	i := findKey(body, []byte(label))
+	return i >= 0 && (i+len(label) == len(body) || body[i+len(label)] == ' ')
 }
 
 // expire ends what has waited long enough, oldest first.

@@ -55,15 +55,14 @@ func recordResult(r *Record) Result {
 	if kindOf(r.Type).role == Syscall {
 		return callResult(r)
 	}
-	p := r.split()
-	if result := claimedResult(p.claimed); result != NoResult {
+	if result := claimedResult(r.Message()); result != NoResult {
 		return result
 	}
 	result := NoResult
-	for f := ScanFields(p.stamped); f.Next(); {
+	for f := r.Stamped(); f.Next(); {
 		result = fieldResult(&f, result)
 	}
-	for f := ScanFields(p.claimed); f.Next(); {
+	for f := r.Claims(); f.Next(); {
 		result = fieldResult(&f, result)
 	}
 	switch r.Type {
@@ -152,14 +151,14 @@ func wordResult(word []byte, known Result) Result {
 
 // callResult reads success=, which is missing when a call never returned.
 func callResult(r *Record) Result {
-	return wordResult(bytes.Trim(callField(r, " success="), `"`), NoResult)
+	return wordResult(bytes.Trim(callField(r, "success="), `"`), NoResult)
 }
 
 // callField is the short way to a field of a syscall record, of which there are
-// many: in those no value holds a blank, so the first "␣key=" is the field.
+// many: in those no value holds a blank, so the first word that begins so is the field.
 func callField(r *Record, key string) []byte {
 	text := r.text()
-	i := bytes.Index(text, []byte(key))
+	i := findKey(text, []byte(key))
 	if i < 0 {
 		return nil
 	}
@@ -187,14 +186,13 @@ var (
 
 // programReason is the reason in the program's or the kernel's own words.
 func programReason(r *Record) []byte {
-	p := r.split()
-	if v, ok := ScanFields(p.claimed).Lookup("acct"); ok && IsUnknownAccount(v) {
+	if v, ok := r.Claims().Lookup("acct"); ok && IsUnknownAccount(v) {
 		return reasonUnknownUser
 	}
-	if v, ok := ScanFields(p.claimed).Lookup("reason"); ok && !IsPlaceholder(v) {
+	if v, ok := r.Claims().Lookup("reason"); ok && !IsPlaceholder(v) {
 		return v
 	}
-	if v, ok := ScanFields(p.stamped).Lookup("reason"); ok && !IsPlaceholder(v) {
+	if v, ok := r.Stamped().Lookup("reason"); ok && !IsPlaceholder(v) {
 		return v
 	}
 	return nil
@@ -238,7 +236,7 @@ func typeReason(r *Record) []byte {
 
 // errnoReason names the error a failed call returned.
 func errnoReason(r *Record) []byte {
-	v := callField(r, " exit=")
+	v := callField(r, "exit=")
 	if len(v) < 2 || v[0] != '-' {
 		return nil
 	}

@@ -24,4 +24,5 @@ measure "reassemble, classify" ./auditbridge ReassembleAndClassify
 measure "format an event" ./forward/syslog AppendEvent
 measure "format a record" ./forward/syslog AppendRecord
 measure "relay, both formats" ./forward Stream
+measure "JSON of an event" ./forward/jsonline AppendEvent
 ! grep -v ' 0 allocs/op' "$out"

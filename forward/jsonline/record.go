@@ -32,8 +32,7 @@ func (w *Writer) appendRecord(dst []byte, e *auditbridge.Event, r *auditbridge.R
 		start := len(dst)
 		dst = append(dst, `,"interpreted":`...)
 		var some bool
-		stamped, claims, _ := r.Parts()
-		if dst, some = w.appendFields(dst, stamped, claims, e, r, asMeant); !some {
+		if dst, some = w.appendFields(dst, e, r, asMeant); !some {
 			dst = dst[:start]
 		}
 	}
@@ -52,8 +51,8 @@ func appendLine(dst, line []byte) []byte {
 // appendParts appends the members fields and, where auditd has resolved
 // something, resolved.
 func (w *Writer) appendParts(dst []byte, e *auditbridge.Event, r *auditbridge.Record, how view) []byte {
-	stamped, claims, resolved := r.Parts()
-	dst, _ = w.appendFields(append(dst, `"fields":`...), stamped, claims, e, r, how)
+	dst, _ = w.appendFields(append(dst, `"fields":`...), e, r, how)
+	resolved := r.Resolved()
 	if resolved.Empty() {
 		return dst
 	}
@@ -67,8 +66,9 @@ func (w *Writer) appendParts(dst []byte, e *auditbridge.Event, r *auditbridge.Re
 
 // appendFields appends what was stamped as an object, with what is claimed as
 // its member msg, and reports whether there is anything in it.
-func (w *Writer) appendFields(dst []byte, stamped, claims auditbridge.Fields, e *auditbridge.Event, r *auditbridge.Record, how view) ([]byte, bool) {
-	dst, some := w.appendMembers(append(dst, '{'), stamped, e, r, how)
+func (w *Writer) appendFields(dst []byte, e *auditbridge.Event, r *auditbridge.Record, how view) ([]byte, bool) {
+	dst, some := w.appendMembers(append(dst, '{'), r.Stamped(), e, r, how)
+	claims := r.Claims()
 	if claims.Empty() {
 		return append(dst, '}'), some
 	}
