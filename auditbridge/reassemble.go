@@ -8,12 +8,13 @@ import (
 // Limits bound what a Reassembler waits for and holds. A zero field stands for
 // the value in DefaultLimits.
 type Limits struct {
-	Timeout   time.Duration // stream time an event may stay open
-	Distance  Sequence      // records that may arrive after an event's first one
-	Linger    Sequence      // the same after PROCTITLE, while only EOE can still come
-	Memory    Sequence      // records for which an ended event is remembered, rounded up to two halves
-	OpenCount int           // events open at once
-	OpenBytes int           // bytes of lines in open events
+	Timeout    time.Duration // stream time an event may stay open
+	Distance   Sequence      // records that may arrive after an event's first one
+	Linger     Sequence      // the same after PROCTITLE, while only EOE can still come
+	Memory     Sequence      // records for which an ended event is remembered, rounded up to two halves
+	OpenCount  int           // events open at once
+	OpenBytes  int           // bytes of lines in open events
+	EventBytes int           // bytes of lines in one of them; by default no bound of its own
 }
 
 // DefaultLimits are auditd's two seconds (auparse's end_of_event_timeout) and
@@ -96,6 +97,7 @@ func (l Limits) withDefaults() Limits {
 	setDefault(&l.Memory, d.Memory)
 	setDefault(&l.OpenCount, d.OpenCount)
 	setDefault(&l.OpenBytes, d.OpenBytes)
+	setDefault(&l.EventBytes, l.OpenBytes)
 	return l
 }
 
@@ -167,6 +169,9 @@ func (r *Reassembler) join(seq Sequence, line []byte, h Header, n *node, emit fu
 		r.open.linger(e, seq)
 	case h.Type == typeTaskContexts && kindOf(e.event.Records[0].Type).role == Single:
 		r.end(e, seq, EndComplete, emit)
+	case len(e.bytes) > r.limits.EventBytes && seq > r.resumeAt:
+		r.dropped++
+		r.end(e, seq, EndLimit, emit)
 	}
 	r.bound(seq, emit)
 }

@@ -69,6 +69,11 @@ Exit status: 0 all was read, 1 something could not be, 2 usage.`,
   auditbridge read audit.log*.gz | jq 'select(.result == "fail")'`,
 		RunE: func(cmd *cobra.Command, paths []string) error {
 			job, err := flags.job(time.Now())
+			for _, name := range []string{"since", "until"} { // no time is not the beginning of time: a variable was not set
+				if cmd.Flags().Changed(name) && cmd.Flags().Lookup(name).Value.String() == "" {
+					err = fmt.Errorf("--%s: no time is given", name)
+				}
+			}
 			if err != nil {
 				return &usageError{err, cmd.CommandPath()}
 			}

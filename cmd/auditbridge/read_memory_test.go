@@ -78,26 +78,49 @@ func TestReadNeedsLittleMemoryWhateverComes(t *testing.T) {
 			}
 		}},
 	} {
-		t.Run(row.name, func(t *testing.T) {
-			cmd := exec.Command("auditbridge", "read")
-			in, err := cmd.StdinPipe()
-			must(t, err)
-			out, err := cmd.StdoutPipe()
-			must(t, err)
-			must(t, cmd.Start())
-			go func() {
-				w := bufio.NewWriterSize(in, 1<<20)
-				row.write(w)
-				w.Flush()
-				in.Close()
-			}()
-			printed, err := io.Copy(io.Discard, out)
-			must(t, err)
-			must(t, cmd.Wait())
-			peak := cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss
-			if t.Logf("%d MB printed, %d MB resident", printed>>20, peak>>10); peak > 64<<10 {
-				t.Errorf("%d KB resident", peak)
-			}
-		})
+		t.Run(row.name, func(t *testing.T) { needsLittleMemory(t, row.write) })
+	}
+}
+
+// An event that is large is, in every format, even where it has to be whole
+// before it can be written.
+func TestReadNeedsLittleMemoryInEveryFormat(t *testing.T) {
+	for _, row := range []struct{ name, line string }{
+		{"escaped names", `type=PATH msg=audit(1.000:1): name="` + strings.Repeat("\x01", 8000) + `"`},
+		{"keys", "type=PATH msg=audit(1.000:1):" + strings.Repeat(" k=", 2700)},
+		{"arguments", "type=EXECVE msg=audit(1.000:1): argc=1 a0=" + strings.Repeat("01", 4000)},
+	} {
+		for _, flags := range []string{"--ecs", "-o text", "-o rfc5424", "-o rfc3164", "-o cef", "-o audit --since 1969-12-31"} {
+			t.Run(row.name+" "+flags, func(t *testing.T) {
+				needsLittleMemory(t, func(w io.Writer) {
+					for range 1200 {
+						fmt.Fprintln(w, row.line)
+					}
+				}, strings.Fields(flags)...)
+			})
+		}
+	}
+}
+
+func needsLittleMemory(t *testing.T, write func(io.Writer), flags ...string) {
+	t.Helper()
+	cmd := exec.Command("auditbridge", append([]string{"read"}, flags...)...)
+	in, err := cmd.StdinPipe()
+	must(t, err)
+	out, err := cmd.StdoutPipe()
+	must(t, err)
+	must(t, cmd.Start())
+	go func() {
+		w := bufio.NewWriterSize(in, 1<<20)
+		write(w)
+		w.Flush()
+		in.Close()
+	}()
+	printed, err := io.Copy(io.Discard, out)
+	must(t, err)
+	must(t, cmd.Wait())
+	peak := cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss
+	if t.Logf("%d MB printed, %d MB resident", printed>>20, peak>>10); peak > 64<<10 {
+		t.Errorf("%d KB resident", peak)
 	}
 }

@@ -50,7 +50,7 @@ func (j *readJob) pump(ctx context.Context, inputs []*logfile.Input, t *readTall
 	printer.start()
 	g := &gatherer{
 		verbatim:    j.verbatim,
-		reassembler: auditbridge.NewReassembler(readLimits),
+		reassembler: auditbridge.NewReassembler(j.limits()),
 		selection:   &j.selection,
 		tally:       t,
 		printer:     printer,
@@ -67,8 +67,15 @@ func (j *readJob) open(spill func([]byte) []byte) eventFormat {
 	return j.format.open(f)
 }
 
-// readLimits keep less open than a relay does: read has no more than 64 MB.
-var readLimits = auditbridge.Limits{OpenBytes: 8 << 20}
+// limits keep less open than a relay does: read has no more than 64 MB. What of
+// an event cannot be written before it is whole takes up to 20 bytes for one.
+func (j *readJob) limits() auditbridge.Limits {
+	l := auditbridge.Limits{OpenBytes: 8 << 20}
+	if j.formatting.ecs {
+		l.EventBytes = 1 << 20
+	}
+	return l
+}
 
 // fetch reads the inputs one after the other. It may hang in one that gives
 // nothing; who takes the blocks need not wait for it.

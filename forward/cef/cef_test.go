@@ -159,7 +159,7 @@ func check(t *testing.T, w *Writer, e *auditbridge.Event, v *auditbridge.Verdict
 	if want := map[auditbridge.Result]string{auditbridge.Success: "success", auditbridge.Fail: "failure"}[v.Result]; m.extensions["outcome"] != want {
 		t.Errorf("outcome=%s, want %s", m.extensions["outcome"], want)
 	}
-	data := string(new(syslog.Texter).AppendRecords(nil, e))
+	data := string(new(syslog.Texter).AppendRecords(nil, e, 1<<20))
 	if got := m.extensions["AbEventData"]; got != data && !(m.extensions["AbTruncated"] == "yes" && strings.HasPrefix(data, got)) {
 		t.Errorf("AbEventData=%s\nwant %s", got, data)
 	}

@@ -145,7 +145,7 @@ func (w *Writer) keys(e *auditbridge.Event, v *auditbridge.Verdict) {
 			w.add(k, value)
 		}
 	}
-	w.space = w.text.AppendRecords(w.space[:0], e)
+	w.space = w.text.AppendRecords(w.space[:0], e, w.config.MaxBytes)
 	w.add(byName["AbEventData"], w.space)
 }
 

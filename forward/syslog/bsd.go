@@ -50,7 +50,7 @@ func (b *BSD) AppendEvent(dst []byte, e *auditbridge.Event, v *auditbridge.Verdi
 	if b.config.Journal != "" {
 		dst = append(append(dst, " journal="...), b.config.Journal...)
 	}
-	dst = b.text.AppendRecords(append(dst, ' '), e)
+	dst = b.text.AppendRecords(append(dst, ' '), e, start+b.config.MaxBytes)
 	return bound(dst, start, b.config.MaxBytes)
 }
 

@@ -44,10 +44,14 @@ func (w *Texter) AppendVerdict(dst []byte, e *auditbridge.Event, v *auditbridge.
 	return appendWord(append(dst, " summary="...), w.space)
 }
 
-// AppendRecords appends the other part: what its records say.
-func (w *Texter) AppendRecords(dst []byte, e *auditbridge.Event) []byte {
+// AppendRecords appends the other part: what its records say. Once dst is longer
+// than enough no record is begun: its owner cuts it there.
+func (w *Texter) AppendRecords(dst []byte, e *auditbridge.Event, enough int) []byte {
 	for i := range e.Records {
 		r := &e.Records[i]
+		if len(dst) > enough {
+			break
+		}
 		if i > 0 {
 			dst = append(dst, ' ')
 		}

@@ -99,9 +99,32 @@ func written(text string, now time.Time) (Span, bool) {
 		case t.Nanosecond() != 0: // Parse takes a fraction that no layout has
 			return Span{t, t.Add(time.Millisecond)}, true
 		}
-		return Span{t, t.Add(l.unit)}, true
+		first, last := both(t, text)
+		return Span{first, last.Add(l.unit)}, true
 	}
 	return Span{}, false
+}
+
+// both returns the two times that a clock shows as it shows t, where it is set
+// back; else both are t. Text that names its zone means one of them.
+func both(t time.Time, text string) (first, last time.Time) {
+	first, last = t, t
+	if strings.ContainsAny(text[len("2006-01-02"):], "Z+-") {
+		return first, last
+	}
+	for _, shift := range []time.Duration{30 * time.Minute, time.Hour} { // Lord Howe Island, and elsewhere
+		if u := t.Add(-shift); sameClock(t, u) {
+			first = u
+		}
+		if u := t.Add(shift); sameClock(t, u) {
+			last = u
+		}
+	}
+	return first, last
+}
+
+func sameClock(a, b time.Time) bool {
+	return a.Format(time.DateTime) == b.Format(time.DateTime)
 }
 
 // distance reads 2h, 1d12h. An hour is 3600 seconds and a day 24 of them.
