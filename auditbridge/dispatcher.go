@@ -43,6 +43,7 @@ type Dispatcher struct {
 	cfg  DispatcherConfig
 	ring *ring.Ring
 	hearing
+	dispatchBook
 }
 
 // OpenDispatcher prepares to read from the socket, which need not be there yet.
@@ -61,6 +62,7 @@ func OpenDispatcher(cfg DispatcherConfig, r *ring.Ring) (*Dispatcher, error) {
 
 // Run reads until ctx ends, and connects as often as it takes.
 func (d *Dispatcher) Run(ctx context.Context) error {
+	defer d.end()
 	for wait := firstReconnect; ctx.Err() == nil; wait = min(2*wait, lastReconnect) {
 		heard, err := d.hear(ctx)
 		if ctx.Err() != nil {
@@ -90,7 +92,8 @@ func (d *Dispatcher) hear(ctx context.Context) (heard bool, err error) {
 	quiet := time.AfterFunc(settled, hears)
 	lines, err := OpenLines(noticing{conn, hears}, d.cfg.Pressure, d.ring)
 	if err == nil {
-		err = lines.Run(ctx)
+		lines.saw = d.note
+		err = lines.read(ctx)
 	}
 	quiet.Stop()
 	once.Do(func() {}) // nothing is said of this connection any more

@@ -39,12 +39,12 @@ type Follower struct {
 	trail  *Trail    // where to go on, until that is found
 	stored []LineSum // of what comes next this is stored already
 
-	from   *logFile           // nil while there is none
-	offset int64              // in it, behind what was handed over
-	before []byte             // what stands in front of offset, beforeBytes at most
-	older  map[identity]int64 // logs that were there before from, and when each was last written to
-	window []byte             // before, and what was read behind it
-	buffer []byte             // of window
+	from   *logFile          // nil while there is none
+	offset int64             // in it, behind what was handed over
+	before []byte            // what stands in front of offset, beforeBytes at most
+	older  map[identity]bool // logs that were there before from
+	window []byte            // before, and what was read behind it
+	buffer []byte            // of window
 }
 
 // readBytes is what is read at a time.
@@ -120,7 +120,12 @@ func (f *Follower) step() (more bool, err error) {
 		}
 	}
 	if f.from != nil {
-		if more, err := f.read(false); more || err != nil || f.offset > 0 && f.isNewest() {
+		if f.offset == 0 {
+			if took, err := f.takeCopy(); took || err != nil {
+				return took, err
+			}
+		}
+		if more, err := f.read(false); more || err != nil || f.isNewest() {
 			return more, err
 		}
 	}
@@ -229,10 +234,10 @@ func (f *Follower) resume() error {
 
 // leaveAlone closes all logs; those will not be read of which it is true.
 func (f *Follower) leaveAlone(all logs, whether func(*logFile) bool) {
-	f.older = map[identity]int64{}
+	f.older = map[identity]bool{}
 	for _, log := range all {
 		if whether(log) {
-			f.older[log.identity] = log.modified
+			f.older[log.identity] = true
 		}
 	}
 	all.close(nil)
@@ -258,17 +263,14 @@ func (f *Follower) take(all logs, i int, offset int64) error {
 }
 
 func (f *Follower) remember(older logs) {
-	f.older = map[identity]int64{}
+	f.older = map[identity]bool{}
 	for _, log := range older {
-		f.older[log.identity] = log.modified
+		f.older[log.identity] = true
 	}
 }
 
 // isNewest tells whether the log we read still has the name that is written to.
-func (f *Follower) isNewest() bool {
-	var st unix.Stat_t
-	return unix.Lstat(f.cfg.Path, &st) == nil && identityOf(&st) == f.from.identity
-}
+func (f *Follower) isNewest() bool { return f.from.has(f.cfg.Path) }
 
 // moveOn goes on to the log that comes after the one we have read, once that is
 // written to: until then more may come to ours, whatever its name is now.
@@ -317,9 +319,6 @@ func (f *Follower) moveOn() (more bool, err error) {
 func (f *Follower) next(all logs) int {
 	if f.from != nil {
 		if i := all.index(f.from.identity); i >= 0 {
-			if k := f.copied(all[:i]); k >= 0 {
-				return k
-			}
 			f.remember(all[:i])
 			if i++; i < len(all) {
 				return i
@@ -328,22 +327,31 @@ func (f *Follower) next(all logs) int {
 		}
 	}
 	for i, log := range all {
-		if modified, known := f.older[log.identity]; !known || modified != log.modified {
+		if !f.older[log.identity] {
 			return i
 		}
 	}
 	return -1
 }
 
-// copied finds a log that was not there when we began with ours, of which we have
-// read nothing yet: what we would have read was copied there, and ours cut.
-func (f *Follower) copied(before logs) int {
-	for i, log := range before {
-		if _, known := f.older[log.identity]; !known && f.offset == 0 {
-			return i
+// takeCopy goes on, where nothing was read of our log yet, with one that was not
+// there when we began with it: what we would have read was copied there, and ours
+// cut. It tells whether there is one.
+func (f *Follower) takeCopy() (bool, error) {
+	all, err := openLogs(f.dir, f.base)
+	if err != nil {
+		return false, err
+	}
+	for i, log := range all {
+		if log.identity == f.from.identity || log.name == f.base {
+			break
+		}
+		if !f.older[log.identity] {
+			return true, f.take(all, i, 0)
 		}
 	}
-	return -1
+	all.close(nil)
+	return false, nil
 }
 
 // wasCut goes on after the log we read was cut: with a copy that somebody made
@@ -356,10 +364,10 @@ func (f *Follower) wasCut() error {
 	if i := all.find(f.place(0)); i >= 0 && f.offset > 0 {
 		return f.take(all, i, f.offset)
 	}
-	all.close(nil)
 	f.gap("truncated", f.offset)
 	f.stand(0, nil)
 	f.middle, f.stored = false, nil
+	all.close(nil)
 	return nil
 }
 

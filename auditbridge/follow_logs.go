@@ -48,11 +48,9 @@ func openLog(dir durable.Dir, name string) (*logFile, error) {
 
 // look takes another look at the file.
 func (f *logFile) look() error {
-	var st unix.Stat_t
-	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
+	if err := f.identify(int(f.Fd()), ""); err != nil {
 		return fmt.Errorf("stat %s: %w", f.name, err)
 	}
-	f.identity, f.owner, f.size, f.modified = identityOf(&st), st.Uid, st.Size, st.Mtim.Nano()
 	return nil
 }
 
@@ -68,7 +66,7 @@ func (f *logFile) before(offset int64) ([]byte, error) {
 
 // holds tells whether what stands before the place stands there in f.
 func (f *logFile) holds(p filePlace) bool {
-	if f.size < p.offset || p.offset == 0 && f.identity != (identity{p.dev, p.inode}) {
+	if f.size < p.offset || p.offset == 0 {
 		return false
 	}
 	b, err := f.before(p.offset)
@@ -128,8 +126,7 @@ func openLogsOnce(dir durable.Dir, base string) (all logs, err error) {
 // stillNamed tells whether each log still has the name it was opened by.
 func (l logs) stillNamed(path string) bool {
 	for _, f := range l {
-		var st unix.Stat_t
-		if unix.Lstat(path+"/"+f.name, &st) != nil || identityOf(&st) != f.identity {
+		if !f.has(path + "/" + f.name) {
 			return false
 		}
 	}
@@ -155,8 +152,9 @@ func (l logs) index(id identity) int {
 
 // find finds the log that holds a place: if it can be, the same file.
 func (l logs) find(p filePlace) int {
-	if i := l.index(identity{p.dev, p.inode}); i >= 0 && l[i].holds(p) {
-		return i
+	same := slices.IndexFunc(l, func(f *logFile) bool { return f.dev == p.dev && f.inode == p.inode })
+	if same >= 0 && l[same].holds(p) {
+		return same
 	}
 	return slices.IndexFunc(l, func(f *logFile) bool { return f.holds(p) })
 }

@@ -23,11 +23,7 @@ func TestFollowerModel(t *testing.T) {
 		}
 		defer os.RemoveAll(dir)
 		w := &following{t: t, log: filepath.Join(dir, "audit.log")}
-		defer func() {
-			w.stop()
-			w.ring.Unmap()
-			w.writer.Close()
-		}()
+		defer w.close()
 		w.openRing()
 		w.create()
 		w.start()

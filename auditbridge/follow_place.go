@@ -39,7 +39,35 @@ func sumBefore(bytes []byte) uint64 {
 	return binary.BigEndian.Uint64(sum[:])
 }
 
-// identity is what stays a file's own when it is renamed.
-type identity struct{ dev, inode uint64 }
+// identity is what stays a file's own when it is renamed. The number alone is given
+// to another file as soon as it is free.
+type identity struct {
+	dev, inode uint64
+	born       int64 // Unix nanoseconds; 0 where the file system does not say
+}
 
-func identityOf(st *unix.Stat_t) identity { return identity{uint64(st.Dev), st.Ino} }
+// identify fills in what a file is like: the one open at fd, or, when there is a
+// path, what has that name.
+func (f *logFile) identify(fd int, path string) error {
+	flags := unix.AT_SYMLINK_NOFOLLOW
+	if path == "" {
+		flags |= unix.AT_EMPTY_PATH
+	}
+	var st unix.Statx_t
+	if err := unix.Statx(fd, path, flags, unix.STATX_BASIC_STATS|unix.STATX_BTIME, &st); err != nil {
+		return err
+	}
+	nanoseconds := func(t unix.StatxTimestamp) int64 { return t.Sec*1e9 + int64(t.Nsec) }
+	f.identity = identity{dev: unix.Mkdev(st.Dev_major, st.Dev_minor), inode: st.Ino}
+	if st.Mask&unix.STATX_BTIME != 0 {
+		f.born = nanoseconds(st.Btime)
+	}
+	f.owner, f.size, f.modified = st.Uid, int64(st.Size), nanoseconds(st.Mtime)
+	return nil
+}
+
+// has tells whether the name at path is f's.
+func (f *logFile) has(path string) bool {
+	var named logFile
+	return named.identify(unix.AT_FDCWD, path) == nil && named.identity == f.identity
+}

@@ -17,7 +17,8 @@ type following struct {
 	t      testing.TB
 	log    string // its path
 	writer *os.File
-	n      int // lines written
+	held   []*os.File // so that no inode is given again within one tick of the clock
+	n      int        // lines written
 
 	ring   *ring.Ring
 	f      *Follower
@@ -29,7 +30,7 @@ type following struct {
 func follow(t testing.TB) *following {
 	t.Helper()
 	w := &following{t: t, log: filepath.Join(t.TempDir(), "audit.log")}
-	t.Cleanup(func() { w.stop(); w.ring.Unmap() })
+	t.Cleanup(w.close)
 	w.openRing()
 	w.start()
 	return w
@@ -50,6 +51,14 @@ func (w *following) start() {
 	}
 	w.f.room = func() bool { return false } // a full ring ends a step
 	w.f.Resume(w.trail)
+}
+
+func (w *following) close() {
+	w.stop()
+	w.ring.Unmap()
+	for _, file := range w.held {
+		file.Close()
+	}
 }
 
 func (w *following) stop() {
@@ -116,13 +125,11 @@ func (w *following) powerLost(n int) {
 
 func (w *following) create() {
 	w.t.Helper()
-	if w.writer != nil {
-		w.writer.Close()
-	}
 	var err error
 	if w.writer, err = os.OpenFile(w.log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600); err != nil {
 		w.t.Fatal(err)
 	}
+	w.held = append(w.held, w.writer)
 }
 
 // write writes n more lines.
@@ -172,9 +179,14 @@ func (w *following) copyTruncate() {
 		w.t.Fatal(err)
 	}
 	w.shift(3)
-	if err := os.WriteFile(w.log+".1", text, 0o600); err != nil {
+	copied, err := os.Create(w.log + ".1")
+	if err == nil {
+		_, err = copied.Write(text)
+	}
+	if err != nil {
 		w.t.Fatal(err)
 	}
+	w.held = append(w.held, copied)
 	w.truncate()
 }
 
@@ -220,10 +232,8 @@ func TestFollowerStoresEachLineOnce(t *testing.T) {
 		{"renamed, and written to on", func(w *following) { w.renameAll(5); w.write(10) }, [2]int{}, ""},
 		{"written to on after there is a new one", func(w *following) {
 			old := w.writer
-			w.writer = nil
 			w.renameAll(5)
 			w.create()
-			w.writer.Close()
 			w.writer = old
 			w.look() // the new one is empty yet
 			w.write(10)

@@ -25,6 +25,7 @@ const continued = "ab-continued=1 "
 type splitter struct {
 	in      intake
 	middle  bool              // what comes next continues an over-long line
+	saw     func([]byte)      // called with the beginning of every line; nil: nobody asks
 	room    func() bool       // waits for room in the ring; false: there is none
 	done    int               // bytes of the data that are dealt with
 	passes  func([]byte) bool // a finished line is not to be stored; nil: none
@@ -76,6 +77,9 @@ func (s *splitter) store(line []byte) bool {
 	if len(line) == 0 {
 		return true
 	}
+	if s.saw != nil && !s.middle {
+		s.saw(line)
+	}
 	for waited := s.in.refusing; !s.in.admit(); waited = true {
 		if s.stops && !s.room() {
 			s.stopped = true
@@ -104,6 +108,7 @@ func (s *splitter) store(line []byte) bool {
 // auditd writes them to its plugins.
 type Lines struct {
 	splitter
+	dispatchBook
 	from     io.Reader
 	pressure Pressure
 	buffer   []byte
@@ -115,13 +120,18 @@ func OpenLines(from io.Reader, pressure Pressure, r *ring.Ring) (*Lines, error) 
 		return nil, fmt.Errorf("open lines: %w", err)
 	}
 	l := &Lines{from: from, pressure: pressure, buffer: make([]byte, 0, 64<<10)}
-	l.splitter = splitter{in: intake{ring: r}, room: l.hold}
+	l.splitter = splitter{in: intake{ring: r}, room: l.hold, saw: l.note}
 	return l, nil
 }
 
 // Run reads until the reader ends, which is no error. When ctx ends it stops
 // soon, if the reader's deadline can be set; what has come by then is stored.
 func (l *Lines) Run(ctx context.Context) error {
+	defer l.end()
+	return l.read(ctx)
+}
+
+func (l *Lines) read(ctx context.Context) error {
 	if d, ok := l.from.(interface{ SetReadDeadline(time.Time) error }); ok {
 		const grace = 200 * time.Millisecond // for what stands in the pipe
 		defer context.AfterFunc(ctx, func() { d.SetReadDeadline(time.Now().Add(grace)) })()

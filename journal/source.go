@@ -53,33 +53,55 @@ func (j *Journal) Trail() (t auditbridge.Trail, err error) {
 }
 
 func (j *Journal) trail(lines auditbridge.Sequence) (t auditbridge.Trail, err error) {
+	err = j.eachOfTheLast(lines, func(line []byte) { j.addToTrail(&t, line) })
+	return t, err
+}
+
+// eachOfTheLast calls do with the last lines in the files, and those in the ring.
+func (j *Journal) eachOfTheLast(lines auditbridge.Sequence, do func(line []byte)) error {
 	from := auditbridge.Sequence(0)
 	if j.at > lines {
 		from = j.at - lines
 	}
 	r, err := OpenReader(j.cfg.Dir, from, ReaderOptions{PastDurable: true})
 	if err != nil {
-		return t, err
+		return err
 	}
 	defer r.Close()
 	for {
 		_, line, err := r.Next()
 		var damage *CorruptionError
 		switch {
+		case err == nil:
+			do(line)
 		case err == io.EOF:
 			j.ring.EachUnwritten(func(lines []byte) {
 				for line := range bytes.Lines(lines) {
-					t.Lines = append(t.Lines, auditbridge.SumLine(bytes.TrimSuffix(line, lf)))
+					do(bytes.TrimSuffix(line, lf))
 				}
 			})
-			return t, nil
-		case errors.As(err, &damage):
-			continue
-		case err != nil:
-			return t, err
+			return nil
+		case !errors.As(err, &damage):
+			return err
 		}
-		j.addToTrail(&t, line)
 	}
+}
+
+// LastSerial returns the newest of the kernel's serials among the last records that
+// are stored or wait in the ring, if the kernel that runs now has given it. It is for
+// the source, after Open and before Run.
+func (j *Journal) LastSerial() (serial uint32, known bool, err error) {
+	const lines = 2000 // which come in disorder, and among which there is some record
+	boot := ""
+	err = j.eachOfTheLast(lines, func(line []byte) {
+		h, ok := auditbridge.ParseHeader(line)
+		if block, failed := parseBlock(line); failed == nil {
+			boot = block.Boot
+		} else if ok && boot == j.boot && (h.Type < 1200 || h.Type > 1299) && (!known || int32(h.ID.Serial-serial) > 0) {
+			serial, known = h.ID.Serial, true
+		}
+	})
+	return serial, known, err
 }
 
 func (j *Journal) addToTrail(t *auditbridge.Trail, line []byte) {

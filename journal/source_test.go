@@ -100,3 +100,29 @@ func TestTrail(t *testing.T) {
 		t.Errorf("another file has the places %+v, %v", slices.Clip(trail.Places), err)
 	}
 }
+
+// The last serial is that of the newest record there is, on disk or in the ring,
+// if this boot's kernel gave it: our own lines have none.
+func TestLastSerial(t *testing.T) {
+	cfg, r := testConfig(t), newRing(t)
+	j := mustOpen(t, cfg, r)
+	want := func(j *Journal, serial uint32, known bool) {
+		t.Helper()
+		if got, ok, err := j.LastSerial(); got != serial || ok != known || err != nil {
+			t.Errorf("last serial %d, %v, %v; want %d, %v", got, ok, err, serial, known)
+		}
+	}
+	want(j, 0, false)
+	feed(t, r, 1, 50)
+	want(j, 50, true) // in the ring
+	r.Close()
+	if err := j.Run(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	j.Close()
+	j = mustOpen(t, cfg, newRing(t))
+	defer j.Close()
+	want(j, 50, true)
+	j.boot = "another"
+	want(j, 0, false)
+}

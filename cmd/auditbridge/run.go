@@ -79,6 +79,7 @@ type daemon struct {
 	log *slog.Logger
 
 	input    io.Reader // what auditd writes, when it is the source
+	byAuditd bool      // and it is auditd that does
 	ring     *ring.Ring
 	source   source
 	hears    io.Closer // the same, when it listens to the kernel
@@ -163,11 +164,14 @@ func (d *daemon) openSource() (err error) {
 	case "multicast":
 		err = d.openMulticast()
 	case "plugin":
-		d.source, err = auditbridge.OpenLines(d.input, d.cfg.Kernel().Pressure, d.ring)
+		l, failed := auditbridge.OpenLines(d.input, d.cfg.Kernel().Pressure, d.ring)
+		if d.source, err = l, failed; d.byAuditd { // what comes over a pipe is anybody's
+			err = d.fromAuditd(l, failed)
+		}
 	case "unix":
-		d.source, err = auditbridge.OpenDispatcher(auditbridge.DispatcherConfig{
+		err = d.fromAuditd(auditbridge.OpenDispatcher(auditbridge.DispatcherConfig{
 			Path: path, Pressure: d.cfg.Kernel().Pressure, Note: func(n auditbridge.Note) { d.journal.Note(n) }, Logger: d.log,
-		}, d.ring)
+		}, d.ring))
 	case "file":
 		d.source, err = auditbridge.OpenFollower(auditbridge.FollowerConfig{
 			Path: path, Note: func(n auditbridge.Note) { d.journal.Note(n) }, Logger: d.log,

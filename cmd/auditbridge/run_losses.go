@@ -23,6 +23,11 @@ type kernelAudit interface {
 	Unheard(now time.Time) (auditbridge.Unheard, error)
 }
 
+// dispatched is what losses asks a source that hears auditd and not the kernel.
+type dispatched interface {
+	Unheard(now time.Time) (auditbridge.Unheard, error)
+}
+
 // listener is what losses asks a source that is not the kernel's owner, too.
 type listener interface {
 	Audited() error
@@ -33,6 +38,7 @@ type listener interface {
 type losses struct {
 	kernel   kernelAudit // nil when records do not come from the kernel
 	listener listener    // the same, when it is not the kernel's owner; nil else
+	auditd   dispatched  // the source, when it hears auditd; nil else
 	note     func(auditbridge.Note)
 	log      *slog.Logger
 
@@ -67,10 +73,10 @@ const (
 
 // begin notes what the kernel has lost by now: that was not ours.
 func (l *losses) begin() error {
+	l.unheard.Store(&auditbridge.Unheard{})
 	if l.kernel == nil {
 		return nil
 	}
-	l.unheard.Store(&auditbridge.Unheard{})
 	s, err := l.kernel.Status()
 	var notRoot auditbridge.NotRootError
 	if l.listener != nil && errors.As(err, &notRoot) {
@@ -89,7 +95,7 @@ func (l *losses) begin() error {
 
 // Run takes a look every second until ctx ends.
 func (l *losses) Run(ctx context.Context) error {
-	if l.kernel == nil {
+	if l.kernel == nil && l.auditd == nil {
 		return nil
 	}
 	tick := time.NewTicker(lossInterval)
@@ -107,13 +113,16 @@ func (l *losses) Run(ctx context.Context) error {
 // finish takes the last look, when the kernel has been given back. Nothing is
 // noted after it.
 func (l *losses) finish() {
-	if l.kernel == nil {
+	if l.kernel == nil && l.auditd == nil {
 		return
 	}
 	l.look()
 	l.looking.Lock()
 	defer l.looking.Unlock()
 	l.finished = true
+	if l.kernel == nil {
+		return
+	}
 	last := *l.view.Load()
 	last.answered = time.Time{}
 	l.view.Store(&last)
@@ -126,8 +135,12 @@ func (l *losses) look() {
 	if l.finished {
 		return
 	}
+	if l.auditd != nil {
+		l.lookAtUnheard(l.auditd)
+		return
+	}
 	l.lookAtSocket()
-	l.lookAtUnheard()
+	l.lookAtUnheard(l.kernel)
 	if l.barred != nil {
 		return
 	}
@@ -184,9 +197,9 @@ func (l *losses) lookAtSocket() {
 }
 
 // lookAtUnheard puts on record what did not come since the last look.
-func (l *losses) lookAtUnheard() {
+func (l *losses) lookAtUnheard(by dispatched) {
 	was := l.unheard.Load()
-	now, err := l.kernel.Unheard(time.Now())
+	now, err := by.Unheard(time.Now())
 	if err != nil && !l.deaf {
 		l.log.Warn("what the socket dropped is not known", "err", err)
 	}

@@ -26,30 +26,32 @@ func (d *daemon) openInput() error {
 	if d.cfg.Audit.Source != "plugin" {
 		return nil
 	}
-	from, pollable, err := standardInput()
+	from, kind, err := standardInput()
 	if err != nil {
 		return fmt.Errorf("read records from standard input: %w", err)
 	}
-	if d.input = from; pollable {
+	d.input, d.byAuditd = from, kind == unix.S_IFSOCK
+	if kind != 0 {
 		d.input = auditbridge.ReadAhead(from, aheadLimit)
 	}
 	return nil
 }
 
-// standardInput is the standard input; if pollable, a deadline ends a read from
-// it: a signal must stop us although auditd keeps its end of the pipe open.
-func standardInput() (from *os.File, pollable bool, err error) {
+// standardInput is the standard input, and which kind of it takes a deadline: a
+// signal must stop us although auditd keeps its end open. kind is 0 when none does.
+func standardInput() (from *os.File, kind uint32, err error) {
 	var st unix.Stat_t
 	if err := unix.Fstat(unix.Stdin, &st); err != nil {
-		return nil, false, err
+		return nil, 0, err
 	}
-	if kind := st.Mode & unix.S_IFMT; kind != unix.S_IFIFO && kind != unix.S_IFSOCK {
-		return os.Stdin, false, nil
+	kind = st.Mode & unix.S_IFMT
+	if kind != unix.S_IFIFO && kind != unix.S_IFSOCK {
+		return os.Stdin, 0, nil
 	}
 	if err := unix.SetNonblock(unix.Stdin, true); err != nil {
-		return nil, false, err
+		return nil, 0, err
 	}
-	return os.NewFile(uintptr(unix.Stdin), "standard input"), true, nil
+	return os.NewFile(uintptr(unix.Stdin), "standard input"), kind, nil
 }
 
 // takeRing opens the ring. auditd starts a plugin again without waiting for the
@@ -69,16 +71,35 @@ func (d *daemon) takeRing(cfg ring.Config) (*ring.Ring, error) {
 	}
 }
 
-// resumeSource tells a source that can go on somewhere where that is.
+// resumeSource tells a source what of it is stored already.
 func (d *daemon) resumeSource() error {
-	from, ok := d.source.(*auditbridge.Follower)
-	if !ok {
-		return nil
+	switch from := d.source.(type) {
+	case *auditbridge.Follower:
+		trail, err := d.journal.Trail()
+		if err != nil {
+			return fmt.Errorf("find in the journal where %s goes on: %w", d.cfg.Audit.Source, err)
+		}
+		from.Resume(trail)
+	case interface{ Expect(serial uint32) }:
+		serial, known, err := d.journal.LastSerial()
+		if err != nil {
+			return fmt.Errorf("find the last record in the journal: %w", err)
+		}
+		if known {
+			from.Expect(serial)
+		}
 	}
-	trail, err := d.journal.Trail()
-	if err != nil {
-		return fmt.Errorf("find in the journal where %s goes on: %w", d.cfg.Audit.Source, err)
-	}
-	from.Resume(trail)
 	return nil
+}
+
+// fromAuditd is a source whose losses are found by what auditd hands over.
+func (d *daemon) fromAuditd(from interface {
+	source
+	dispatched
+}, err error) error {
+	if err == nil {
+		d.source, d.losses.auditd = from, from
+		err = d.losses.begin()
+	}
+	return err
 }

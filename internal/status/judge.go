@@ -176,6 +176,10 @@ func losses(s, before *Status, _ time.Time) []Cause {
 			c.What = "we did not hear " + span(s.KernelLost, s.KernelLostAtMost)
 			c.Next = "each loss is a gap on record; the kernel waits for no listener, only for the owner of its audit"
 		}
+		if s.Source == "plugin" || strings.HasPrefix(s.Source, "unix:") {
+			c.What = "auditd did not hand over " + span(s.KernelLost, s.KernelLostAtMost)
+			c.Next = "each loss is a gap on record, and auditd's own log has what it heard; a larger q_depth in auditd.conf takes larger bursts"
+		}
 		switch {
 		case grew && s.KernelLost > before.KernelLost:
 			c.State, c.losing = Impaired, LosingYes
