@@ -23,6 +23,7 @@ type readTally struct {
 	late     int // records that came after their event had ended
 	problems int
 	odd      bool // something is worth saying
+	hinted   map[string]bool
 }
 
 // fileTally is what stands in one file.
@@ -87,7 +88,11 @@ func (t *readTally) problem(err error) {
 	}
 	fmt.Fprintf(t.out, "auditbridge: warning: %s\n", terminal.Safe(text))
 	var hinted interface{ Hint() string }
-	if errors.As(err, &hinted) && hinted.Hint() != "" {
+	if errors.As(err, &hinted) && hinted.Hint() != "" && !t.hinted[hinted.Hint()] {
+		if t.hinted == nil {
+			t.hinted = map[string]bool{}
+		}
+		t.hinted[hinted.Hint()] = true
 		fmt.Fprintf(t.out, "auditbridge: hint: %s\n", terminal.SafeLines(hinted.Hint()))
 	}
 }

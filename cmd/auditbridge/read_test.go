@@ -2,8 +2,11 @@ package main
 
 import (
 	"bufio"
+	"bytes"
+	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -37,6 +40,38 @@ func TestAPipeCanBeWatched(t *testing.T) {
 	feed.Close()
 	if err := <-ended; err != nil {
 		t.Error(err)
+	}
+}
+
+// Several goroutines format; what comes out stands in the order it went in.
+func TestOrderIsKept(t *testing.T) {
+	var log, out bytes.Buffer
+	for i := range 60_000 {
+		fmt.Fprintf(&log, "type=USER_LOGIN msg=audit(1.000:%d): pid=1 msg='op=login text=%s res=success'\n", i, strings.Repeat("x", i*7919%500))
+		if i%20_000 == 19_999 { // too large to be handed on
+			for range 100 {
+				fmt.Fprintf(&log, "type=SYSCALL msg=audit(1.000:%d): x=%s\n", 100_000+i, strings.Repeat("x", 60_000))
+			}
+			fmt.Fprintf(&log, "type=EOE msg=audit(1.000:%d): \n", 100_000+i)
+		}
+	}
+	if err := <-readInto(t, &log, &out, readFlags{output: "json"}); err != nil {
+		t.Fatal(err)
+	}
+	next, large := 0, 0
+	for line := range strings.Lines(out.String()) {
+		serial, _ := strconv.Atoi(line[strings.Index(line, `"serial":`)+9 : strings.Index(line, `,"class"`)])
+		switch {
+		case serial == next:
+			next++
+		case serial == 100_000+next-1:
+			large++
+		default:
+			t.Fatalf("%d where %d should be", serial, next)
+		}
+	}
+	if next != 60_000 || large != 3 {
+		t.Errorf("%d events, and %d large ones", next, large)
 	}
 }
 

@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"testing/iotest"
+	stdutf16 "unicode/utf16"
+	"unicode/utf8"
 
 	"github.com/klauspost/compress/zstd"
 )
@@ -357,6 +359,39 @@ func FuzzCutter(f *testing.F) {
 		}
 		if !bytes.Equal(back, data) {
 			t.Fatalf("%.100q became %.100q", data, back)
+		}
+	})
+}
+
+// Whatever bytes come, there is an answer, and text in UTF-16 is what the
+// standard library makes of it.
+func FuzzDecode(f *testing.F) {
+	f.Add(gzipped("a"))
+	f.Add(utf16Of("grüße 🦉", 0, 1))
+	f.Add(utf16Of("x", 1, 0))
+	f.Add([]byte{0x28, 0xb5, 0x2f, 0xfd, 0, 0})
+	f.Add([]byte("BZh91AY&SY"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		r, release, err := decode(bytes.NewReader(data))
+		defer release()
+		if err != nil {
+			return
+		}
+		text, err := io.ReadAll(io.LimitReader(r, 1<<20))
+		little := bytes.HasPrefix(data, []byte{0xff, 0xfe})
+		if err != nil || len(data)%2 != 0 || !little && !bytes.HasPrefix(data, []byte{0xfe, 0xff}) {
+			return
+		}
+		var units []uint16
+		for i := 2; i < len(data); i += 2 {
+			u := uint16(data[i+1])<<8 | uint16(data[i])
+			if !little {
+				u = u<<8 | u>>8
+			}
+			units = append(units, u)
+		}
+		if want := string(stdutf16.Decode(units)); utf8.Valid(text) && string(text) != want {
+			t.Errorf("%q, want %q", text, want)
 		}
 	})
 }
