@@ -107,7 +107,7 @@ Exit status: 0 all was read, 1 something could not be, 2 usage.`,
 // it a heap may grow to twice what is in it before garbage is looked for.
 func boundMemory() {
 	debug.SetGCPercent(50)
-	debug.SetMemoryLimit(44 << 20)
+	debug.SetMemoryLimit(38 << 20)
 }
 
 // isTerminal reports whether a person sits at the other end.
