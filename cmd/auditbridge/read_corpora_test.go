@@ -17,7 +17,7 @@ import (
 
 // TestReadCorpora gives every file of AUDITBRIDGE_CORPORA to read: as it is it
 // comes back byte for byte; cut off at any byte, with long lines, NULs, UTF-16 in
-// the middle or all of it shuffled, as many lines come out of each format as went
+// the middle, doubled, or all of it shuffled, as many lines come out of each format as went
 // in, and whatever is no record is warned of.
 func TestReadCorpora(t *testing.T) {
 	root := os.Getenv("AUDITBRIDGE_CORPORA")
@@ -45,7 +45,9 @@ func TestReadCorpora(t *testing.T) {
 				checkLines(t, data[:random.IntN(len(data))])
 				checkLines(t, data[random.IntN(len(data)):])
 			}
+			checkTwoHosts(t, data)
 			lines := bytes.SplitAfter(data, []byte("\n"))
+			checkLines(t, bytes.Join(slices.Concat(lines, lines), nil)) // all of it twice
 			random.Shuffle(len(lines), func(i, j int) { lines[i], lines[j] = lines[j], lines[i] })
 			checkLines(t, bytes.Join(lines, []byte("\x00\x00")))
 			checkLines(t, bytes.Replace(data, []byte("pid=1"), bytes.Repeat([]byte("long "), 20_000), 3))
@@ -90,6 +92,33 @@ func checkLines(t *testing.T, data []byte) {
 	byEvent, _ := readBytes(t, data, readFlags{output: "audit", until: "@253402300799"})
 	if got, want := sortedLines(byEvent), sortedLines(data); !slices.Equal(got, want) {
 		t.Errorf("%d lines came out by event as %d others", len(want), len(got))
+	}
+}
+
+// checkTwoHosts gives read each line as two hosts have it, one after the other:
+// each has its own events, the same ones.
+func checkTwoHosts(t *testing.T, data []byte) {
+	t.Helper()
+	var mixed bytes.Buffer
+	for line := range bytes.Lines(data) {
+		for _, host := range []string{"a", "b"} {
+			mixed.WriteString("node=" + host + " ")
+			mixed.Write(bytes.TrimRight(line, "\n"))
+			mixed.WriteByte('\n')
+		}
+	}
+	checkLines(t, mixed.Bytes())
+	out, _ := readBytes(t, mixed.Bytes(), readFlags{output: "json"})
+	events := map[string][]string{}
+	for line := range strings.Lines(string(out)) {
+		for _, host := range []string{"a", "b"} {
+			if before, after, ok := strings.Cut(line, `,"node":"`+host+`",`); ok {
+				events[host] = append(events[host], before+after)
+			}
+		}
+	}
+	if !slices.Equal(events["a"], events["b"]) {
+		t.Errorf("%d events of one host, %d of the other", len(events["a"]), len(events["b"]))
 	}
 }
 

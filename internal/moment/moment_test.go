@@ -59,3 +59,20 @@ func TestWhatIsNoTimeIsAnsweredByExamples(t *testing.T) {
 		}
 	}
 }
+
+// Whatever people write, what it names does not end before it begins.
+func FuzzParse(f *testing.F) {
+	for _, seed := range []string{"2024-03-06 16:34", "2024-10-27 02:30", "@1709742862.344", "1d12h ago", "16:34", "this-week"} {
+		f.Add(seed, int64(1_711_895_662))
+	}
+	zone, err := time.LoadLocation("Europe/Berlin")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, text string, now int64) {
+		s, err := Parse(text, time.Unix(now%253402300799, 0).In(zone))
+		if err == nil && s.To.Before(s.From) {
+			t.Fatalf("%q is %v to %v", text, s.From, s.To)
+		}
+	})
+}
