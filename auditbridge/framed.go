@@ -15,8 +15,9 @@ import "bytes"
 //
 // A frame proves nothing, so this is for reading a log, not for taking records
 // in. But text that a program logs shall not pass for a record: where a tag says
-// who spoke, it must be the kernel or one that relays audit records, and nothing
-// in front of a record may look like a field or a quotation.
+// who spoke, it must be the kernel or one that relays audit records, and what
+// stands between that and the record may be no text of anybody (isFrame): a USB
+// device chooses the name that the kernel logs of it.
 func ParseFramed(line []byte) (h Header, ok bool) {
 	if h, ok = ParseHeader(line); ok {
 		return h, true
@@ -32,7 +33,7 @@ func ParseFramed(line []byte) (h Header, ok bool) {
 		return h, false
 	}
 	at, ok := findStamped(message)
-	if !ok {
+	if !ok || !isFrame(message[:at], tag) {
 		return h, false
 	}
 	if h, ok = parseStamped(message[at:]); !ok {
@@ -88,7 +89,24 @@ func findStamped(text []byte) (at int, ok bool) {
 	if i := bytes.LastIndex(text[:stamp], typePrefix); i >= 0 {
 		at = behindNode(text, i)
 	}
-	return at, !bytes.ContainsAny(text[:at], `="'{`)
+	return at, true
+}
+
+// isFrame reports whether front, which stands behind a syslog header and in front
+// of a record, is the kernel's time and "audit: ", or what has no blank in it,
+// such as the name of a file. A serial console may have text before the time.
+func isFrame(front, tag []byte) bool {
+	if bytes.ContainsAny(front, `="'{`) {
+		return false
+	}
+	if rest, ok := cutBrackets(front); ok {
+		front = rest
+	} else if _, rest, ok := bytes.Cut(front, []byte("] ")); ok && len(tag) == 0 {
+		front = rest
+	}
+	front = bytes.TrimPrefix(bytes.TrimLeft(front, " \t"), []byte("kernel: "))
+	front = bytes.TrimSuffix(front, []byte("audit: "))
+	return !bytes.ContainsAny(front, " \t")
 }
 
 // behindNode moves at back over a node= field that stands in front of it.

@@ -110,6 +110,9 @@ func cutTimestamp(line []byte) (rest []byte, ok bool) {
 		_, rest, ok = cutWord(line[len("Mar  6 "):])
 		return rest, ok
 	}
+	if hasShape(line, "0000 Aaa _0 00:00:00 ") { // "2020 Sep  4 19:14:07"
+		return line[len("2020 Sep  4 19:14:07 "):], true
+	}
 	if hasShape(line, "Aaa 0000-00-00 00:00:00 AAA ") { // "Wed 2024-03-06 16:34:22 UTC"
 		_, rest, ok = cutWord(line[len("Wed 2024-03-06 16:34:22 "):])
 		return rest, ok
