@@ -22,20 +22,27 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// pluginConf is packaging/plugins.d/auditbridge.conf, switched on, for this very
-// binary and d's configuration.
-func pluginConf(t *testing.T, d *instance) string {
+// executable copies this very binary to where everybody may start it.
+func executable(t *testing.T, d *instance) (path string) {
 	t.Helper()
-	exe := filepath.Join(d.dir, "auditbridge")
+	path = filepath.Join(d.dir, "auditbridge")
 	from, err := os.Open("/proc/self/exe")
 	must(t, err)
 	defer from.Close()
-	to, err := os.OpenFile(exe, os.O_CREATE|os.O_WRONLY, 0o755)
+	to, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o755)
 	must(t, err)
 	_, err = io.Copy(to, from)
 	must(t, err)
 	must(t, to.Close())
-	must(t, os.Chmod(exe, 0o755))
+	must(t, os.Chmod(path, 0o755))
+	return path
+}
+
+// pluginConf is packaging/plugins.d/auditbridge.conf, switched on, for this very
+// binary and d's configuration.
+func pluginConf(t *testing.T, d *instance) string {
+	t.Helper()
+	exe := executable(t, d)
 	text, err := os.ReadFile("../../packaging/plugins.d/auditbridge.conf")
 	must(t, err)
 	conf := string(text)
@@ -143,11 +150,11 @@ func number(t *testing.T, digits string) int {
 	return n
 }
 
-// undispatched leaves out what auditd logs and does not hand to any plugin: the
-// record of a reload, and its own of a rotation.
+// undispatched leaves out what auditd logs and does not hand to any plugin: its
+// record of a reload.
 func undispatched(logged []string) (all []string) {
 	for _, line := range logged {
-		if !strings.HasPrefix(line, "type=DAEMON_CONFIG ") && !strings.HasPrefix(line, "type=DAEMON_ROTATE ") {
+		if !strings.HasPrefix(line, "type=DAEMON_CONFIG ") {
 			all = append(all, line)
 		}
 	}
