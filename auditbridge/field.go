@@ -183,6 +183,9 @@ func (f *Fields) Next() bool {
 // no key.
 func keyEnd(b []byte) int {
 	for i, c := range b {
+		if c > '=' { // nearly all
+			continue
+		}
 		if c == '=' {
 			return i
 		}
@@ -196,33 +199,39 @@ func keyEnd(b []byte) int {
 // value takes the value at the start of b; an opening quote without its
 // closing one is part of a bare value.
 func (f *Fields) value(b []byte) {
-	if len(b) > 0 {
-		closing, form := byte(0), Bare
-		switch b[0] {
-		case '"':
-			closing, form = '"', Double
-		case '\'':
-			closing, form = '\'', Quoted
-		case '{':
-			closing, form = '}', Braced
-		}
-		if form != Bare {
-			if i := bytes.IndexByte(b[1:], closing); i >= 0 {
-				f.Value, f.Form, f.rest = b[1:1+i], form, b[i+2:]
-				if form == Braced {
-					f.Value = bytes.Trim(f.Value, " \t")
-				}
-				return
-			}
-		}
+	if len(b) == 0 || b[0] >= '0' && b[0] != '{' || !f.enclosed(b) {
+		f.bare(b)
 	}
-	f.bare(b)
+}
+
+// enclosed takes a value in quotes or braces, and reports whether there is one.
+func (f *Fields) enclosed(b []byte) bool {
+	closing, form := byte(0), Bare
+	switch b[0] {
+	case '"':
+		closing, form = '"', Double
+	case '\'':
+		closing, form = '\'', Quoted
+	case '{':
+		closing, form = '}', Braced
+	default:
+		return false
+	}
+	i := bytes.IndexByte(b[1:], closing)
+	if i < 0 {
+		return false
+	}
+	f.Value, f.Form, f.rest = b[1:1+i], form, b[i+2:]
+	if form == Braced {
+		f.Value = bytes.Trim(f.Value, " \t")
+	}
+	return true
 }
 
 func (f *Fields) bare(b []byte) {
 	end := len(b)
 	for i, c := range b {
-		if isBlank(c) {
+		if c <= ' ' && isBlank(c) {
 			end = i
 			break
 		}

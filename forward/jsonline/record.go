@@ -2,6 +2,7 @@ package jsonline
 
 import (
 	"bytes"
+	"slices"
 	"unicode/utf8"
 
 	"auditbridge/auditbridge"
@@ -95,7 +96,7 @@ func (w *Writer) appendMembers(dst []byte, f auditbridge.Fields, e *auditbridge.
 		if before > start {
 			dst = append(dst, ',')
 		}
-		if len(f.Key) == 0 {
+		if len(f.Key) == 0 { // a word
 			var said bool
 			if !words {
 				words = true
@@ -113,6 +114,10 @@ func (w *Writer) appendMembers(dst []byte, f auditbridge.Fields, e *auditbridge.
 		}
 		*word |= bit
 		w.keys = append(w.keys, f.Key)
+		if how == asText && isPlain(&f, r.Type) {
+			dst = appendPlain(dst, f.Key, f.Value)
+			continue
+		}
 		dst = w.appendKey(dst, f.Key)
 		said := false
 		if dst, said = w.appendValue(dst, &f, e, r, how); !said {
@@ -138,6 +143,28 @@ func (w *Writer) appendKey(dst, key []byte) []byte {
 		dst = append(dst[:len(dst)-1], '=', '"')
 	}
 	return append(dst, ':')
+}
+
+// isPlain reports whether key and value stand for themselves in JSON.
+func isPlain(f *auditbridge.Fields, t auditbridge.RecordType) bool {
+	if t == typeSockaddr || t == typeProctitle || f.Encoded(t) || plain(f.Value) < len(f.Value) || plain(f.Key) < len(f.Key) {
+		return false
+	}
+	return string(f.Key) != "msg" && string(f.Key) != "text"
+}
+
+// appendPlain appends "key":"value" of such, with one look at the room there is:
+// nearly all fields are.
+func appendPlain(dst, key, value []byte) []byte {
+	n, size := len(dst), len(key)+len(value)+len(`"":""`)
+	dst = slices.Grow(dst, size)[:n+size]
+	b := dst[n:]
+	b[0] = '"'
+	i := 1 + copy(b[1:], key)
+	b[i], b[i+1], b[i+2] = '"', ':', '"'
+	i += 3
+	b[i+copy(b[i:], value)] = '"'
+	return dst
 }
 
 // manyKeys is more than any record of the kernel has.
