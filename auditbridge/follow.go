@@ -270,7 +270,7 @@ func (f *Follower) remember(older logs) {
 }
 
 // isNewest tells whether the log we read still has the name that is written to.
-func (f *Follower) isNewest() bool { return f.from.has(f.cfg.Path) }
+func (f *Follower) isNewest() bool { return f.from.isAt(f.cfg.Path) }
 
 // moveOn goes on to the log that comes after the one we have read, once that is
 // written to: until then more may come to ours, whatever its name is now.

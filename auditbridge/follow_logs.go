@@ -126,7 +126,7 @@ func openLogsOnce(dir durable.Dir, base string) (all logs, err error) {
 // stillNamed tells whether each log still has the name it was opened by.
 func (l logs) stillNamed(path string) bool {
 	for _, f := range l {
-		if !f.has(path + "/" + f.name) {
+		if !f.isAt(path + "/" + f.name) {
 			return false
 		}
 	}

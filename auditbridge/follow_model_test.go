@@ -1,6 +1,7 @@
 package auditbridge
 
 import (
+	"iter"
 	"os"
 	"path/filepath"
 	"strings"
@@ -71,8 +72,11 @@ func TestFollowerModel(t *testing.T) {
 			},
 			"killed": func(*rapid.T) { w.killed() },
 			"power lost": func(rt *rapid.T) {
-				durable := len(w.stored) - rapid.IntRange(0, 40).Draw(rt, "lines")
-				w.powerLost(max(durable, w.trail.Places[0].Line))
+				durable := max(len(w.stored)-rapid.IntRange(0, 40).Draw(rt, "lines"), w.trail.Places[0].Line)
+				for _, line := range w.stored[durable:] { // read, not durable, and gone from the logs, too
+					unknowable = unknowable || !w.inLogs(line)
+				}
+				w.powerLost(durable)
 			},
 			"": check,
 		})
@@ -86,19 +90,39 @@ func TestFollowerModel(t *testing.T) {
 		for _, line := range w.stored {
 			stored[line] = true
 		}
-		logs, _ := filepath.Glob(w.log + "*")
-		for _, log := range logs {
-			text, _ := os.ReadFile(log)
-			for line := range strings.Lines(string(text)) {
-				if !stored[strings.TrimSuffix(line, "\n")] {
-					rt.Fatalf("%s holds a line that is not stored: %sstored %s", log, line, numbers(w.stored))
-				}
+		for line := range w.logLines() {
+			if !stored[line] {
+				rt.Fatalf("a log holds a line that is not stored: %s\nstored %s", line, numbers(w.stored))
 			}
 		}
 		if len(w.stored) < w.n && len(w.gaps) == 0 && !unknowable {
 			rt.Fatalf("%d of %d lines stored, and no gap on record", len(w.stored), w.n)
 		}
 	})
+}
+
+// logLines are the lines that stand in the log and in what was rotated away.
+func (w *following) logLines() iter.Seq[string] {
+	return func(yield func(string) bool) {
+		logs, _ := filepath.Glob(w.log + "*")
+		for _, log := range logs {
+			text, _ := os.ReadFile(log)
+			for line := range strings.Lines(string(text)) {
+				if !yield(strings.TrimSuffix(line, "\n")) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func (w *following) inLogs(line string) bool {
+	for l := range w.logLines() {
+		if l == line {
+			return true
+		}
+	}
+	return false
 }
 
 // begun tells whether something of what the log holds now was read, so that it can be

@@ -66,8 +66,8 @@ func (f *logFile) identify(fd int, path string) error {
 	return nil
 }
 
-// has tells whether the name at path is f's.
-func (f *logFile) has(path string) bool {
+// isAt tells whether the name at path is f's.
+func (f *logFile) isAt(path string) bool {
 	var named logFile
 	return named.identify(unix.AT_FDCWD, path) == nil && named.identity == f.identity
 }

@@ -379,3 +379,15 @@ func TestFollowerAllocatesNothingPerLine(t *testing.T) {
 		t.Errorf("%v allocations for one line, %v for a thousand, %v of them in writing", few, many, writes)
 	}
 }
+
+// A place is read back as it was written, or not at all.
+func FuzzPlace(f *testing.F) {
+	f.Add("64768/131075/73214/1795297840656000000/9f86d081884c7d65")
+	f.Add("1/2/-3/4/0000000000000005")
+	f.Add("1/2/3/4/5")
+	f.Fuzz(func(t *testing.T, text string) {
+		if p, err := parsePlace(text); err == nil && (p.String() != text || p.offset < 0) {
+			t.Errorf("%q is read as %v", text, p)
+		}
+	})
+}
