@@ -34,12 +34,21 @@ func newHost(t *testing.T, answer string) *host {
 	if answer != "" {
 		h.cfg.Getent = filepath.Join(h.dir, "getent")
 		script := fmt.Sprintf("#!/bin/sh\necho \"$$ $@\" >> %s/asked\n%s\n", h.dir, answer)
-		if err := os.WriteFile(h.cfg.Getent, []byte(script), 0o755); err != nil {
-			t.Fatal(err)
-		}
+		writeProgram(t, h.cfg.Getent, script)
 	}
 	h.open()
 	return h
+}
+
+// writeProgram lets no process start while the file is open: it would inherit it
+// open for writing, and what is so cannot be executed (ETXTBSY).
+func writeProgram(t *testing.T, path, text string) {
+	t.Helper()
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	if err := os.WriteFile(path, []byte(text), 0o755); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func (h *host) open() {
