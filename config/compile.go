@@ -11,6 +11,7 @@ import (
 	"auditbridge/forward"
 	"auditbridge/forward/tunnel"
 	"auditbridge/internal/control"
+	"auditbridge/internal/metrics"
 	"auditbridge/journal"
 	"auditbridge/retention"
 )
@@ -20,6 +21,12 @@ func (s *Settings) RingFile() string { return filepath.Join(s.RunDir, "audit.rin
 
 // ControlSocket is where run answers.
 func (s *Settings) ControlSocket() string { return filepath.Join(s.RunDir, control.SocketName) }
+
+// MetricsAddress is where metrics are served; the zero Address where they are not.
+func (s *Settings) MetricsAddress() metrics.Address {
+	at, _ := metrics.ParseAddress(s.Metrics.Listen) // complete has refused what it does not understand
+	return at
+}
 
 // Kernel is the kernel source's Config.
 func (s *Settings) Kernel() auditbridge.KernelConfig {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"auditbridge/auditbridge"
+	"auditbridge/internal/metrics"
 )
 
 // completion derives what the files leave open and checks what only makes sense
@@ -23,6 +24,7 @@ func (c *Config) complete() Problems {
 	k := completion{Config: c}
 	k.host()
 	k.paths()
+	k.metrics()
 	k.audit()
 	k.syslog()
 	k.forwardings()
@@ -96,6 +98,15 @@ func (k *completion) absolute(path, value string) bool {
 	}
 	k.wrong(path, "", "%q is not an absolute path", value)
 	return false
+}
+
+func (k *completion) metrics() {
+	switch at, err := metrics.ParseAddress(k.Metrics.Listen); {
+	case err != nil:
+		k.wrong("metrics.listen", `such as "unix:/run/auditbridge/metrics.sock" or "127.0.0.1:9464"`, "%v", err)
+	case at.Network == "tcp":
+		k.warn("metrics.listen", `with "unix:/run/auditbridge/metrics.sock" only root and log-group may`, "every user of this host may read the metrics, and serve others in their place while run is not running")
+	}
 }
 
 // minRetention and minSize are what a journal needs to close segments at all.

@@ -9,6 +9,7 @@ import (
 	"strconv"
 
 	"auditbridge/diskguard"
+	"auditbridge/internal/metrics"
 )
 
 // probe looks at what the configuration names on this machine: directories,
@@ -17,6 +18,9 @@ func (c *Config) probe() (problems Problems, warnings []Problem) {
 	k := completion{Config: &Config{Settings: c.Settings, origins: c.origins}}
 	for _, dir := range []struct{ key, path string }{{"journal-dir", c.JournalDir}, {"state-dir", c.StateDir}, {"run-dir", c.RunDir}} {
 		k.trusted(dir.key, dir.path)
+	}
+	if at, err := metrics.ParseAddress(c.Metrics.Listen); err == nil && at.Network == "unix" {
+		k.trusted("metrics.listen", filepath.Dir(at.Place))
 	}
 	k.room()
 	if c.LogGroup != "" {

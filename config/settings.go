@@ -21,10 +21,16 @@ type Settings struct {
 	Flush      string `toml:"flush" default:"group" oneof:"group data"`
 	Overload   string `toml:"overload" default:"protect-audit" oneof:"protect-audit protect-host"`
 
+	Metrics     Metrics      `toml:"metrics"`
 	Audit       Audit        `toml:"audit"`
 	Syslog      Syslog       `toml:"syslog"`
 	Servers     []Server     `toml:"remote-logging-server"`
 	Forwardings []Forwarding `toml:"port-forwarding"`
+}
+
+// Metrics is the [metrics] table: where Prometheus may read the books.
+type Metrics struct {
+	Listen string `toml:"listen"` // default: nowhere
 }
 
 // Audit is the [audit] table: where records come from, how long they are kept,

@@ -70,9 +70,9 @@ func (j *readJob) open(spill func([]byte) []byte) eventFormat {
 // limits keep less open than a relay does: read has no more than 64 MB. What of
 // an event cannot be written before it is whole takes up to 20 bytes for one.
 func (j *readJob) limits() auditbridge.Limits {
-	l := auditbridge.Limits{OpenBytes: 8 << 20}
+	l := auditbridge.Limits{OpenBytes: 6 << 20}
 	if j.formatting.ecs {
-		l.EventBytes = 1 << 20
+		l.EventBytes = 768 << 10
 	}
 	return l
 }

@@ -19,6 +19,7 @@ import (
 	"auditbridge/forward"
 	"auditbridge/internal/accounts"
 	"auditbridge/internal/control"
+	"auditbridge/internal/metrics"
 	"auditbridge/internal/status"
 	"auditbridge/journal"
 	"auditbridge/journal/ring"
@@ -90,6 +91,7 @@ type daemon struct {
 	shipper  *forward.Shipper
 	tracker  *status.Tracker
 	control  *control.Server
+	metrics  *metrics.Server // nil: not served
 	reloader *reloader
 	alarms   *alarms
 	losses   *losses
@@ -124,6 +126,13 @@ func openDaemon(c *config.Config, log *slog.Logger) (d *daemon, err error) {
 	d.alarms = &alarms{stateDir: c.StateDir, note: d.journal.Note, log: log}
 	d.tracker = status.NewTracker(d.facts)
 	d.alarms.look = d.tracker.Now
+	if at := c.MetricsAddress(); at != (metrics.Address{}) {
+		group, err := c.GroupID()
+		if err != nil {
+			return d, err
+		}
+		d.metrics = metrics.NewServer(metrics.Config{Address: at, GroupID: group, Look: d.tracker.Now, Log: log})
+	}
 	d.control, err = control.Listen(c.ControlSocket(), map[string]control.Handler{
 		askStatus:       answerStatus(d.tracker),
 		askConfirmClock: answerConfirmClock(d.keeper),

@@ -68,6 +68,9 @@ func (d *daemon) Run(ctx context.Context) error {
 	speaking.Go(func() error { return d.tracker.Run(answer) })
 	speaking.Go(func() error { return d.control.Run(answer) })
 	speaking.Go(func() error { return d.supervisor.Run(answer, d.begun()) })
+	if d.metrics != nil {
+		speaking.Go(func() error { return d.metrics.Run(answer) })
+	}
 	err := g.Wait()
 	d.leaveLastStatus(why)
 	stopAnswering()

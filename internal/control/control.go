@@ -17,8 +17,9 @@ import (
 	"os/user"
 	"strconv"
 	"sync"
-	"syscall"
 	"time"
+
+	"auditbridge/internal/unixsocket"
 
 	"golang.org/x/sys/unix"
 )
@@ -77,23 +78,9 @@ type Server struct {
 // process left. It is an error when somebody answers there already. It starts
 // nothing: Run does.
 func Listen(path string, handlers map[string]Handler, log *slog.Logger) (*Server, error) {
-	conn, err := net.DialTimeout("unix", path, time.Second)
-	if err == nil {
-		conn.Close()
-		return nil, fmt.Errorf("listen on %s: another process answers there already", path)
-	}
-	if errors.Is(err, syscall.ECONNREFUSED) {
-		if err := os.Remove(path); err != nil {
-			return nil, fmt.Errorf("listen on %s: remove what a dead process left: %w", path, err)
-		}
-	}
-	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	l, err := unixsocket.Listen(path, 0o600, -1)
 	if err != nil {
-		return nil, fmt.Errorf("listen on %s: %w", path, err)
-	}
-	if err := os.Chmod(path, 0o600); err != nil {
-		l.Close()
-		return nil, fmt.Errorf("listen on %s: %w", path, err)
+		return nil, err
 	}
 	return &Server{l, handlers, log}, nil
 }

@@ -1,0 +1,183 @@
+package metrics
+
+import (
+	"time"
+
+	"auditbridge/internal/alarm"
+	"auditbridge/internal/status"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+const (
+	counter = prometheus.CounterValue
+	gauge   = prometheus.GaugeValue
+)
+
+type put = func(value float64, labels ...string)
+
+// table holds every metric there is, in the order of docs/metrics.md. A name, its
+// labels and its meaning stay once they are published: dashboards and alerting
+// rules elsewhere are built on them.
+var table = []metric{
+	{"auditbridge_build_info", gauge, "version", "1, for the version that runs.", []string{"version"},
+		func(s *status.Status, put put) { put(1, s.Version) }},
+	{"auditbridge_start_timestamp_seconds", gauge, "started", "When run started, in seconds since 1970.", nil,
+		moment(func(s *status.Status) time.Time { return s.Started })},
+	{"auditbridge_state", gauge, "state", "1 for the state that holds, 0 for the others.", []string{"state"},
+		oneOf(func(s *status.Status) string { return string(s.State) }, string(status.OK), string(status.Degraded), string(status.Impaired))},
+	{"auditbridge_losing", gauge, "losing", "Whether records are being lost now: 1 for the answer, 0 for the others.", []string{"losing"},
+		oneOf(func(s *status.Status) string { return string(s.Losing) }, string(status.LosingNo), string(status.LosingYes), string(status.LosingUnknown))},
+	{"auditbridge_recording", gauge, "recording", "What the journal does with what arrives: 1 for that, 0 for the others.", []string{"recording"},
+		oneOf(func(s *status.Status) string { return string(s.Recording) },
+			string(status.RecordingOK), string(status.RecordingFull), string(status.RecordingSuspended), string(status.RecordingFailed))},
+
+	{"auditbridge_received_records_total", counter, "received", "Records received since run started: stored, in the ring, or refused.", nil,
+		count(func(s *status.Status) uint64 { return s.Received })},
+	{"auditbridge_stored_records_total", counter, "stored", "Records stored in the journal.", nil,
+		count(func(s *status.Status) uint64 { return s.Stored })},
+	{"auditbridge_ring_records", gauge, "in_ring", "Records received and not stored yet.", nil,
+		count(func(s *status.Status) uint64 { return s.InRing })},
+	{"auditbridge_refused_records_total", counter, "refused", "Records that a full ring or a full disk refused.", nil,
+		count(func(s *status.Status) uint64 { return s.Refused })},
+	{"auditbridge_kernel_lost_records_min_total", counter, "kernel_lost", "Records lost before we could hear of them, at least.", nil,
+		count(func(s *status.Status) uint64 { return s.KernelLost })},
+	{"auditbridge_kernel_lost_records_max_total", counter, "kernel_lost_at_most", "The same, at most: loss is a range.", nil,
+		count(func(s *status.Status) uint64 { return s.KernelLostAtMost })},
+	{"auditbridge_gaps_total", counter, "gaps", "Gaps put on record in the journal.", nil,
+		count(func(s *status.Status) uint64 { return s.Gaps })},
+	{"auditbridge_books_balanced", gauge, "balanced", "1 while all books balance, 0 when they do not.", nil,
+		truth(func(s *status.Status) bool { return s.Balanced })},
+
+	{"auditbridge_kernel_owned", gauge, "kernel_ours", "1 while run holds the kernel's audit socket. This and the next are left out where the kernel is not asked.", nil,
+		ofKernel(func(k *status.Kernel) int { return map[bool]int{true: 1}[k.Ours] })},
+	{"auditbridge_kernel_enabled", gauge, "kernel_enabled", "Kernel audit is 0 off, 1 on, 2 on and locked until reboot.", nil,
+		ofKernel(func(k *status.Kernel) int { return k.Enabled })},
+	{"auditbridge_kernel_backlog_records", gauge, "kernel_backlog", "Records in the kernel's queue.", nil,
+		ofKernel(func(k *status.Kernel) int { return k.Backlog })},
+	{"auditbridge_kernel_backlog_limit_records", gauge, "kernel_backlog_limit", "How many the kernel's queue takes.", nil,
+		ofKernel(func(k *status.Kernel) int { return k.BacklogLimit })},
+	{"auditbridge_kernel_rules", gauge, "kernel_rules", "Audit rules in the kernel; -1 while that is not known.", nil,
+		ofKernel(func(k *status.Kernel) int { return k.Rules })},
+	{"auditbridge_multicast_dropped_records_total", counter, "multicast_dropped", "Records that found no room in a listener's socket. This and the next are left out where the source is another.", nil,
+		ofListener(func(m *status.Multicast) uint64 { return m.Dropped })},
+	{"auditbridge_multicast_missing_serials_total", counter, "multicast_missing", "Serials that did not come to a listener, one an event.", nil,
+		ofListener(func(m *status.Multicast) uint64 { return m.Missing })},
+
+	{"auditbridge_written_sequence", gauge, "written", "The journal's last sequence.", nil,
+		count(func(s *status.Status) uint64 { return s.Written })},
+	{"auditbridge_durable_sequence", gauge, "durable", "The last one that is on disk.", nil,
+		count(func(s *status.Status) uint64 { return s.Durable })},
+	{"auditbridge_checkpoint_sequence", gauge, "checkpoint.sequence", "The last one that is sealed by a signature.", nil,
+		count(func(s *status.Status) uint64 { return s.Checkpoint.Sequence })},
+	{"auditbridge_checkpoint_timestamp_seconds", gauge, "checkpoint.time", "When it was sealed, in seconds since 1970; left out before the first.", nil,
+		moment(func(s *status.Status) time.Time { return s.Checkpoint.Time })},
+	{"auditbridge_sign_of_life_timestamp_seconds", gauge, "sign_of_life", "When the journal's writer last showed that it lives, in seconds since 1970.", nil,
+		moment(func(s *status.Status) time.Time { return s.SignOfLife })},
+	{"auditbridge_disk_level", gauge, "disk.level", "Which level the journal's room has reached: 1 for that, 0 for the others.", []string{"level"},
+		oneOf(func(s *status.Status) string { return s.Disk.Level }, "ok", "space-left", "admin-space-left", "full")},
+	{"auditbridge_disk_used_bytes", gauge, "disk.used_bytes", "What the journal takes.", nil,
+		func(s *status.Status, put put) { put(float64(s.Disk.UsedBytes)) }},
+	{"auditbridge_disk_free_bytes", gauge, "disk.free_bytes", "What it has left.", nil,
+		func(s *status.Status, put put) { put(float64(s.Disk.FreeBytes)) }},
+	{"auditbridge_clock_held", gauge, "clock_held", "1 while the clock is not believed and nothing is dropped for its age.", nil,
+		truth(func(s *status.Status) bool { return s.ClockHeld })},
+
+	{"auditbridge_sender_running", gauge, "ship", "1 while the sender, auditbridge ship, runs.", nil,
+		truth(func(s *status.Status) bool { return s.Ship })},
+	{"auditbridge_destination_connected", gauge, "destinations[].connected", "1 while the destination is connected.", []string{"destination"},
+		each(func(d *status.Destination) float64 { return number(d.Connected) })},
+	{"auditbridge_destination_read_records_total", counter, "destinations[].read", "Records its relay has read: delivered, excluded or pending.", []string{"destination"},
+		each(func(d *status.Destination) float64 { return float64(d.Read) })},
+	{"auditbridge_destination_delivered_records_total", counter, "destinations[].delivered", "Records delivered.", []string{"destination"},
+		each(func(d *status.Destination) float64 { return float64(d.Delivered) })},
+	{"auditbridge_destination_excluded_records_total", counter, "destinations[].excluded", "Records that its include and filters leave out.", []string{"destination"},
+		each(func(d *status.Destination) float64 { return float64(d.Excluded) })},
+	{"auditbridge_destination_pending_records", gauge, "destinations[].pending", "Records that wait to be sent.", []string{"destination"},
+		each(func(d *status.Destination) float64 { return float64(d.Pending) })},
+	{"auditbridge_destination_missed_records_total", counter, "destinations[].missed", "Records dropped from the journal before they were sent.", []string{"destination"},
+		each(func(d *status.Destination) float64 { return float64(d.Missed) })},
+	{"auditbridge_destination_read_events_total", counter, "destinations[].classes", "Events its relay has read since the sender started, sent or not.", []string{"destination", "class"},
+		func(s *status.Status, put put) {
+			for i := range s.Destinations {
+				for class, n := range s.Destinations[i].Classes {
+					put(float64(n), s.Destinations[i].Name, class)
+				}
+			}
+		}},
+
+	{"auditbridge_alarms_raised", gauge, "alarms[].id", "How many alarms of that id are raised: one, or one for each destination.", []string{"alarm"}, alarms},
+}
+
+func count(of func(*status.Status) uint64) func(*status.Status, put) {
+	return func(s *status.Status, put put) { put(float64(of(s))) }
+}
+
+func truth(of func(*status.Status) bool) func(*status.Status, put) {
+	return func(s *status.Status, put put) { put(number(of(s))) }
+}
+
+func number(holds bool) float64 {
+	if holds {
+		return 1
+	}
+	return 0
+}
+
+// moment leaves a time out that never was.
+func moment(of func(*status.Status) time.Time) func(*status.Status, put) {
+	return func(s *status.Status, put put) {
+		if t := of(s); !t.IsZero() {
+			put(float64(t.UnixMilli()) / 1000)
+		}
+	}
+}
+
+// oneOf says 1 of what holds and 0 of what else could.
+func oneOf(of func(*status.Status) string, all ...string) func(*status.Status, put) {
+	return func(s *status.Status, put put) {
+		for _, one := range all {
+			put(number(one == of(s)), one)
+		}
+	}
+}
+
+func ofKernel(of func(*status.Kernel) int) func(*status.Status, put) {
+	return func(s *status.Status, put put) {
+		if s.Kernel != nil {
+			put(float64(of(s.Kernel)))
+		}
+	}
+}
+
+func ofListener(of func(*status.Multicast) uint64) func(*status.Status, put) {
+	return func(s *status.Status, put put) {
+		if s.Multicast != nil {
+			put(float64(of(s.Multicast)))
+		}
+	}
+}
+
+func each(of func(*status.Destination) float64) func(*status.Status, put) {
+	return func(s *status.Status, put put) {
+		for i := range s.Destinations {
+			put(of(&s.Destinations[i]), s.Destinations[i].Name)
+		}
+	}
+}
+
+// alarms says 0 of those that are not raised: a rule elsewhere needs no guess
+// whether one exists.
+func alarms(s *status.Status, put put) {
+	raised := map[string]int{}
+	for _, a := range s.Alarms {
+		raised[a.ID]++
+	}
+	for _, k := range alarm.Kinds {
+		put(float64(raised[k.ID]), k.ID)
+		delete(raised, k.ID)
+	}
+	for id, n := range raised { // of an older or newer version's
+		put(float64(n), id)
+	}
+}
