@@ -104,6 +104,14 @@ func (s *splitter) store(line []byte) bool {
 	return true
 }
 
+// auditd writes to its plugins record by record: were each read by itself, most of
+// the work would be waking up. After a small piece records may gather, far fewer
+// than the writer's buffer holds.
+const (
+	aPiece = 16 << 10
+	gather = time.Millisecond
+)
+
 // Lines is the source "plugin": lines of auditd's format from a reader, as
 // auditd writes them to its plugins.
 type Lines struct {
@@ -142,6 +150,9 @@ func (l *Lines) read(ctx context.Context) error {
 		l.take(err != nil)
 		switch {
 		case err == nil:
+			if n < aPiece {
+				time.Sleep(gather)
+			}
 		case err == io.EOF, errors.Is(err, os.ErrDeadlineExceeded) && ctx.Err() != nil:
 			return nil
 		default:

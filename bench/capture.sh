@@ -3,7 +3,9 @@
 # usage: bench/capture.sh [EVENTS [ROUNDS]] — as root, nothing else owning kernel audit. One line per reader and round: events/s until
 # the kernel's queue is empty and the reader idle, CPU microseconds per event, records lost, events found in the reader's file.
 # "recording" is auditbridge's kernel source, ring and journal in a process of their own, without forwarding (bench/capture).
-# READERS="auditd rawreader recording auditbridge" chooses. Kernel audit is left disabled and without rules.
+# READERS="auditd rawreader recording auditbridge" chooses; "plugin" is auditd with auditbridge as its plugin, until both have stored everything,
+# "dd" the same with dd as the plugin: how fast auditd can hand on at all.
+# Kernel audit is left disabled and without rules.
 set -eu
 cd "$(dirname "$0")/.."
 exec 9>>/run/lock/auditbridge-audit.lock
@@ -51,6 +53,36 @@ start_auditd() {
 	CONF
 	auditd -n -c "$dir" 9>&- &
 }
+start_plugin() { # the configuration has a folder of its own: it is watched, and auditd writes its log into $dir
+	mkdir -p -m 700 "$dir/etc"
+	cat >"$dir/etc/auditbridge.toml" <<-CONF
+		journal-dir = "$dir/plugin"
+		state-dir = "$dir/state"
+		run-dir = "$run"
+		[audit]
+		source = "plugin"
+	CONF
+	mkdir -p -m 700 "$dir/plugin" "$dir/state"
+	auditd_with "$dir/bin/auditbridge" "run --config=$dir/etc/auditbridge.toml"
+}
+start_dd() {
+	mkdir "$dir/dd"
+	auditd_with /usr/bin/dd "of=$dir/dd/1.log"
+}
+handed_on() { # sets t1 to when the plugin's file has stopped growing
+	local size=0 now
+	for ((still = 0; still < 5; still++)); do
+		now=$(stat -c %s "$dir/$1"/[0-9]*.log | awk '{ all += $1 } END { print all }')
+		[ "$now" = "$size" ] || still=0 t1=$(date +%s%N) size=$now
+		sleep 0.2
+	done
+}
+auditd_with() { # program arguments: auditd and its plugin
+	mkdir -p "$dir/plugins.d"
+	printf 'active = yes\npath = %s\ntype = always\nargs = %s\nformat = string\n' "$1" "$2" >"$dir/plugins.d/plugin.conf"
+	chmod 640 "$dir/plugins.d/plugin.conf"
+	start_auditd
+}
 start_rawreader() { "$dir/bin/rawreader" "$dir/rawreader.log" 9>&- & }
 start_recording() {
 	mkdir -p -m 700 "$dir/recording" "$dir/state"
@@ -69,14 +101,14 @@ start_auditbridge() {
 }
 stored() { # events in the reader's file
 	case $1 in
-	recording | auditbridge) cat "$dir/$1"/[0-9]*.log ;;
+	recording | auditbridge | plugin | dd) cat "$dir/$1"/[0-9]*.log ;;
 	*) cat "$dir/$1.log" ;;
 	esac | grep -a -o ' a0=f423f ' | wc -l
 }
 
 measure() { # name
 	local t0 t1 cpu=0 before lost0 pid
-	rm -rf "$dir"/*.log "$dir/recording" "$dir/auditbridge" "$dir/state"
+	rm -rf "$dir"/*.log "$dir/recording" "$dir/auditbridge" "$dir/plugin" "$dir/dd" "$dir/plugins.d" "$dir/state"
 	auditctl -D >/dev/null
 	auditctl -b 8192 >/dev/null
 	"start_$1"
@@ -91,7 +123,10 @@ measure() { # name
 	t0=$(date +%s%N)
 	"$dir/bin/gen" "$events"
 	until [ "$(status backlog)" -le 2 ]; do sleep 0.01; done
-	t1=$(date +%s%N)
+	case $1 in
+	plugin | dd) handed_on "$1" ;;
+	*) t1=$(date +%s%N) ;;
+	esac
 	sleep 1
 	cpu=$(ticks "$reader")
 	for pid in $(children "$reader"); do cpu=$((cpu + $(ticks "$pid"))); done

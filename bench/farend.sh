@@ -63,8 +63,9 @@ start_rsyslog() { # NAME; sets syslog_port, writes what it receives to $dir/NAME
 	until_listening "$syslog_port"
 }
 
-configure() { # nothing yet but where things are kept
-	cat >"$dir/auditbridge.toml" <<-CONF
+configure() { # nothing yet but where things are kept; the folder is watched, so that of what is written all the time is another
+	mkdir -p -m 700 "$dir/etc"
+	cat >"$dir/etc/auditbridge.toml" <<-CONF
 		journal-dir = "$dir/journal"
 		state-dir = "$dir/state"
 		run-dir = "$run"
@@ -72,7 +73,7 @@ configure() { # nothing yet but where things are kept
 	CONF
 }
 add_destination() { # NAME FORMAT PORT
-	cat >>"$dir/auditbridge.toml" <<-CONF
+	cat >>"$dir/etc/auditbridge.toml" <<-CONF
 		[[remote-logging-server]]
 		name = "$1"
 		address = "127.0.0.1"
@@ -84,7 +85,7 @@ add_destination() { # NAME FORMAT PORT
 }
 add_tunnelled() { # NAME FORMAT PORT: through the sshd, a local port of the same number
 	add_destination "$1" "$2" "$3"
-	cat >>"$dir/auditbridge.toml" <<-CONF
+	cat >>"$dir/etc/auditbridge.toml" <<-CONF
 		[[port-forwarding]]
 		name = "$1-tunnel"
 		server-address = "127.0.0.1"
@@ -100,7 +101,7 @@ add_tunnelled() { # NAME FORMAT PORT: through the sshd, a local port of the same
 }
 
 start_bridge() { # sets bridge and ship
-	"$dir/bin/auditbridge" run --config "$dir/auditbridge.toml" 2>"$dir/auditbridge.err" 9>&- &
+	"$dir/bin/auditbridge" run --config "$dir/etc/auditbridge.toml" 2>"$dir/auditbridge.err" 9>&- &
 	bridge=$!
 	until [ "$(bridge_status | grep -c '"connected":true')" -ge 1 ]; do
 		sleep 0.1
@@ -114,6 +115,6 @@ stop_bridge() { # ship delivers what is left
 	wait "$bridge" || { cat "$dir/auditbridge.err"; exit 1; } >&2
 	bridge=
 }
-bridge_status() { "$dir/bin/auditbridge" status --json --config "$dir/auditbridge.toml" | tr -d ' \n'; }
+bridge_status() { "$dir/bin/auditbridge" status --json --config "$dir/etc/auditbridge.toml" | tr -d ' \n'; }
 kernel_status() { auditctl -s | awk -v key="$1" '$1 == key { print $2 }'; }
 ticks() { awk '{ print $14 + $15 }' "/proc/$1/stat"; }
