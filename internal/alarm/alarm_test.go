@@ -37,7 +37,7 @@ func TestEveryAlarmIsExplained(t *testing.T) {
 
 func TestWhatTheTableRefuses(t *testing.T) {
 	for _, text := range []string{"id critical 0s", "id critical soon 0s", "id critical 0s soon", "    title: of nothing", "id critical 0s 0s\n    colour: red", "id critical 0s 0s\n    title: a\n    title: b"} {
-		if _, err := parse(text); err == nil {
+		if _, err := Parse(text); err == nil {
 			t.Errorf("taken: %q", text)
 		}
 	}

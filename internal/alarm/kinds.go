@@ -1,5 +1,6 @@
 // Package alarm holds the alarms auditbridge knows and decides when one is
-// raised and when it is cleared. It is pure.
+// raised and when it is cleared, by its own table or one of another package's. It
+// is pure.
 package alarm
 
 import (
@@ -38,14 +39,15 @@ var byID = func() map[string]*Kind {
 func Lookup(id string) *Kind { return byID[id] }
 
 func mustParse(text string) []Kind {
-	kinds, err := parse(text)
+	kinds, err := Parse(text)
 	if err != nil {
 		panic("internal error: alarms.txt: " + err.Error())
 	}
 	return kinds
 }
 
-func parse(text string) (kinds []Kind, err error) {
+// Parse reads a table in the format that alarms.txt explains.
+func Parse(text string) (kinds []Kind, err error) {
 	for n, line := range strings.Split(text, "\n") {
 		switch fields := strings.Fields(line); {
 		case len(fields) == 0 || strings.HasPrefix(line, "#"):

@@ -27,6 +27,8 @@ type Change struct {
 // Set is the state of all alarms. The zero Set has none raised. It is not safe
 // for concurrent use.
 type Set struct {
+	Kinds func(id string) *Kind // nil: Lookup
+
 	raised  []Active                // oldest first
 	holding map[Condition]time.Time // since when a condition holds that is not raised yet
 	gone    map[Condition]time.Time // since when one is gone whose alarm is raised
@@ -49,7 +51,7 @@ func (s *Set) Active() []Active { return slices.Clone(s.raised) }
 func (s *Set) Update(now time.Time, holds []Condition) (changes []Change) {
 	s.holding = since(s.holding, holds, now)
 	for _, c := range holds {
-		kind := Lookup(c.ID)
+		kind := s.kind(c.ID)
 		if kind == nil || s.isRaised(c) || now.Sub(s.holding[c]) < kind.Raise {
 			continue
 		}
@@ -67,7 +69,7 @@ func (s *Set) Update(now time.Time, holds []Condition) (changes []Change) {
 	s.gone = since(s.gone, missing, now)
 	s.raised = slices.DeleteFunc(s.raised, func(a Active) bool {
 		at, missing := s.gone[a.Condition]
-		kind := Lookup(a.ID)
+		kind := s.kind(a.ID)
 		if !missing || kind != nil && now.Sub(at) < kind.Clear {
 			return false
 		}
@@ -75,6 +77,13 @@ func (s *Set) Update(now time.Time, holds []Condition) (changes []Change) {
 		return true
 	})
 	return changes
+}
+
+func (s *Set) kind(id string) *Kind {
+	if s.Kinds != nil {
+		return s.Kinds(id)
+	}
+	return Lookup(id)
 }
 
 func (s *Set) isRaised(c Condition) bool {

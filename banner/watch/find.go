@@ -1,0 +1,253 @@
+package watch
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"auditbridge/internal/status"
+)
+
+// Memory is what a finding can only be told by: how it was before. The zero Memory
+// knows nothing, so it finds no change.
+type Memory struct {
+	begun    bool
+	lost     uint32    // the kernel's count
+	refused  uint64    // run's
+	pid      int       // whose that is
+	features uint32    // that were on
+	rules    int       // as many as there are meant to be
+	fewer    time.Time // since when there are fewer
+	owned    bool      // the kernel's audit had an owner
+	orphaned time.Time // since when the owner it names is dead
+	happened map[string]event
+}
+
+// event is something that is over when it is seen: it holds for a moment, so that
+// it is raised.
+type event struct {
+	at     time.Time
+	detail string
+}
+
+const (
+	eventHolds  = 3 * time.Second
+	intended    = 10 * time.Minute // from when on a smaller number of rules is meant to be
+	writerPause = 10 * time.Second // how long the journal's writer may show no sign of life
+)
+
+// Find says what is wrong, and remembers what it needs for the next look.
+func (m *Memory) Find(w *Want, f *Facts) (found []Finding) {
+	if m.happened == nil {
+		m.happened = map[string]event{}
+	}
+	add := func(code, detail string) { found = append(found, Finding{Code: code, Detail: detail}) }
+	if f.Config != "" {
+		add("configuration-invalid", f.Config)
+	}
+	if f.Program != "" {
+		add("program-missing", f.Program)
+	}
+	m.run(f, add)
+	m.books(f)
+	if w.Local {
+		m.kernel(w, f, add)
+		m.owner(w, f, add)
+		if f.Probe.Overdue && f.Run.Life == Alive && f.Kernel.Enabled != 0 {
+			add("probe-lost", "sent "+f.Probe.Sent.UTC().Format(time.RFC3339))
+		}
+	}
+	for code, e := range m.happened {
+		if f.At.Sub(e.at) > eventHolds {
+			delete(m.happened, code)
+			continue
+		}
+		add(code, e.detail)
+	}
+	if s := f.Run.Status; s != nil {
+		found = append(found, remote(w, s, f)...)
+	}
+	m.begun = true
+	return found
+}
+
+func (m *Memory) run(f *Facts, add func(code, detail string)) {
+	r := &f.Run
+	switch {
+	case r.Failure != "" && r.Life != Alive && r.Life != Stopped:
+		add("run-failed", r.Failure)
+	case r.Life == Never && !r.Early:
+		add("run-absent", "")
+	case r.Life == Gone:
+		add("run-gone", fmt.Sprintf("pid %d", r.PID))
+	case r.Life == Stopped:
+		add("run-stopped", fmt.Sprintf("pid %d", r.PID))
+	case r.Life == Alive && r.Status == nil:
+		add("run-silent", fmt.Sprintf("pid %d", r.PID))
+	case r.Life == Alive:
+		recording(r.Status, f.At, add)
+	}
+}
+
+// recording is what run says of itself.
+func recording(s *status.Status, now time.Time, add func(code, detail string)) {
+	if !s.SignOfLife.IsZero() && now.Sub(s.SignOfLife) > writerPause {
+		add("run-stuck", "since "+s.SignOfLife.UTC().Format(time.RFC3339))
+	}
+	switch s.Recording {
+	case status.RecordingFull:
+		add("disk-full", s.JournalDir)
+	case status.RecordingFailed:
+		add("disk-error", s.JournalDir)
+	case status.RecordingSuspended:
+		add("recording-suspended", s.JournalDir)
+	}
+	left := fmt.Sprintf("%d MiB left for %s", s.Disk.FreeBytes>>20, s.JournalDir)
+	switch {
+	case s.Disk.Level != "space-left" && s.Disk.Level != "admin-space-left":
+	case s.Disk.Action == "banner":
+		add("space-banner", left)
+	default:
+		add(s.Disk.Level, left)
+	}
+}
+
+// books finds what run refused since the last look.
+func (m *Memory) books(f *Facts) {
+	s := f.Run.Status
+	if s == nil {
+		return
+	}
+	if m.pid == s.PID && s.Refused > m.refused {
+		m.happens(f, "records-refused", fmt.Sprintf("%d more", s.Refused-m.refused))
+	}
+	m.pid, m.refused = s.PID, s.Refused
+}
+
+func (m *Memory) happens(f *Facts, code, detail string) { m.happened[code] = event{f.At, detail} }
+
+func (m *Memory) kernel(w *Want, f *Facts, add func(code, detail string)) {
+	k := &f.Kernel
+	switch {
+	case k.Absent:
+		add("kernel-absent", "")
+		return
+	case k.Silent != "":
+		add("kernel-silent", k.Silent)
+		return
+	}
+	m.losses(f)
+	m.rulesOf(f, add)
+	if k.Enabled == 0 && (f.Run.Life == Alive || m.owned) { // else what switched it on is missing, and says so
+		add("kernel-off", "enabled 0")
+	}
+	if k.Rate != 0 {
+		add("rate-limited", fmt.Sprintf("%d a second", k.Rate))
+	}
+	if k.Backlog != 0 && k.Backlog < w.Backlog && f.Run.Life == Alive {
+		add("backlog-limited", fmt.Sprintf("%d records, and at least %d are wanted", k.Backlog, w.Backlog))
+	}
+	if k.Failure == 0 {
+		add("failure-ignored", "failure 0")
+	}
+	if k.Wait == 0 {
+		add("wait-forbidden", "backlog_wait_time 0")
+	}
+	if m.features&^k.Features != 0 {
+		add("features-changed", fmt.Sprintf("features were %#x, are %#x", m.features, k.Features))
+	}
+	m.features |= k.Features
+}
+
+func (m *Memory) losses(f *Facts) {
+	lost := f.Kernel.Lost
+	switch {
+	case !m.begun:
+	case lost > m.lost:
+		m.happens(f, "records-lost", fmt.Sprintf("%d more", lost-m.lost))
+	case lost < m.lost:
+		m.happens(f, "lost-reset", fmt.Sprintf("it was %d", m.lost))
+	}
+	m.lost = lost
+}
+
+// rulesOf finds that rules are gone. A smaller number of them counts as meant
+// after a while, none at all never does.
+func (m *Memory) rulesOf(f *Facts, add func(code, detail string)) {
+	n := f.Kernel.Rules
+	switch {
+	case n < 0:
+		return
+	case n == 0 && m.rules > 0:
+		add("rules-gone", fmt.Sprintf("there were %d", m.rules))
+		return
+	case n == 0:
+		add("no-rules", "")
+		return
+	case n >= m.rules:
+		m.rules, m.fewer = n, time.Time{}
+		return
+	case m.fewer.IsZero():
+		m.fewer = f.At
+	case f.At.Sub(m.fewer) > intended:
+		m.rules, m.fewer = n, time.Time{}
+		return
+	}
+	add("rules-fewer", fmt.Sprintf("%d, and there were %d", n, m.rules))
+}
+
+// owner finds that the kernel's records go to nobody, or to somebody else. The
+// kernel names a dead process until it fails to deliver to it; a socket that
+// outlived its process is delivered to for ever. So where the named owner is dead
+// and run lives, a probe tells whether run has inherited the socket.
+func (m *Memory) owner(w *Want, f *Facts, add func(code, detail string)) {
+	o, k := f.Kernel.Owner, &f.Kernel
+	if k.Absent || k.Silent != "" {
+		return
+	}
+	before := m.owned
+	if o.PID != 0 && !o.Dead {
+		m.owned, m.orphaned = true, time.Time{}
+	} else if m.orphaned.IsZero() {
+		m.orphaned = f.At
+	}
+	switch named := fmt.Sprintf("%s (pid %d)", o.Name, o.PID); {
+	case w.Source != "kernel":
+		if before && (o.PID == 0 || o.Dead) {
+			add("auditd-gone", "")
+		}
+	case o.PID != 0 && !o.Dead && o.PID != f.Run.PID:
+		add("socket-taken", named)
+	case f.Run.Life != Alive: // that says it all
+	case o.PID == 0:
+		add("socket-free", "pid 0")
+	case o.Dead && !m.inherited(f):
+		add("socket-free", fmt.Sprintf("pid %d is dead", o.PID))
+	}
+}
+
+// Orphaned says since when the owner that the kernel names is dead or nobody; zero
+// when it lives. A probe sent after that tells who has its socket.
+func (m *Memory) Orphaned() time.Time { return m.orphaned }
+
+// inherited says that run hears what the kernel sends to a dead owner: a probe
+// arrived that was sent since, or may yet.
+func (m *Memory) inherited(f *Facts) bool {
+	p := &f.Probe
+	return p.Sent.Before(m.orphaned) || p.Arrived || !p.Overdue
+}
+
+// remote finds what is wrong with the way to the servers.
+func remote(w *Want, s *status.Status, f *Facts) (found []Finding) {
+	for _, d := range s.Destinations {
+		if !d.Connected {
+			found = append(found, Finding{"link-down", d.Name, strings.TrimSpace(fmt.Sprintf("%d records wait; %s", d.Pending, d.LastError))})
+		}
+	}
+	for _, l := range f.Late {
+		if w.MaxLag > 0 && f.At.Sub(l.Oldest) > w.MaxLag {
+			found = append(found, Finding{"link-late", l.Destination, "the oldest is of " + l.Oldest.UTC().Format(time.RFC3339)})
+		}
+	}
+	return found
+}

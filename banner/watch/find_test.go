@@ -1,0 +1,182 @@
+package watch
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"auditbridge/internal/status"
+)
+
+// well is a look at a host where all is as it must be.
+func well(ms int) Facts {
+	return Facts{
+		At:  at(ms),
+		Run: Run{PID: 7, Life: Alive, Status: &status.Status{PID: 7, Recording: status.RecordingOK, SignOfLife: at(ms), Disk: status.Disk{Level: "ok"}}},
+		Kernel: Kernel{
+			Enabled: 1, Failure: 1, Backlog: 8192, Wait: 15000, Rules: 9, Features: 3, Owner: Owner{PID: 7, Name: "auditbridge"},
+		},
+		Probe: Probe{Sent: at(0), Arrived: true},
+	}
+}
+
+func foundCodes(found []Finding) string {
+	var all []string
+	for _, f := range found {
+		all = append(all, strings.TrimSuffix(f.Code+"/"+f.Object, "/"))
+	}
+	return strings.Join(all, " ")
+}
+
+// Each thing that can go wrong is found, by its own name, and nothing else with
+// it; every finding there is has a row.
+func TestWhatIsFound(t *testing.T) {
+	kernel := Want{Source: "kernel", Local: true, Backlog: 8192, MaxLag: time.Hour}
+	beside := Want{Source: "multicast", Local: true, Backlog: 64}
+	rows := []struct {
+		want string
+		by   Want
+		does func(f *Facts)
+	}{
+		{"", kernel, func(f *Facts) {}},
+		{"", beside, func(f *Facts) { f.Kernel.Owner = Owner{PID: 99, Name: "auditd"} }},
+		{"kernel-absent", kernel, func(f *Facts) { f.Kernel = Kernel{Absent: true} }},
+		{"run-failed", kernel, func(f *Facts) { f.Run = Run{Life: Gone, PID: 7, Failure: "no such key"}; f.Kernel.Owner = Owner{} }},
+		{"run-failed", kernel, func(f *Facts) {
+			f.Run = Run{Life: Never, Early: true, Failure: "no such key"}
+			f.Kernel.Owner = Owner{}
+		}},
+		{"run-absent", kernel, func(f *Facts) { f.Run = Run{Life: Never}; f.Kernel.Owner = Owner{} }},
+		{"", kernel, func(f *Facts) { f.Run = Run{Life: Never, Early: true}; f.Kernel.Owner = Owner{} }},
+		{"run-gone", kernel, func(f *Facts) { f.Run = Run{Life: Gone, PID: 7}; f.Kernel.Owner.Dead = true }},
+		{"run-stopped", kernel, func(f *Facts) { f.Run = Run{Life: Stopped, PID: 7} }},
+		{"run-stuck", kernel, func(f *Facts) { f.Run.Status.SignOfLife = f.At.Add(-11 * time.Second) }},
+		{"run-silent", kernel, func(f *Facts) { f.Run.Status = nil }},
+		{"kernel-off", kernel, func(f *Facts) { f.Kernel.Enabled = 0; f.Probe.Overdue, f.Probe.Arrived = true, false }},
+		{"socket-taken", kernel, func(f *Facts) { f.Kernel.Owner = Owner{PID: 99, Name: "auditd"} }},
+		{"run-gone socket-taken", kernel, func(f *Facts) { f.Run = Run{Life: Gone, PID: 7}; f.Kernel.Owner = Owner{PID: 99, Name: "auditd"} }},
+		{"socket-free", kernel, func(f *Facts) { f.Kernel.Owner = Owner{} }},
+		{"auditd-gone", beside, func(f *Facts) { f.Kernel.Owner = Owner{} }},
+		{"auditd-gone", beside, func(f *Facts) { f.Kernel.Owner = Owner{PID: 99, Dead: true} }},
+		{"disk-full", kernel, func(f *Facts) { f.Run.Status.Recording = status.RecordingFull }},
+		{"disk-error", kernel, func(f *Facts) { f.Run.Status.Recording = status.RecordingFailed }},
+		{"recording-suspended", kernel, func(f *Facts) { f.Run.Status.Recording = status.RecordingSuspended }},
+		{"probe-lost", kernel, func(f *Facts) { f.Probe = Probe{Sent: f.At, Overdue: true} }},
+		{"records-refused", kernel, func(f *Facts) { f.Run.Status.Refused = 5 }},
+		{"records-lost", kernel, func(f *Facts) { f.Kernel.Lost = 5 }},
+		{"rate-limited", kernel, func(f *Facts) { f.Kernel.Rate = 1 }},
+		{"backlog-limited", kernel, func(f *Facts) { f.Kernel.Backlog = 1 }},
+		{"", kernel, func(f *Facts) { f.Kernel.Backlog = 0 }},
+		{"rules-gone", kernel, func(f *Facts) { f.Kernel.Rules = 0 }},
+		{"rules-fewer", kernel, func(f *Facts) { f.Kernel.Rules = 8 }},
+		{"", kernel, func(f *Facts) { f.Kernel.Rules = -1 }},
+		{"space-banner", kernel, func(f *Facts) { f.Run.Status.Disk = status.Disk{Level: "admin-space-left", Action: "banner"} }},
+		{"admin-space-left", kernel, func(f *Facts) { f.Run.Status.Disk = status.Disk{Level: "admin-space-left", Action: "syslog"} }},
+		{"space-left", kernel, func(f *Facts) { f.Run.Status.Disk.Level = "space-left" }},
+		{"link-late/siem", kernel, func(f *Facts) { f.Late = []Late{{"siem", f.At.Add(-2 * time.Hour)}, {"other", f.At}} }},
+		{"link-down/siem", kernel, func(f *Facts) {
+			f.Run.Status.Destinations = []status.Destination{{Name: "siem"}, {Name: "other", Connected: true}}
+		}},
+		{"configuration-invalid", kernel, func(f *Facts) { f.Config = "unknown key" }},
+		{"program-missing", kernel, func(f *Facts) { f.Program = "/usr/sbin/auditbridge" }},
+		{"kernel-silent", kernel, func(f *Facts) { f.Kernel = Kernel{Silent: "queue full"} }},
+		{"failure-ignored", kernel, func(f *Facts) { f.Kernel.Failure = 0 }},
+		{"wait-forbidden", kernel, func(f *Facts) { f.Kernel.Wait = 0 }},
+		{"features-changed", kernel, func(f *Facts) { f.Kernel.Features = 1 }},
+		{"", Want{Source: "file:/srv/other/audit.log"}, func(f *Facts) { f.Kernel = Kernel{Absent: true} }},
+	}
+	shown := map[string]bool{"lost-reset": true, "no-rules": true} // by tests of their own
+	for _, row := range rows {
+		var m Memory
+		before := well(1000)
+		if row.by.Source != "kernel" {
+			before.Kernel.Owner = Owner{PID: 99, Name: "auditd"}
+		}
+		if got := m.Find(&row.by, &before); len(got) != 0 {
+			t.Errorf("%s: all is well, and found is %s", row.by.Source, foundCodes(got))
+		}
+		f := well(2000)
+		row.does(&f)
+		if got := foundCodes(m.Find(&row.by, &f)); got != row.want {
+			t.Errorf("want %q, found %q", row.want, got)
+		}
+		for name := range strings.FieldsSeq(row.want) {
+			code, _, _ := strings.Cut(name, "/")
+			shown[code] = true
+		}
+	}
+	for _, k := range Kinds {
+		if !shown[k.ID] {
+			t.Errorf("no row finds %s", k.ID)
+		}
+	}
+}
+
+// What happened in a moment is found for a few seconds, so that it is raised; what
+// was so before the first look is no change.
+func TestWhatIsOverIsFoundAWhile(t *testing.T) {
+	w := Want{Source: "kernel", Local: true, Backlog: 8192}
+	var m Memory
+	for _, step := range []struct {
+		ms   int
+		lost uint32
+		want string
+	}{
+		{0, 40, ""}, {1000, 40, ""}, {2000, 0, "lost-reset"}, {3000, 0, "lost-reset"}, {5500, 0, ""}, {6000, 2, "records-lost"}, {10000, 2, ""},
+	} {
+		f := well(step.ms)
+		f.Kernel.Lost = step.lost
+		if got := foundCodes(m.Find(&w, &f)); got != step.want {
+			t.Errorf("at %d: found %q, want %q", step.ms, got, step.want)
+		}
+	}
+}
+
+// Rules that were never there are one thing, rules that were deleted another.
+func TestRulesThatAreGone(t *testing.T) {
+	w := Want{Source: "kernel", Local: true, Backlog: 8192}
+	var m Memory
+	for _, step := range []struct {
+		ms, rules int
+		want      string
+	}{
+		{0, 0, "no-rules"}, {1000, 5, ""}, {2000, 0, "rules-gone"}, {3_600_000, 0, "rules-gone"}, {3_601_000, 4, "rules-fewer"},
+		{3_602_000, 5, ""}, {4_000_000, 4, "rules-fewer"}, {4_601_000, 4, ""}, {4_602_000, 3, "rules-fewer"},
+	} {
+		f := well(step.ms)
+		f.Kernel.Rules = step.rules
+		if got := foundCodes(m.Find(&w, &f)); got != step.want {
+			t.Errorf("at %d: found %q, want %q", step.ms, got, step.want)
+		}
+	}
+}
+
+// The kernel goes on naming a dead owner whose socket a successor has: a probe
+// that arrives tells that it hears.
+func TestASocketThatIsInherited(t *testing.T) {
+	w := Want{Source: "kernel", Local: true, Backlog: 8192}
+	for _, row := range []struct {
+		probe Probe
+		want  string
+	}{
+		{Probe{Sent: at(0), Arrived: true}, ""},                          // it says nothing of now
+		{Probe{Sent: at(2500)}, ""},                                      // under way
+		{Probe{Sent: at(2500), Arrived: true}, ""},                       // inherited
+		{Probe{Sent: at(2500), Overdue: true}, "socket-free probe-lost"}, // nobody hears
+	} {
+		var m Memory
+		first := well(1000)
+		m.Find(&w, &first)
+		for _, ms := range []int{2000, 3000} {
+			f := well(ms)
+			f.Run.PID, f.Run.Status.PID, f.Kernel.Owner.Dead = 8, 8, true
+			if ms == 3000 {
+				f.Probe = row.probe
+			}
+			got := foundCodes(m.Find(&w, &f))
+			if ms == 3000 && got != row.want {
+				t.Errorf("%+v: found %q, want %q", row.probe, got, row.want)
+			}
+		}
+	}
+}
