@@ -1,0 +1,132 @@
+package banner
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// script makes an executable file.
+func script(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "hook")
+	if err := os.WriteFile(path, []byte("#!/bin/sh\n"+text+"\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// A hook gets what happened as JSON on its standard input, and an environment in
+// which nothing of ours is left.
+func TestAHookGetsJSON(t *testing.T) {
+	t.Setenv("SECRET", "ours")
+	out := filepath.Join(t.TempDir(), "out")
+	hook := script(t, "{ cat; env | grep -v ^_= | sort; pwd; } >"+out)
+	if err := RunHook(context.Background(), hook, map[string]string{"state": "impaired"}); err != nil {
+		t.Fatal(err)
+	}
+	if got := text(t, out); got != "{\"state\":\"impaired\"}\nHOME=/\nLANG=C\nPATH=/usr/sbin:/usr/bin:/sbin:/bin\nPWD=/\n/\n" {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestAHookThatFailsSaysWhy(t *testing.T) {
+	err := RunHook(context.Background(), script(t, `printf 'no route\033[2J' >&2; exit 3`), nil)
+	if err == nil || !strings.Contains(err.Error(), `exit status 3: no route\x1B[2J`) {
+		t.Errorf("error: %v", err)
+	}
+}
+
+// A hook that does not end is killed, and so is what it started.
+func TestAHookThatDoesNotEndIsKilled(t *testing.T) {
+	pids := filepath.Join(t.TempDir(), "pid")
+	hook := script(t, "sleep 1000 & echo $! >"+pids+".tmp; mv "+pids+".tmp "+pids+"; wait")
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- runProgram(ctx, nil, time.Hour, hook) }()
+	child := 0
+	for child == 0 {
+		for _, c := range text(t, pids) {
+			if c >= '0' && c <= '9' {
+				child = child*10 + int(c-'0')
+			}
+		}
+		time.Sleep(time.Millisecond)
+	}
+	cancel()
+	if err := <-ended; err == nil {
+		t.Error("it ended in order")
+	}
+	for unix.Kill(child, 0) == nil {
+		time.Sleep(time.Millisecond) // until whoever adopted it has buried it
+	}
+	if err := runProgram(context.Background(), nil, 10*time.Millisecond, script(t, "sleep 1000")); err == nil || !strings.Contains(err.Error(), "was killed") {
+		t.Errorf("error: %v", err)
+	}
+}
+
+// Nothing is started as root that somebody else could have put there.
+func TestWhatIsNoHook(t *testing.T) {
+	good := script(t, "exit 0")
+	if err := CheckProgram(good); err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	copyTo := func(name string, change func(path string) error) string {
+		t.Helper()
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte("#!/bin/sh\n"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := change(path); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	for path, why := range map[string]string{
+		"hook":                     "not an absolute path",
+		filepath.Join(dir, "none"): "no such file",
+		dir:                        "not a regular file",
+		copyTo("a", func(p string) error { return os.Chmod(p, 0o720) }):                          "may be written by others",
+		copyTo("b", func(p string) error { return os.Chmod(p, 0o600) }):                          "cannot be executed",
+		copyTo("c", func(p string) error { return os.Chown(p, 46234, -1) }):                      "belongs to uid 46234",
+		copyTo("open/d", func(p string) error { return os.Chmod(filepath.Dir(p), 0o777) }):       "may be written by others",
+		copyTo("theirs/e", func(p string) error { return os.Chown(filepath.Dir(p), 46234, -1) }): "belongs to uid 46234",
+		copyTo("f", func(p string) error { return os.Rename(p, p+"2") }):                         "no such file",
+		copyTo("g", func(p string) error { os.Remove(p); return os.Symlink(good, p) }):           "is a symbolic link",
+	} {
+		err := CheckProgram(path)
+		if err == nil || !strings.Contains(err.Error(), why) {
+			t.Errorf("%s: %v, want %q", path, err, why)
+		}
+		if err := RunHook(context.Background(), path, nil); err == nil {
+			t.Errorf("%s was started", path)
+		}
+	}
+}
+
+// The mailer gets one letter, to one address, whose head is what we made it.
+func TestAMailIsOneLetter(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "out")
+	mailer := script(t, `{ echo "$@"; cat; } >`+out)
+	if err := mailBy(context.Background(), mailer, "root@example.com", "impaired\nBcc: all@example.com", "line\n.\n\x1b[2J"); err != nil {
+		t.Fatal(err)
+	}
+	want := "-i -- root@example.com\nTo: root@example.com\nSubject: impaired\\x0ABcc: all@example.com\nMIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\nAuto-Submitted: auto-generated\n\nline\n.\n\\x1B[2J\n"
+	if got := text(t, out); got != want {
+		t.Errorf("%q", got)
+	}
+	for _, to := range []string{"", "-bs", "a b", "a@b@c", "root@", "@host", "a\nb", "a;b"} {
+		if CheckAddress(to) == nil {
+			t.Errorf("%q was taken for an address", to)
+		}
+	}
+}
