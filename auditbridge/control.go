@@ -150,21 +150,31 @@ const signalInfo = 1010
 func (c *control) signaller() (Actor, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	seq, err := c.client.Netlink.Send(syscall.NetlinkMessage{Header: syscall.NlMsghdr{Type: signalInfo, Flags: syscall.NLM_F_REQUEST}})
+	answer, err := c.ask(signalInfo, 8)
+	if err == nil {
+		user, pid := binary.NativeEndian.Uint32(answer), binary.NativeEndian.Uint32(answer[4:])
+		return Actor{AUID: user, UID: Unset, Session: Unset, PID: int(pid)}, nil
+	}
+	return Actor{}, fmt.Errorf("ask the kernel who sent a signal: %w", refusal(err, 0))
+}
+
+// ask sends a request whose answer has its own type and at least size bytes. The
+// caller holds c.mu.
+func (c *control) ask(kind uint16, size int) (answer []byte, err error) {
+	seq, err := c.client.Netlink.Send(syscall.NetlinkMessage{Header: syscall.NlMsghdr{Type: kind, Flags: syscall.NLM_F_REQUEST}})
 	for err == nil {
 		var answers []syscall.NetlinkMessage
 		answers, err = c.client.Netlink.Receive(true, syscall.ParseNetlinkMessage)
 		for _, a := range answers {
-			if a.Header.Type == signalInfo && a.Header.Seq == seq && len(a.Data) >= 8 {
-				user, pid := binary.NativeEndian.Uint32(a.Data), binary.NativeEndian.Uint32(a.Data[4:])
-				return Actor{AUID: user, UID: Unset, Session: Unset, PID: int(pid)}, nil
+			if a.Header.Type == kind && a.Header.Seq == seq && len(a.Data) >= size {
+				return a.Data, nil
 			}
 			if a.Header.Type == syscall.NLMSG_ERROR && a.Header.Seq == seq {
 				err = libaudit.ParseNetlinkError(a.Data)
 			}
 		}
 	}
-	return Actor{}, fmt.Errorf("ask the kernel who sent a signal: %w", refusal(err, 0))
+	return nil, err
 }
 
 // request sends the kernel a request of go-libaudit's that hides how it was
