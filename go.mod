@@ -8,6 +8,7 @@ require (
 	github.com/elastic/go-seccomp-bpf v1.6.0 // forbids ship what Landlock has no word for
 	github.com/fsnotify/fsnotify v1.10.1 // followed logs, changed configuration files
 	github.com/google/go-cmp v0.7.0 // tests: differences that can be read
+	github.com/hanwen/go-fuse/v2 v2.12.1 // tests: a file system whose operations fail as told
 	github.com/klauspost/compress v1.20.4 // reading logs that were compressed: gzip and zstd, several members, bounded memory
 	github.com/landlock-lsm/go-landlock v0.11.2 // forbids ship all it does not need
 	github.com/leodido/go-syslog/v4 v4.5.0 // tests: an RFC 5424 parser that is not ours

@@ -42,7 +42,7 @@ func TestImports(t *testing.T) {
 // testSupport are packages that only tests, documents and measurements use.
 func testSupport(name string) bool {
 	top, _, _ := strings.Cut(name, "/")
-	return top == "docs" || top == "bench" || strings.HasPrefix(name, "internal/audittest") || name == "internal/peertest"
+	return top == "docs" || top == "bench" || strings.HasPrefix(name, "internal/audittest") || name == "internal/faultdisk" || name == "internal/peertest"
 }
 
 // importTable reads the first table that follows the heading.

@@ -248,6 +248,10 @@ type memRing struct {
 	refused int
 	closed  bool
 	wake    chan struct{}
+	lost    int
+	behind  [2]uint64 // the abandoned place
+	told    [2]int    // refused, lost
+	toldAt  uint64
 }
 
 func newMemRing() *memRing { return &memRing{wake: make(chan struct{}, 1)} }
@@ -255,7 +259,7 @@ func newMemRing() *memRing { return &memRing{wake: make(chan struct{}, 1)} }
 func (r *memRing) clone() *memRing {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return &memRing{data: bytes.Clone(r.data), tail: r.tail, left: r.left, n: r.n, written: r.written, refused: r.refused, wake: make(chan struct{}, 1)}
+	return &memRing{data: bytes.Clone(r.data), tail: r.tail, left: r.left, n: r.n, written: r.written, refused: r.refused, lost: r.lost, behind: r.behind, told: r.told, toldAt: r.toldAt, wake: make(chan struct{}, 1)}
 }
 
 func (r *memRing) feed(from, n int) {
@@ -312,13 +316,59 @@ func (r *memRing) Discard(n, records int, first, last uint32) {
 func (r *memRing) Refused() (int, uint32, uint32) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.refused, 1, 2
+	return r.refused - r.told[0], 1, 2
 }
 
-func (r *memRing) RefusalNoted(n int) {
+func (r *memRing) Abandon(segmentFirst, offset uint64, lost int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.refused -= n
+	r.behind, r.lost = [2]uint64{segmentFirst, offset}, r.lost+lost
+}
+
+func (r *memRing) Abandoned() (segmentFirst, offset uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.behind[0], r.behind[1]
+}
+
+func (r *memRing) Found(records int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	lost := min(records, r.lost)
+	r.lost, r.refused, r.behind = r.lost-lost, r.refused-min(records-lost, r.refused), [2]uint64{}
+}
+
+func (r *memRing) Lost() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.lost - r.told[1]
+}
+
+func (r *memRing) Told(at uint64, refused, lost int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.toldAt, r.told = at, [2]int{r.told[0] + refused, r.told[1] + lost}
+}
+
+func (r *memRing) Telling() uint64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.toldAt
+}
+
+func (r *memRing) Settle(durable uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.toldAt <= durable {
+		r.refused, r.lost = r.refused-r.told[0], r.lost-r.told[1]
+		r.told, r.toldAt = [2]int{}, 0
+	}
+}
+
+func (r *memRing) Untold() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.told, r.toldAt = [2]int{}, 0
 }
 
 func (r *memRing) Replay(dst []byte, n int) ([]byte, bool) {

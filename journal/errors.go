@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"syscall"
 
+	"auditbridge/auditbridge"
 	"auditbridge/internal/durable"
 )
 
@@ -76,6 +77,17 @@ func (e *FullError) Unwrap() error { return e.Err }
 func (e *FullError) Hint() string {
 	return "free some space on the file systems of journal-dir and state-dir; a journal that was opened once keeps a reserve"
 }
+
+// namingError says that a segment may have its name or not: the rename failed,
+// or making it durable. The segment before cannot be gone on with then, for its
+// next lines would have the numbers that the name says are the new one's.
+type namingError struct {
+	first auditbridge.Sequence
+	err   error
+}
+
+func (e *namingError) Error() string { return fmt.Sprintf("name segment %d: %v", e.first, e.err) }
+func (e *namingError) Unwrap() error { return e.err }
 
 // isFull tells a full disk, which is a state, from a broken one, which is not.
 func isFull(err error) bool {

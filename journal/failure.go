@@ -34,6 +34,7 @@ func (j *Journal) fail(why error, now time.Time) {
 			runs = runs[1:]
 		}
 	}
+	j.carryNotes(uint64(j.at))
 	if err == nil {
 		err = j.sync.flush()
 	}
@@ -63,6 +64,10 @@ func (j *Journal) newSegmentAfter(end position, now time.Time) error {
 	}
 	if err := j.openSegment(end.at+1, now); err != nil {
 		return err
+	}
+	j.ring.Abandon(0, 0, 0)
+	if j.ring.Telling() > uint64(end.at) {
+		j.ring.Told(nowhere, 0, 0) // until it is written again
 	}
 	if old != nil && old != j.seg {
 		old.file.Close()
@@ -94,7 +99,7 @@ func (j *Journal) appendAgain(r run, lines []byte, now time.Time) (rest []byte, 
 		return lines, j.appendOld(r.note, now)
 	}
 	if len(lines) < r.bytes {
-		j.lose(r.records)
+		j.lose(r.records, j.sync.position())
 		return nil, nil
 	}
 	chunk := lines[:r.bytes]
@@ -129,12 +134,14 @@ func (j *Journal) giveUp(rest []run, why error, now time.Time) {
 	end := j.sync.settled()
 	end.block = reopenBlock(end)
 	again, _, _ := j.unsynced.take(end.at)
+	lost := 0
 	for _, r := range append(again, rest...) {
 		if r.note != nil {
 			j.owed.lines = append(j.owed.lines, r.note)
 		}
-		j.lose(r.records)
+		lost += r.records
 	}
+	j.lose(lost, end)
 	j.seg.file.Close()
 	j.seg = nil
 	j.at = end.at
@@ -142,17 +149,27 @@ func (j *Journal) giveUp(rest []run, why error, now time.Time) {
 	j.enter(StateFailed, why, now)
 }
 
-// owed is what must still be put on record about a disk that failed.
+// owed is what must still be put on record about a disk that failed. How many
+// records it has cost is kept in the ring, which outlives us.
 type owed struct {
-	lines       [][]byte // our own, that were lost with it
-	lost, again int      // records
-	why         string
-	at          time.Time // of the failure
+	lines [][]byte // our own, that were lost with it
+	again int      // records
+	why   string
+	at    time.Time // of the failure
 }
 
-func (j *Journal) lose(records int) {
-	j.owed.lost += records
+// lose counts records that were written and are lost, and says behind which place
+// nothing counts as stored now.
+func (j *Journal) lose(records int, end position) {
+	j.ring.Abandon(uint64(end.segment), uint64(end.size), records)
 	j.books.lost.Add(uint64(records))
+}
+
+// oweLosses takes over what the last process could not put on record.
+func (j *Journal) oweLosses(now time.Time) {
+	if j.ring.Lost() > 0 {
+		j.owed.why, j.owed.at = errorWord(nil), now
+	}
 }
 
 // payOwed puts on record what a failing disk has cost.
@@ -163,13 +180,16 @@ func (j *Journal) payOwed(now time.Time) error {
 		}
 		j.owed.lines = j.owed.lines[1:]
 	}
+	j.carryNotes(uint64(j.at))
 	if j.owed.why == "" {
 		return nil
 	}
-	n := auditbridge.OwnFailure("disk-error", auditbridge.Text("why", j.owed.why), auditbridge.Number("again", j.owed.again), auditbridge.Number("lost", j.owed.lost))
+	lost := j.ring.Lost()
+	n := auditbridge.OwnFailure("disk-error", auditbridge.Text("why", j.owed.why), auditbridge.Number("again", j.owed.again), auditbridge.Number("lost", lost))
 	if err := j.appendNoted(&noted{n, j.owed.at}, now); err != nil {
 		return err
 	}
+	j.tell(0, lost)
 	j.owed = owed{}
 	return nil
 }

@@ -30,7 +30,14 @@ type intake interface {
 	Left() (segmentFirst, offset uint64, n int)
 	Discard(n, records int, firstSerial, lastSerial uint32)
 	Refused() (n int, firstSerial, lastSerial uint32)
-	RefusalNoted(n int)
+	Abandon(segmentFirst, offset uint64, lost int)
+	Abandoned() (segmentFirst, offset uint64)
+	Found(records int)
+	Lost() int
+	Told(at uint64, refused, lost int)
+	Telling() (at uint64)
+	Settle(durable uint64)
+	Untold()
 	Replay(dst []byte, n int) (replayed []byte, ok bool)
 }
 

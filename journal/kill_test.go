@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"auditbridge/internal/faultdisk"
 	"auditbridge/journal/ring"
 )
 
@@ -41,6 +42,7 @@ func killedConfig(base string) Config {
 }
 
 func TestMain(m *testing.M) {
+	faultdisk.Main()
 	if base := os.Getenv("JOURNAL_TEST_KILLED"); base != "" {
 		killedProcess(base)
 	}

@@ -88,6 +88,7 @@ func (j *Journal) turn(now time.Time) {
 		j.fail(err, now)
 	}
 	if j.trouble.state == StateOK {
+		j.ring.Settle(uint64(j.mark.Durable()))
 		j.handle(j.work(now), now)
 	}
 	if j.trouble.state != StateOK {
@@ -174,5 +175,7 @@ func (j *Journal) finish() error {
 			return err
 		}
 	}
-	return j.sync.flush()
+	err := j.sync.flush()
+	j.ring.Settle(uint64(j.mark.Durable()))
+	return err
 }

@@ -98,6 +98,10 @@ func (j *Journal) openSegmentFile(first auditbridge.Sequence, flag int) (durable
 // segment where numbering or damage want one.
 func (j *Journal) mend(f *found, now time.Time) error {
 	t := f.tail
+	if t != nil {
+		j.ring.Settle(uint64(t.last()))
+	}
+	j.ring.Untold()
 	if t == nil {
 		if f.floor > 0 {
 			f.notes = append(f.notes, removedNote(0, f.floor+1))
@@ -122,7 +126,13 @@ func (j *Journal) mend(f *found, now time.Time) error {
 			return fmt.Errorf("cut the torn end: %w", err)
 		}
 	}
+	if err := j.writeAnew(file, t, f.durable); err != nil {
+		return err
+	}
 	if err := file.Sync(); err != nil {
+		return err
+	}
+	if err := j.findAbandoned(file, t); err != nil {
 		return err
 	}
 	j.at, j.block = t.last(), t.open
@@ -236,6 +246,10 @@ func (j *Journal) announce(f *found, now time.Time) error {
 		j.pending = append(j.pending, noted{n, now})
 	}
 	content := j.seg.content
+	j.oweLosses(now)
+	if err := j.payOwed(now); err != nil {
+		return err
+	}
 	if err := j.writeNotes(now); err != nil {
 		return err
 	}
@@ -262,6 +276,49 @@ func keyWord(step seal.KeyStep) string {
 		return "lost-new-chain"
 	}
 	return "changed"
+}
+
+// anewMost bounds in bytes what a start writes anew: more than can be unsynced
+// at once.
+const anewMost = 16 << 20
+
+// writeAnew writes once more what lies between the durable mark and the end. The
+// last process may have died after a sync of it that failed: the lines are in
+// memory then and look as if they were on disk, and a sync says yes without
+// writing them (LWN 752063).
+func (j *Journal) writeAnew(file durable.File, t *tail, durable auditbridge.Sequence) error {
+	if durable >= t.last() {
+		return nil
+	}
+	from := max(0, t.good-anewMost)
+	data, err := readAll(file, from, t.good)
+	if err != nil {
+		return err
+	}
+	anew := lastLines(data, uint64(t.last()-durable))
+	_, err = file.WriteAt(anew, t.good-int64(len(anew)))
+	return err
+}
+
+// findAbandoned tells the ring how many of the records stand in the file that
+// the last process gave up because the disk failed.
+func (j *Journal) findAbandoned(file durable.File, t *tail) error {
+	segment, offset := j.ring.Abandoned()
+	if auditbridge.Sequence(segment) != t.first || int64(offset) > t.good {
+		return nil
+	}
+	lines, err := readAll(file, int64(offset), t.good)
+	if err != nil {
+		return err
+	}
+	found := 0
+	for line := range bytes.Lines(lines) {
+		if h, ok := auditbridge.ParseHeader(line); !ok || h.ID.Serial < auditbridge.FirstNoteSerial {
+			found++
+		}
+	}
+	j.ring.Found(found)
+	return nil
 }
 
 // createdAt is when the segment in file was begun, by its header.

@@ -70,9 +70,24 @@ func (j *Journal) noteAllRefusals(now time.Time) error {
 	if err := j.appendNote(&note, now); err != nil {
 		return err
 	}
-	j.ring.RefusalNoted(n)
+	j.tell(n, 0)
 	j.refusal = refusal{}
 	return nil
+}
+
+// tell remembers that the last line tells of so many records that are missing.
+// The ring goes on counting them until that is durable.
+func (j *Journal) tell(refused, lost int) { j.ring.Told(uint64(j.at), refused, lost) }
+
+// nowhere is where a note stands that is in our memory only.
+const nowhere = ^uint64(0)
+
+// carryNotes says where the notes stand that tell of what is missing, after a
+// failed segment was gone on with in another.
+func (j *Journal) carryNotes(at uint64) {
+	if j.ring.Telling() != 0 && len(j.owed.lines) == 0 {
+		j.ring.Told(at, 0, 0)
+	}
 }
 
 func firstLine(b []byte) []byte {

@@ -89,7 +89,7 @@ func openNext(dir durable.Dir, first auditbridge.Sequence, now time.Time, cfg *C
 		return nil, err
 	}
 	if err := durable.Rename(dir, nextName, segmentName(first)); err != nil {
-		return nil, fmt.Errorf("name segment %d: %w", first, err)
+		return nil, &namingError{first, err}
 	}
 	f, err := dir.Open(segmentName(first), unix.O_RDWR, 0)
 	if err != nil {

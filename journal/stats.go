@@ -9,7 +9,7 @@ import (
 )
 
 // Stats counts what this process has done with the journal. Records are what
-// came through the ring; lines are those, our own and block lines.
+// came through the ring and are stored; lines are those, our own and block lines.
 type Stats struct {
 	State       State
 	Written     auditbridge.Sequence // last line in the file
@@ -35,7 +35,7 @@ func (j *Journal) Stats() Stats {
 		Written:     j.mark.Written(),
 		Durable:     j.mark.Durable(),
 		Lines:       j.books.lines.Load(),
-		Records:     j.books.records.Load(),
+		Records:     j.books.records.Load() - j.books.lost.Load(),
 		Bytes:       j.books.bytes.Load(),
 		Blocks:      j.books.blocks.Load(),
 		Checkpoints: j.books.checkpoints.Load(),

@@ -2,6 +2,7 @@ package journal
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"auditbridge/auditbridge"
@@ -25,7 +26,7 @@ type trouble struct {
 func (j *Journal) handle(err error, now time.Time) {
 	switch {
 	case err == nil:
-	case isFull(err) && j.seg != nil:
+	case isFull(err) && j.seg != nil && !errors.As(err, new(*namingError)):
 		j.fill(err, now)
 	default:
 		j.fail(err, now)

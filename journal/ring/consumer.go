@@ -75,6 +75,9 @@ func (r *Ring) Discard(n, records int, firstSerial, lastSerial uint32) {
 	if r.done.untold == 0 {
 		r.done.firstDiscarded = firstSerial
 	}
+	if r.done.untold == uint64(r.done.told.discarded) {
+		r.firstFresh = firstSerial
+	}
 	r.done.lastDiscarded = lastSerial
 	r.done.untold += uint64(records)
 	r.done.discarded += uint64(records)
@@ -95,28 +98,88 @@ func (r *Ring) Left() (segmentFirst, offset uint64, n int) {
 }
 
 // Refused returns how many records were refused, by the producer or by Discard,
-// that RefusalNoted has not been told of, and the serials of the first and the
-// last of them.
+// that Told has not heard of, and the serials of the first and the last of them.
 func (r *Ring) Refused() (n int, firstSerial, lastSerial uint32) {
-	n = int(r.refused.Load() - r.done.noted)
+	n = int(r.refused.Load()-r.done.noted) - int(r.done.told.refused)
+	discarded := int(r.done.untold) - int(r.done.told.discarded)
 	serials := r.refusedSerials.Load()
 	first, last := uint32(serials>>32), uint32(serials)
-	if r.done.untold > 0 {
-		first = r.done.firstDiscarded // what is in the ring came before what found it full
+	if discarded > 0 {
+		first = r.firstFresh // what is in the ring came before what found it full
 		if n == 0 {
 			last = r.done.lastDiscarded
 		}
 	}
-	return n + int(r.done.untold), first, last
+	return n + discarded, first, last
 }
 
-// RefusalNoted says that a note in the journal tells of the n records Refused
-// has returned, since when nothing was discarded.
-func (r *Ring) RefusalNoted(n int) {
-	r.done.noted += uint64(n) - r.done.untold
-	r.done.untold = 0
+// Abandon says that nothing behind offset of that segment counts as stored: a
+// failing disk may have lost it. With it so many more of the records written are
+// lost. Segment 0 says that there is no such place any more.
+func (r *Ring) Abandon(segmentFirst, offset uint64, lost int) {
+	r.done.abandoned = point{segmentFirst, offset}
+	r.done.lost += uint32(lost)
 	r.commitConsumption()
-	r.noted.Store(r.done.noted)
+}
+
+// Abandoned returns, after Open, the place behind which the process before gave
+// up what it had written. segmentFirst is 0 when there is none.
+func (r *Ring) Abandoned() (segmentFirst, offset uint64) {
+	return r.done.abandoned.segment, r.done.abandoned.offset
+}
+
+// Found says that so many records stand behind the abandoned place after all.
+// They are of those lost or, when a write was cut short, of those refused.
+func (r *Ring) Found(records int) {
+	lost := min(uint64(records), uint64(r.done.lost))
+	refused := min(uint64(records)-lost, r.done.untold)
+	r.done.lost -= uint32(lost)
+	r.done.untold -= refused
+	r.done.discarded -= refused
+	r.done.written += refused
+	r.done.abandoned = point{}
+	r.commitConsumption()
+	r.discarded.Store(r.done.discarded)
+	r.written.Store(r.done.written)
+}
+
+// Lost returns how many records written are lost that Told has not heard of.
+func (r *Ring) Lost() int { return int(r.done.lost - r.done.told.lost) }
+
+// Told says that the note at a sequence tells of as many refused records as
+// Refused has returned since the last Discard, and of as many lost ones. With 0
+// of each it says that the notes before stand at another place now.
+func (r *Ring) Told(at uint64, refused, lost int) {
+	t := &r.done.told
+	if t.at = at; refused > 0 {
+		t.refused += uint32(uint64(refused) - (r.done.untold - uint64(t.discarded)))
+		t.discarded = uint32(r.done.untold)
+	}
+	t.lost += uint32(lost)
+	r.commitConsumption()
+}
+
+// Telling returns the sequence that Told was last given, 0 when that is settled.
+func (r *Ring) Telling() uint64 { return r.done.told.at }
+
+// Settle ends the count of what notes tell of, when they stand at or before a
+// sequence.
+func (r *Ring) Settle(durable uint64) {
+	if t := r.done.told; t.at != 0 && t.at <= durable {
+		r.done.noted += uint64(t.refused)
+		r.done.untold -= uint64(t.discarded)
+		r.done.lost -= t.lost
+		r.done.firstDiscarded = r.firstFresh
+		r.done.told = told{}
+		r.commitConsumption()
+		r.noted.Store(r.done.noted)
+	}
+}
+
+// Untold says that the notes are gone: all is to be told once more.
+func (r *Ring) Untold() {
+	r.done.told, r.firstFresh = told{}, r.done.firstDiscarded
+	r.commitConsumption()
 }
 
 // Replay appends to dst the last n bytes that were written, if the producer has

@@ -68,8 +68,23 @@ type consumption struct {
 	untold         uint64 // of those, how many no note tells of yet
 	firstDiscarded uint32 // serials of the first and last of the untold
 	lastDiscarded  uint32
-	_              [40]byte
+
+	told      told
+	lost      uint32 // records written that the disk has lost, and no durable note tells of
+	abandoned point  // behind it nothing counts as stored; the zero point when there is none
 }
+
+// told counts what the note at a sequence, and those before it, tell of: until it
+// is durable it may be lost, and who comes after has to tell of it all once more.
+type told struct {
+	at        uint64 // 0 when everything told is settled
+	refused   uint32 // by the producer
+	discarded uint32
+	lost      uint32
+}
+
+// point is a place in the journal's files.
+type point struct{ segment, offset uint64 }
 
 type intent struct{ segment, offset, n uint64 }
 
@@ -97,8 +112,8 @@ func (c *control) problem(fileSize int64, boot string) error {
 		return fmt.Errorf("it has %d messages taken from a batch of %d", p.taken, Batch)
 	case q.intent.n > inRing:
 		return fmt.Errorf("its last write had %d bytes, but it holds %d", q.intent.n, inRing)
-	case q.untold > q.discarded:
-		return fmt.Errorf("it has %d records discarded, but %d of them untold", q.discarded, q.untold)
+	case q.untold > q.discarded || uint64(q.told.discarded) > q.untold || q.told.lost > q.lost || q.noted+uint64(q.told.refused) > p.refused:
+		return fmt.Errorf("its counts of what is missing contradict each other: %+v", q)
 	case q.noted > p.refused:
 		return fmt.Errorf("it has %d refused records, but noted %d", p.refused, q.noted)
 	}

@@ -21,7 +21,9 @@ type model struct {
 	pending  []byte
 	left     intent
 	stats    Stats
-	untold   uint64   // records discarded that no note tells of
+	untold   uint64   // records discarded that no durable note tells of
+	told     told     // of these, of those refused and of those lost, how many a note tells of
+	lost     uint64   // records written that are lost and no durable note tells of
 	open     []string // messages received, not taken
 	messages int      // sent so far
 }
@@ -104,13 +106,47 @@ func (m *model) discard(t *rapid.T) {
 
 func (m *model) note(t *rapid.T) {
 	n, _, _ := m.r.Refused()
-	m.r.RefusalNoted(n)
-	m.stats.Noted, m.untold = m.stats.Refused, 0
+	m.told = told{m.told.at + 1, uint32(m.stats.Refused - m.stats.Noted), uint32(m.untold), uint32(m.lost)}
+	m.r.Told(m.told.at, n, m.r.Lost())
+}
+
+func (m *model) settle(t *rapid.T) {
+	m.r.Settle(m.told.at - 1)
+	m.r.Settle(m.told.at)
+	m.stats.Noted += uint64(m.told.refused)
+	m.untold -= uint64(m.told.discarded)
+	m.lost -= uint64(m.told.lost)
+	m.told = told{}
+}
+
+func (m *model) abandon(t *rapid.T) {
+	n := rapid.IntRange(0, 10).Draw(t, "records")
+	m.r.Abandon(7, 70, n)
+	m.lost += uint64(n)
 }
 
 func (m *model) die(t *rapid.T) {
 	m.r.Unmap()
 	m.reopen(t)
+}
+
+func (m *model) dieWithTheNote(t *rapid.T) {
+	m.die(t)
+	m.r.Untold()
+	m.told = told{}
+}
+
+// dieAndFind is die, and the next process finds some of what was given up.
+func (m *model) dieAndFind(t *rapid.T) {
+	m.dieWithTheNote(t)
+	n := rapid.IntRange(0, 20).Draw(t, "records")
+	m.r.Found(n)
+	lost := min(uint64(n), m.lost)
+	refused := min(uint64(n)-lost, m.untold)
+	m.lost -= lost
+	m.untold -= refused
+	m.stats.Discarded -= refused
+	m.stats.Written += refused
 }
 
 func (m *model) reopen(t *rapid.T) {
@@ -139,8 +175,11 @@ func (m *model) check(t *rapid.T) {
 	if segment, offset, n := m.r.Left(); m.left.n != 0 && (intent{segment, offset, uint64(n)}) != m.left {
 		t.Fatalf("left %d %d %d, want %+v", segment, offset, n, m.left)
 	}
-	if n, _, _ := m.r.Refused(); uint64(n) != m.stats.Refused-m.stats.Noted+m.untold {
+	if n, _, _ := m.r.Refused(); uint64(n) != m.stats.Refused-m.stats.Noted+m.untold-uint64(m.told.refused)-uint64(m.told.discarded) {
 		t.Fatalf("refused %d, want %+v", n, m.stats)
+	}
+	if n := m.r.Lost(); uint64(n) != m.lost-uint64(m.told.lost) {
+		t.Fatalf("lost %d, want %d less %d", n, m.lost, m.told.lost)
 	}
 	from, to := m.r.Slots().Unfinished()
 	if to-from != len(m.open) {
@@ -169,7 +208,8 @@ func TestRingIsAQueueThatSurvives(t *testing.T) {
 		defer func() { m.r.Unmap() }()
 		t.Repeat(map[string]func(*rapid.T){
 			"publish": m.publish, "receive": m.receive, "take": m.take, "intend": m.intend,
-			"write": m.write, "discard": m.discard, "note": m.note, "die": m.die, "": m.check,
+			"write": m.write, "discard": m.discard, "note": m.note, "settle": m.settle,
+			"abandon": m.abandon, "die": m.die, "die with the note": m.dieWithTheNote, "die and find": m.dieAndFind, "": m.check,
 		})
 	})
 }

@@ -63,8 +63,8 @@ func (c Config) Validate() error {
 }
 
 // Ring is a mapped ring. Room, At, Publish, Refuse, Close and Slots belong to one
-// goroutine, the producer; Pending, Position, Intent, Written, Left, Replay and
-// Refused to another, the consumer. Stats may be called by anyone.
+// goroutine, the producer; Pending, Position, Intent, Written, Left, Replay,
+// Refused and Lost, with what changes these, to another, the consumer. Stats may be called by anyone.
 type Ring struct {
 	mapping
 	file  *os.File // holds the lock
@@ -82,6 +82,8 @@ type Ring struct {
 	discarded                         atomic.Uint64
 	refusedSerials                    atomic.Uint64 // first<<32 | last
 	closed                            atomic.Bool
+
+	firstFresh uint32 // serial of the first record discarded that no note tells of
 
 	position string                // said by At, not yet published
 	places   atomic.Pointer[place] // the latest that was
@@ -110,6 +112,7 @@ func Open(cfg Config) (*Ring, error) {
 	r.size = r.control.size
 	r.made = r.control.produced[r.control.producedTurn.Load()&1]
 	r.done = r.control.consumed[r.control.consumedTurn.Load()&1]
+	r.firstFresh = r.done.firstDiscarded
 	r.head.Store(r.made.head)
 	r.tail.Store(r.done.tail)
 	r.reach.Store(r.made.head + r.size) // what lies behind the tail is of another process

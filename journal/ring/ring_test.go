@@ -99,7 +99,8 @@ func TestFullRingLeavesNoRoomUntilSomethingIsWritten(t *testing.T) {
 	}
 	r.Written(2*len(line), 2)
 	<-space
-	r.RefusalNoted(3)
+	r.Told(8, 3, 0)
+	r.Settle(8)
 	r.Refuse(1, 40, 40)
 	if n, first, last := r.Refused(); n != 1 || first != 40 || last != 40 {
 		t.Errorf("refused %d, serials %d to %d", n, first, last)
