@@ -24,6 +24,7 @@ type receiver struct {
 
 	answers func(message []byte) // takes the kernel's answers; nil when none come
 	serials serialBook
+	resets  resetBook // of the kernel's counter of lost records
 
 	begun  chan struct{} // closed when records come
 	turned atomic.Int64  // Unix nanoseconds: when it last went round
@@ -186,6 +187,9 @@ func (r *receiver) message(i int) {
 	case isRecord(t):
 		text := message[netlinkHeaderLen:]
 		r.serials.saw(RecordType(t), text)
+		if RecordType(t) == typeConfigChange {
+			r.resets.saw(text)
+		}
 		if r.in.admit() {
 			r.in.room = AppendLine(r.in.room, RecordType(t), text)
 			r.in.records++

@@ -21,6 +21,7 @@ type kernelAudit interface {
 	Rules() (int, error)
 	Stats() auditbridge.KernelStats
 	Unheard(now time.Time) (auditbridge.Unheard, error)
+	LostResets() []auditbridge.LostReset
 }
 
 // dispatched is what losses asks a source that hears auditd and not the kernel.
@@ -42,14 +43,16 @@ type losses struct {
 	note     func(auditbridge.Note)
 	log      *slog.Logger
 
-	lost atomic.Uint64 // records, by the kernel's own count, since we began
-	view atomic.Pointer[kernelView]
+	lost   atomic.Uint64 // records, by the kernel's own count, since we began
+	resets atomic.Uint64 // of that count, by others
+	view   atomic.Pointer[kernelView]
 
 	unheard atomic.Pointer[auditbridge.Unheard] // as last asked
 	barred  error                               // why the kernel may not be asked; set once, before we run
 
-	looking  sync.Mutex // one look at a time; guards what follows
-	counter  uint64     // the kernel's, as last seen
+	looking  sync.Mutex  // one look at a time; guards what follows
+	counter  lostCounter // the kernel's
+	began    time.Time
 	heard    auditbridge.KernelStats
 	rules    int       // -1 when not known
 	rulesAt  time.Time // when they were counted
@@ -88,7 +91,8 @@ func (l *losses) begin() error {
 	if err != nil {
 		return err
 	}
-	l.counter, l.heard, l.rules = uint64(s.Lost), l.kernel.Stats(), -1
+	l.counter.last, l.began = int64(s.Lost), time.Now()
+	l.heard, l.rules = l.kernel.Stats(), -1
 	l.view.Store(&kernelView{answered: time.Now()})
 	return nil
 }
@@ -144,6 +148,7 @@ func (l *losses) look() {
 	if l.barred != nil {
 		return
 	}
+	l.takeResets() // before the counter is read: after it, a reset would seem to be of what was read
 	s, err := l.kernel.Status()
 	if err != nil {
 		if !l.dumb {
@@ -156,7 +161,7 @@ func (l *losses) look() {
 		l.log.Info("the kernel says again what it lost")
 		l.dumb = false
 	}
-	l.lookAtCounter(uint64(s.Lost))
+	l.lookAtCounter(s)
 	l.countRules()
 	l.view.Store(&kernelView{owner: liveOwner(s.PID), answered: time.Now(), Kernel: &status.Kernel{
 		Ours: s.PID == os.Getpid(), Enabled: s.Enabled, Failure: s.Failure,
@@ -164,18 +169,36 @@ func (l *losses) look() {
 	}})
 }
 
-// lookAtCounter compares the kernel's counter. It belongs to everybody: when it
-// falls, somebody reset it.
-func (l *losses) lookAtCounter(now uint64) {
-	was := l.counter
-	l.counter = now
-	switch {
-	case now > was:
-		l.lost.Add(now - was)
-		l.noteLoss("kernel-lost", now-was)
-	case now < was:
-		l.note(auditbridge.OwnNote(auditbridge.TypeDaemonErr, "kernel-lost-reset", auditbridge.Number("old", was), auditbridge.Number("new", now)))
+// takeResets puts on record who reset the kernel's counter: it belongs to everybody.
+func (l *losses) takeResets() {
+	for _, r := range l.kernel.LostResets() {
+		if r.At().Before(l.began) {
+			continue // it came late; begin has read the counter since
+		}
+		l.counter.reset(r.Old)
+		l.noteReset(r.Old, r.Actor, auditbridge.Number("serial", r.ID.Serial))
 	}
+}
+
+// lookAtCounter puts on record what the kernel counted since the last look.
+func (l *losses) lookAtCounter(s auditbridge.Status) {
+	lost, unexplained := l.counter.read(uint64(s.Lost), s.Enabled != 0, time.Now())
+	if unexplained {
+		l.noteReset(l.counter.before, auditbridge.Actor{AUID: auditbridge.Unset, UID: auditbridge.Unset, Session: auditbridge.Unset})
+	}
+	if lost > 0 {
+		l.lost.Add(lost)
+		l.noteLoss("kernel-lost", lost)
+	}
+}
+
+// noteReset names who did it as far as the kernel does: by login uid and session;
+// its own record, which has that serial, may have a process beside it.
+func (l *losses) noteReset(old uint64, by auditbridge.Actor, more ...auditbridge.Field) {
+	l.resets.Add(1)
+	n := auditbridge.OwnNote(auditbridge.TypeDaemonErr, "kernel-lost-reset", append([]auditbridge.Field{auditbridge.Number("old", old)}, more...)...)
+	n.Actor = by
+	l.note(n)
 }
 
 func (l *losses) lookAtSocket() {
@@ -255,6 +278,7 @@ func (l *losses) fill(s *status.Status) {
 		return
 	}
 	s.KernelLost, s.KernelLostAtMost = lossRange(l.lost.Load(), u.Missing)
+	s.KernelLostResets = l.resets.Load()
 	if l.listener != nil {
 		l.fillListener(s, u)
 	}

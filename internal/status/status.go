@@ -67,6 +67,7 @@ type Status struct {
 	Refused          uint64 `json:"refused"`             // by a full ring or a full disk
 	KernelLost       uint64 `json:"kernel_lost"`         // at least, before we could hear of them
 	KernelLostAtMost uint64 `json:"kernel_lost_at_most"` // loss is a range
+	KernelLostResets uint64 `json:"kernel_lost_resets"`  // how often somebody set the kernel's own count back
 	Gaps             uint64 `json:"gaps"`                // on record in the journal
 	Balanced         bool   `json:"balanced"`            // all books
 
