@@ -59,5 +59,5 @@ func (b *dispatchBook) Unheard(now time.Time) (Unheard, error) {
 		holes.Missing += more.Missing
 	}
 	b.missing += holes.Missing
-	return Unheard{Missing: b.missing, New: holes}, nil
+	return Unheard{Missing: b.missing, New: holes, Late: b.serials.Late()}, nil
 }

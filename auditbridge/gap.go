@@ -12,6 +12,8 @@ func (n *Note) Gap() bool {
 		return false
 	}
 	switch n.Op {
+	case "serials-late":
+		return false // it narrows one
 	case "disk-error":
 		return n.counts("lost")
 	case "drop":

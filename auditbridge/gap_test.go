@@ -9,6 +9,7 @@ func TestANoteTellsOfAGap(t *testing.T) {
 	}{
 		{OwnFailure("gap"), true},
 		{OwnFailure("kernel-lost", Number("n", 3)), true},
+		{OwnNote(TypeDaemonErr, "serials-late", Number("n", 3)), false},
 		{OwnNote(TypeDaemonConfig, "notes-dropped", Number("n", 3)), true},
 		{OwnFailure("disk-error", Number("again", 7), Number("lost", 0)), false},
 		{OwnFailure("disk-error", Number("again", 7), Number("lost", 1)), true},

@@ -76,13 +76,14 @@ type Unheard struct {
 	Dropped uint64 // records that found no room in a listener's socket
 	Missing uint64 // serials that did not come; each is an event of one record or more
 	New     Holes  // of Missing, what was not reported before
+	Late    uint64 // of Missing, what came after it was reported
 }
 
 // unheard says which serials are missing by now. One goroutine may call it.
 func (r *receiver) unheard(now time.Time) Unheard {
-	holes := r.serials.missing(now)
+	holes, late := r.serials.missing(now)
 	r.missing += holes.Missing
-	return Unheard{Missing: r.missing, New: holes}
+	return Unheard{Missing: r.missing, New: holes, Late: late}
 }
 
 // linger receives until no serial is missing that may still come, or that takes

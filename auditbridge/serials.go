@@ -27,7 +27,8 @@ const (
 //
 // A hole is a missing event, not a record, and it is reported once: when it was
 // not filled for serialPatience, or for serialWindow serials. A record that comes
-// later still is none the worse for having been given up.
+// later still is none the worse for having been given up; while its serial is in the
+// window it is counted as late, and is not missing after all.
 //
 // The zero value is ready. It allocates nothing and is not safe for use by
 // several goroutines.
@@ -35,6 +36,8 @@ type Serials struct {
 	begun  bool
 	newest uint32
 	seen   [serialWindow / 64]uint64 // by serial modulo serialWindow; those before the first count as seen
+	gone   [serialWindow / 64]uint64 // of those that count as seen, which were given up
+	late   uint64                    // given up, and came after all
 	strays int
 
 	marked uint32 // the newest serial …
@@ -83,6 +86,9 @@ func (s *Serials) End() Holes {
 	return s.take()
 }
 
+// Late is how many serials came after they had been reported as missing.
+func (s *Serials) Late() uint64 { return s.late }
+
 // Open tells whether a serial is missing that may still come.
 func (s *Serials) Open() bool {
 	for _, word := range s.seen {
@@ -105,10 +111,16 @@ func (s *Serials) restart(serial uint32) {
 	for i := range s.seen {
 		s.seen[i] = 1<<64 - 1
 	}
+	clear(s.gone[:])
 }
 
 func (s *Serials) mark(serial uint32) {
-	s.seen[serial%serialWindow/64] |= 1 << (serial % 64)
+	word, bit := serial%serialWindow/64, uint64(1)<<(serial%64)
+	s.seen[word] |= bit
+	if s.gone[word]&bit != 0 {
+		s.gone[word] &^= bit
+		s.late++
+	}
 }
 
 // advance moves the window on to serial. What leaves it unseen is given up.
@@ -139,6 +151,7 @@ func (s *Serials) slide(first, count uint32) {
 	mask := (uint64(1)<<count - 1) << (first % 64)
 	s.giveUpWord(first-serialWindow, ^*word&mask)
 	*word &^= mask
+	s.gone[first%serialWindow/64] &^= mask
 }
 
 // giveUp gives up what is missing up to a serial of the window, that included.
@@ -152,6 +165,7 @@ func (s *Serials) giveUp(last uint32) {
 		word := &s.seen[serial%serialWindow/64]
 		mask := (uint64(1)<<count - 1) << (serial % 64)
 		s.giveUpWord(serial, ^*word&mask)
+		s.gone[serial%serialWindow/64] |= ^*word & mask
 		*word |= mask
 		serial += count
 		n -= count
@@ -199,14 +213,14 @@ func (b *serialBook) open() bool {
 	return b.serials.Open()
 }
 
-// missing is Serials.Due, and at the end Serials.End.
-func (b *serialBook) missing(now time.Time) Holes {
+// missing is Serials.Due, and at the end Serials.End; late is Serials.Late.
+func (b *serialBook) missing(now time.Time) (holes Holes, late uint64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.ended {
-		return b.serials.End()
+		return b.serials.End(), b.serials.Late()
 	}
-	return b.serials.Due(now)
+	return b.serials.Due(now), b.serials.Late()
 }
 
 // saw notes a record the kernel sent. Numbers that a daemon gave are no serials.

@@ -22,6 +22,7 @@ func TestHolesInTheSerials(t *testing.T) {
 		later  []uint32 // seen after serialPatience, twice
 		want   Holes    // by then
 		atLast Holes    // at the end
+		late   uint64   // of want
 	}{
 		{name: "nothing"},
 		{name: "one after the other, records of one event too", saw: []uint32{7, 7, 8, 9, 9, 9, 10}},
@@ -31,7 +32,9 @@ func TestHolesInTheSerials(t *testing.T) {
 		{name: "one is missing", saw: []uint32{5, 7}, want: Holes{1, 6, 6}},
 		{name: "some are missing", saw: []uint32{5, 6, 9, 12}, want: Holes{4, 7, 11}},
 		{name: "it comes in time", saw: []uint32{5, 7, 6}},
-		{name: "it comes too late, and is not said twice", saw: []uint32{5, 7}, later: []uint32{6, 8}, want: Holes{1, 6, 6}},
+		{name: "it comes too late, and is not said twice", saw: []uint32{5, 7}, later: []uint32{6, 8, 6, 6}, want: Holes{1, 6, 6}, late: 1},
+		{name: "some of it comes too late", saw: []uint32{5, 9}, later: []uint32{8, 10, 7}, want: Holes{3, 6, 8}, late: 2},
+		{name: "later than the window holds", saw: []uint32{5, 7}, later: append(upTo(8, 8+serialWindow), 6), want: Holes{1, 6, 6}},
 		{name: "after the pause another hole", saw: []uint32{5, 7}, later: []uint32{9}, want: Holes{1, 6, 6}, atLast: Holes{1, 8, 8}},
 		{name: "the numbers wrap", saw: []uint32{1<<32 - 2, 1<<32 - 1, 0, 1}},
 		{name: "a hole where they wrap", saw: []uint32{1<<32 - 2, 2}, want: Holes{3, 1<<32 - 1, 1}},
@@ -74,6 +77,9 @@ func TestHolesInTheSerials(t *testing.T) {
 			if s.Open() {
 				t.Error("something may still come after the end")
 			}
+			if s.Late() != row.late {
+				t.Errorf("%d came late, want %d", s.Late(), row.late)
+			}
 		})
 	}
 }
@@ -110,7 +116,7 @@ func TestSerialsAgreeWithASimpleModel(t *testing.T) {
 		s.Due(now)
 		first := rapid.Uint32().Draw(t, "first")
 		s.Saw(first)
-		newest, missing := first, map[uint32]bool{}
+		newest, missing, found := first, map[uint32]bool{}, map[uint32]bool{}
 		said := uint64(0)
 		hear := func(h Holes) {
 			said += h.Missing
@@ -150,6 +156,24 @@ func TestSerialsAgreeWithASimpleModel(t *testing.T) {
 				}
 				newest += n
 			},
+			"found": func(t *rapid.T) {
+				// Given up for its time, and comes all the same.
+				back := rapid.Uint32Range(0, serialWindow-1).Draw(t, "back")
+				serial := newest - back
+				if int32(serial-first) < 0 || !missing[serial] {
+					return
+				}
+				for range 2 {
+					now = now.Add(serialPatience)
+					hear(s.Due(now))
+				}
+				before := s.Late()
+				s.Saw(serial)
+				if s.Late() != before+map[bool]uint64{false: 1}[found[serial]] {
+					t.Fatalf("%d came late after %d, found before: %v", s.Late(), before, found[serial])
+				}
+				found[serial] = true
+			},
 			"time": func(t *rapid.T) {
 				now = now.Add(time.Duration(rapid.IntRange(1, 5000).Draw(t, "ms")) * time.Millisecond)
 				hear(s.Due(now))
@@ -169,7 +193,7 @@ func TestSerialsAllocateNothing(t *testing.T) {
 		b.saw(1300, text)
 		serial += 7
 		b.serials.Saw(serial)
-		b.missing(time.Time{})
+		_, _ = b.missing(time.Time{})
 	}); n != 0 {
 		t.Errorf("%v allocations per record", n)
 	}

@@ -138,6 +138,8 @@ func TestWhatAListenerMissedIsOnRecord(t *testing.T) {
 	const events = 100000 // more than its socket holds
 	kernel.Generate(events, 0, "missed")
 	must(t, d.cmd.Process.Signal(syscall.SIGCONT))
+	d.until("it has heard what its socket held", func(s status.Status) bool { return s.Multicast != nil && s.Dropped > 0 && s.InRing == 0 })
+	kernel.SendUserMessage(1112, "op=mark-end") // only a later serial shows that the last ones are missing
 	d.until("the loss is told", func(s status.Status) bool { return s.Multicast != nil && s.Missing > 0 && s.Losing == status.LosingNo })
 	s, _ := d.status()
 	if s.State != status.Degraded || !strings.HasPrefix(s.Causes[0].What, "we did not hear ") || s.Dropped == 0 || s.Gaps == 0 {

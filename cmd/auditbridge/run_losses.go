@@ -228,6 +228,9 @@ func (l *losses) lookAtUnheard(by dispatched) {
 	}
 	l.deaf = err != nil
 	l.unheard.Store(&now)
+	if late := now.Late - was.Late; late > 0 {
+		l.note(auditbridge.OwnNote(auditbridge.TypeDaemonErr, "serials-late", auditbridge.Number("n", late)))
+	}
 	dropped, missing := now.Dropped-was.Dropped, now.Missing-was.Missing
 	if dropped+missing == 0 {
 		return
@@ -277,7 +280,7 @@ func (l *losses) fill(s *status.Status) {
 	if u == nil {
 		return
 	}
-	s.KernelLost, s.KernelLostAtMost = lossRange(l.lost.Load(), u.Missing)
+	s.KernelLost, s.KernelLostAtMost = lossRange(l.lost.Load(), u.Missing-u.Late)
 	s.KernelLostResets = l.resets.Load()
 	if l.listener != nil {
 		l.fillListener(s, u)
@@ -298,7 +301,7 @@ func (l *losses) fill(s *status.Status) {
 // fillListener says what a listener missed. What the kernel counted may have been
 // lost to its owner alone.
 func (l *losses) fillListener(s *status.Status, u *auditbridge.Unheard) {
-	least, most := lossRange(u.Dropped, u.Missing)
+	least, most := lossRange(u.Dropped, u.Missing-u.Late)
 	s.KernelLost, s.KernelLostAtMost = least, most+l.lost.Load()
 	s.Multicast = &status.Multicast{Dropped: u.Dropped, Missing: u.Missing}
 	if err := l.listener.Audited(); err != nil {
