@@ -97,6 +97,7 @@ func (s *Settings) Disk() diskguard.Config {
 		AdminSpaceLeftAction: diskguard.Action(a.AdminSpaceLeftAction),
 		DiskFullAction:       diskguard.Action(a.DiskFullAction),
 		DiskErrorAction:      diskguard.Action(a.DiskErrorAction),
+		Enforce:              diskguard.Enforce(a.Enforce),
 	}
 }
 

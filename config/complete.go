@@ -143,14 +143,7 @@ func (k *completion) audit() {
 	if a.Traffic.Enabled {
 		k.wrong("audit.traffic.enabled", "set it to false", "traffic events are not in this version yet")
 	}
-	for _, action := range []struct{ key, value, when string }{
-		{"audit.disk-full-action", a.DiskFullAction, "the journal's disk is full"},
-		{"audit.disk-error-action", a.DiskErrorAction, "the journal's disk fails"},
-	} {
-		if action.value == "halt" {
-			k.warn(action.key, "", "this host is powered off when %s", action.when)
-		}
-	}
+	k.actions()
 }
 
 func (k *completion) source() {

@@ -44,11 +44,12 @@ type Audit struct {
 	LegalHold            bool           `toml:"legal-hold" default:"false"`
 	Overrun              string         `toml:"overrun" default:"drop-oldest" oneof:"drop-oldest keep"`
 	SpaceLeft            Level          `toml:"space-left" default:"25%"`
-	SpaceLeftAction      string         `toml:"space-left-action" default:"syslog" oneof:"ignore syslog" later:"banner email exec rotate suspend single halt"`
+	SpaceLeftAction      string         `toml:"space-left-action" default:"syslog"`
 	AdminSpaceLeft       Level          `toml:"admin-space-left" default:"5%"`
-	AdminSpaceLeftAction string         `toml:"admin-space-left-action" default:"syslog" oneof:"ignore syslog" later:"banner email exec rotate suspend single halt"`
-	DiskFullAction       string         `toml:"disk-full-action" default:"suspend" oneof:"ignore syslog suspend halt" later:"banner email exec rotate single"`
-	DiskErrorAction      string         `toml:"disk-error-action" default:"syslog" oneof:"ignore syslog suspend halt" later:"banner email exec single"`
+	AdminSpaceLeftAction string         `toml:"admin-space-left-action" default:"syslog"`
+	DiskFullAction       string         `toml:"disk-full-action" default:"suspend"`
+	DiskErrorAction      string         `toml:"disk-error-action" default:"syslog"`
+	Enforce              string         `toml:"enforce" default:"act" oneof:"act report"`
 	RecordAccounts       string         `toml:"record-accounts" default:"auto" oneof:"auto always never"`
 	Administration       Administration `toml:"administration"`
 	Traffic              Traffic        `toml:"traffic"`

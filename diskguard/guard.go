@@ -20,6 +20,9 @@ type Journal interface {
 	Note(auditbridge.Note)
 	// Checkpoint writes what waits, signs it and makes it durable.
 	Checkpoint(context.Context) error
+	// Suspend stops storing, on record, until Resume.
+	Suspend(context.Context) error
+	Resume(context.Context) error
 }
 
 // Guard watches one journal.
@@ -34,7 +37,20 @@ type Guard struct {
 	mu    sync.Mutex
 	space Space
 
-	halting bool // owned by Run: the host is on its way down
+	// owned by Run
+	machine   Machine
+	forecast  forecast
+	suspended Level // whose action stopped recording; "" when none did
+	last      last
+	stuck     bool // the last rotation found nothing to drop; said once
+}
+
+// last is the action that ends what the host does: once it is under way, no
+// other follows; when it failed it is tried again.
+type last struct {
+	action Action
+	level  Level
+	done   bool
 }
 
 // New returns a Guard that starts nothing.
@@ -42,12 +58,7 @@ func New(cfg Config, journal Journal) (*Guard, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	if cfg.Halter == nil {
-		cfg.Halter = PowerOff
-	}
-	if cfg.Alert == nil {
-		cfg.Alert = AlertSyslog
-	}
+	cfg.setDefaults()
 	return &Guard{
 		cfg: cfg, journal: journal, log: cfg.Logger,
 		changed: make(chan struct{}, 1),
@@ -57,8 +68,8 @@ func New(cfg Config, journal Journal) (*Guard, error) {
 	}, nil
 }
 
-// Changed tells a Guard that the journal's state may be another one. It
-// never blocks, so the journal may call it from where it writes.
+// Changed tells a Guard that the journal has grown, or that its state may be
+// another one. It never blocks, so the journal may call it from where it writes.
 func (g *Guard) Changed() {
 	select {
 	case g.changed <- struct{}{}:
@@ -67,7 +78,7 @@ func (g *Guard) Changed() {
 }
 
 // Reconfigure watches by other levels and acts by other actions, from Run's next
-// look on; where and how to act (Dir, Halter, Alert, Logger) stays.
+// look on; where to look and by what Means to act stays.
 func (g *Guard) Reconfigure(cfg Config) error {
 	if err := cfg.Validate(); err != nil {
 		return err
@@ -87,10 +98,13 @@ func (g *Guard) Space() Space {
 	return g.space
 }
 
+// lookInterval is how often a Guard looks by itself: others fill disks, too.
+const lookInterval = time.Second
+
 // Run looks every second and whenever the journal says so, until ctx ends. It
-// acts once when a state or level begins; a halt that fails is tried again.
+// acts once when a level begins; a halt that fails is tried again.
 func (g *Guard) Run(ctx context.Context) error {
-	tick := time.NewTicker(time.Second)
+	tick := time.NewTicker(lookInterval)
 	defer tick.Stop()
 	for {
 		g.look(ctx, time.Now())
@@ -99,62 +113,34 @@ func (g *Guard) Run(ctx context.Context) error {
 			return nil
 		case <-g.changed:
 		case cfg := <-g.next:
-			cfg.Dir, cfg.Halter, cfg.Alert, cfg.Logger = g.cfg.Dir, g.cfg.Halter, g.cfg.Alert, g.cfg.Logger
+			cfg.Dir, cfg.Means = g.cfg.Dir, g.cfg.Means
 			g.cfg = cfg
 		case <-tick.C:
 		}
 	}
 }
 
+// look sees what room there is, and deals with each level on the way from the
+// one before to the one there is now.
 func (g *Guard) look(ctx context.Context, now time.Time) {
-	before := g.Space()
-	next := before
-	next.State = g.journal.Stats().State
+	stats := g.journal.Stats()
 	room := g.room(used(g.journal.Segments()))
-	next.Used, next.Free = room.Used, g.cfg.Free(room)
-	next.Level = g.cfg.LevelAt(room, next.State == journal.StateFull)
-	switch action, why := g.due(before, next); {
-	case why != "":
-		next.Since, next.Action = now, action
-		g.set(next)
-		g.act(ctx, action, why)
-	case next.State != before.State || next.Level != before.Level:
-		next.Since, next.Action = now, ""
-		g.set(next)
-		g.log.Info("the journal has room again", "level", next.Level, "free", next.Free)
-	default:
-		g.set(next)
-		if before.Action == Halt && cause[next.State] != "" && !g.halting {
-			g.act(ctx, Halt, cause[next.State])
-		}
+	limits, left := g.cfg.Limits(room)
+	g.forecast.see(now, left)
+	g.update(func(s *Space) {
+		s.State, s.Cause = stats.State, CauseOf(stats.Err, room)
+		s.Used, s.Free, s.FullIn = room.Used, g.cfg.Free(room), g.forecast.fullIn()
+	})
+	for _, change := range g.machine.Step(stats.State, limits, left) {
+		g.enter(ctx, change, now)
 	}
+	g.goOn(ctx)
 }
 
-// cause names the states in which nothing can be stored; a journal that was
-// suspended by order has room.
-var cause = map[journal.State]string{journal.StateFull: "disk-full", journal.StateFailed: "disk-error"}
-
-// due is the action that the step from before to next asks for, and its cause;
-// no cause means that nothing got worse.
-func (g *Guard) due(before, next Space) (Action, string) {
-	switch {
-	case next.State == journal.StateFailed && before.State != journal.StateFailed:
-		return g.cfg.DiskErrorAction, cause[next.State]
-	case next.State == journal.StateFull && before.State != journal.StateFull:
-		return g.cfg.DiskFullAction, cause[next.State]
-	case next.State != journal.StateOK || !next.Level.below(before.Level):
-		return "", ""
-	case next.Level == LevelAdminSpaceLeft:
-		return g.cfg.AdminSpaceLeftAction, string(next.Level)
-	default:
-		return g.cfg.SpaceLeftAction, string(next.Level)
-	}
-}
-
-func (g *Guard) set(s Space) {
+func (g *Guard) update(change func(*Space)) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.space = s
+	change(&g.space)
 }
 
 func used(segments []journal.Segment) int64 {
@@ -165,51 +151,57 @@ func used(segments []journal.Segment) int64 {
 	return n
 }
 
-// act carries out one action. Every action but Ignore is on record.
-func (g *Guard) act(ctx context.Context, action Action, why string) {
+// enter puts a change on record, and does what is due. If we die between the
+// two, the next process finds the level anew and does it.
+func (g *Guard) enter(ctx context.Context, change Change, now time.Time) {
+	action := Action("")
+	if change.Worse() {
+		action = g.cfg.ActionAt(change.New)
+	}
+	g.update(func(s *Space) { s.Level, s.Since, s.Action = change.New, now, action })
 	space := g.Space()
-	g.log.Error("the journal is short of room", "cause", why, "action", string(action), "free", space.Free)
-	if action == Ignore {
+	g.journal.Note(levelNote(change, space))
+	if !change.Worse() {
+		g.log.Info("the journal has room again", "level", change.New, "free", space.Free)
+		if !g.last.done {
+			g.last = last{}
+		}
+		g.resume(ctx, change.New)
 		return
 	}
-	g.journal.Note(note("space-action", why, action))
-	if action == Halt {
-		g.halt(ctx, why)
-		return
-	}
-	if err := g.cfg.Alert(alert[why]); err != nil {
-		g.log.Error("the alert did not reach syslog", "error", err)
+	g.log.Error("the journal is short of room", "level", change.New, "cause", space.Cause, "action", action, "free", space.Free, "full-in", space.FullIn)
+	g.act(ctx, action, change.New)
+	if change.New == LevelFull && g.last.action == "" {
+		g.seal(ctx) // what the reserve is for: said now, not when there is room again
 	}
 }
 
-var alert = map[string]string{
-	"disk-full":                 "audit records are being lost: the journal's disk is full",
-	"disk-error":                "audit records are being lost: the journal's disk fails",
-	string(LevelSpaceLeft):      "the audit journal is running out of space (space-left)",
-	string(LevelAdminSpaceLeft): "the audit journal is almost out of space (admin-space-left)",
-}
-
-// sealLimit bounds the wait for the last records: a disk that hangs must not
-// keep a host without audit running.
-const sealLimit = 5 * time.Second
-
-// halt writes the last records, signs them and takes the last step. If we die
-// in between, the journal says that a halt was under way.
-func (g *Guard) halt(ctx context.Context, why string) {
-	g.halting = true
-	g.journal.Note(note("halt", why, Halt))
-	limited, cancel := context.WithTimeout(ctx, sealLimit)
-	defer cancel()
-	if err := g.journal.Checkpoint(limited); err != nil {
-		g.log.Error("halting without a final checkpoint", "error", err)
+// goOn does what lasts as long as a level does.
+func (g *Guard) goOn(ctx context.Context) {
+	level := g.machine.Level()
+	if g.cfg.ActionAt(level) == Rotate && g.enforced() {
+		g.rotate(ctx, level)
+	} else {
+		g.stuck = false
 	}
-	if err := g.cfg.Halter(ctx); err != nil {
-		g.halting = false
-		g.log.Error("the host could not be halted; trying again", "error", fmt.Errorf("halt: %s: %w", why, err))
+	if g.last.action != "" && !g.last.done && g.last.level == level {
+		g.end(ctx, g.last.action, level)
 	}
 }
 
-func note(op, why string, action Action) auditbridge.Note {
-	return auditbridge.OwnNote(auditbridge.TypeDaemonErr, op,
-		auditbridge.Text("why", why), auditbridge.Text("action", string(action)))
+// levelNote is the record of a change.
+func levelNote(change Change, s Space) auditbridge.Note {
+	n := auditbridge.OwnNote(auditbridge.TypeDaemonResume, "disk-level")
+	if change.Worse() {
+		n = auditbridge.OwnFailure("disk-level")
+	}
+	n.Fields = append(n.Fields, auditbridge.Text("level", string(change.New)), auditbridge.Text("was", string(change.Old)))
+	if s.Cause != "" {
+		n.Fields = append(n.Fields, auditbridge.Text("cause", string(s.Cause)))
+	}
+	n.Fields = append(n.Fields, auditbridge.Number("used", s.Used), auditbridge.Number("free", s.Free))
+	if s.FullIn > 0 {
+		n.Fields = append(n.Fields, auditbridge.Text("full-in", fmt.Sprintf("%.0f", s.FullIn.Seconds())))
+	}
+	return n
 }

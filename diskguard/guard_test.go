@@ -3,11 +3,8 @@ package diskguard
 import (
 	"context"
 	"errors"
-	"io"
-	"log/slog"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -18,103 +15,145 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func (j *fake) Checkpoint(ctx context.Context) error {
-	j.sealed()
-	return ctx.Err()
-}
-
 func config(full Action) Config {
 	return Config{
 		Dir: "/", MaxSize: 1000, SpaceLeft: Threshold{Percent: 25}, AdminSpaceLeft: Threshold{Bytes: 50},
 		SpaceLeftAction: Syslog, AdminSpaceLeftAction: Syslog, DiskFullAction: full, DiskErrorAction: Syslog,
-		Alert:  func(string) error { return nil },
-		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Means: Means{Alert: func(string) error { return nil }},
 	}
 }
 
-func TestLevels(t *testing.T) {
-	const large = 1 << 40 // a disk that does not matter
-	for _, row := range []struct {
-		name string
-		room Room
-		full bool
-		want Level
-		free int64
-	}{
-		{"nothing used", Room{0, large, large}, false, LevelOK, 1000},
-		{"25% left", Room{750, large, large}, false, LevelOK, 250},
-		{"less than 25%", Room{751, large, large}, false, LevelSpaceLeft, 249},
-		{"50 bytes left", Room{950, large, large}, false, LevelSpaceLeft, 50},
-		{"less than 50", Room{951, large, large}, false, LevelAdminSpaceLeft, 49},
-		{"more than max-size", Room{2000, large, large}, false, LevelAdminSpaceLeft, 0},
-		{"could not be extended", Room{0, large, large}, true, LevelFull, 1000},
-		{"the disk does not say", Room{700, 0, 0}, false, LevelOK, 300},
-
-		{"others' files on a disk larger than max-size do not count", Room{100, 2000, 10}, false, LevelOK, 10},
-		{"max-size is as large as the disk", Room{100, 1000, 10}, false, LevelOK, 10},
-		{"a disk smaller than max-size: 25% of it", Room{150, 200, 50}, false, LevelOK, 50},
-		{"less than 25% of it", Room{100, 400, 99}, false, LevelSpaceLeft, 99},
-		{"less than 50 bytes of it", Room{100, 400, 49}, false, LevelAdminSpaceLeft, 49},
-		{"used up to max-size although the disk has room", Room{980, 999, 900}, false, LevelAdminSpaceLeft, 20},
-	} {
-		cfg := config(Suspend)
-		if got, free := cfg.LevelAt(row.room, row.full), cfg.Free(row.room); got != row.want || free != row.free {
-			t.Errorf("%s: %s with %d free, want %s with %d", row.name, got, free, row.want, row.free)
-		}
-	}
-}
-
-// step is the journal's state at one look and what must come of it.
+// step is what one look finds and what must come of it.
 type step struct {
 	state journal.State
-	bytes int64
-	want  []string // notes, alerts, seals and halts, in order
+	bytes int64    // used, of 1000
+	want  []string // records, alerts, and what is done, in order
 }
 
+// Each level change is on record before its action, and before the next level.
 func TestWhatIsDoneAndWhen(t *testing.T) {
-	suspend := []string{"note op=space-action why=disk-full action=suspend", "alert audit records are being lost: the journal's disk is full"}
-	halt := []string{"note op=space-action why=disk-full action=halt", "note op=halt why=disk-full action=halt", "sealed", "halted"}
+	const ok, full, failed, suspended = journal.StateOK, journal.StateFull, journal.StateFailed, journal.StateSuspended
+	level := func(l, was Level) string { return "level " + string(l) + " was " + string(was) }
+	act := func(l Level, a Action) string { return "action " + string(a) + " at " + string(l) }
+	syslog := func(l, was Level) []string { return []string{level(l, was), act(l, Syslog), "alert " + string(l)} }
+	toFull := func(more ...string) []string {
+		all := append(syslog(LevelSpaceLeft, LevelOK), syslog(LevelAdminSpaceLeft, LevelSpaceLeft)...)
+		return append(append(all, level(LevelFull, LevelAdminSpaceLeft)), more...)
+	}
+	fromFull := []string{level(LevelAdminSpaceLeft, LevelFull), level(LevelSpaceLeft, LevelAdminSpaceLeft), level(LevelOK, LevelSpaceLeft)}
+	with := func(change func(*Config)) Config {
+		cfg := config(Suspend)
+		change(&cfg)
+		return cfg
+	}
 	for _, row := range []struct {
 		name  string
 		cfg   Config
 		steps []step
 	}{
-		{"suspend acts once, and again after room returned", config(Suspend), []step{
-			{journal.StateOK, 0, nil}, {journal.StateFull, 0, suspend}, {journal.StateFull, 0, nil}, {journal.StateOK, 0, nil}, {journal.StateFull, 0, suspend}}},
-		{"ignore does nothing", config(Ignore), []step{{journal.StateFull, 0, nil}, {journal.StateOK, 0, nil}}},
-		{"halt, once", config(Halt), []step{{journal.StateFull, 0, halt}, {journal.StateFull, 0, nil}}},
-		{"levels on the way down only", config(Suspend), []step{
-			{journal.StateOK, 800, []string{"note op=space-action why=space-left action=syslog", "alert the audit journal is running out of space (space-left)"}},
-			{journal.StateOK, 800, nil},
-			{journal.StateOK, 960, []string{"note op=space-action why=admin-space-left action=syslog", "alert the audit journal is almost out of space (admin-space-left)"}},
-			{journal.StateOK, 800, nil}, {journal.StateOK, 10, nil}}},
-		{"a failing disk has its own action", config(Halt), []step{
-			{journal.StateFailed, 0, []string{"note op=space-action why=disk-error action=syslog", "alert audit records are being lost: the journal's disk fails"}}}},
+		{"down and up again, level by level", config(Suspend), []step{
+			{ok, 0, nil},
+			{ok, 800, syslog(LevelSpaceLeft, LevelOK)}, {ok, 800, nil},
+			{ok, 960, syslog(LevelAdminSpaceLeft, LevelSpaceLeft)},
+			{ok, 940, []string{level(LevelSpaceLeft, LevelAdminSpaceLeft)}},
+			{ok, 10, []string{level(LevelOK, LevelSpaceLeft)}}}},
+		{"a disk that fills at once passes all levels", config(Syslog), []step{{full, 0, toFull(act(LevelFull, Syslog), "alert disk-full", "sealed")}}},
+		{"suspend on a full disk: the journal has stopped by itself, and goes on by itself", config(Suspend), []step{
+			{full, 0, toFull(act(LevelFull, Suspend), "alert disk-full", "sealed")}, {full, 0, nil}, {ok, 0, fromFull}}},
+		{"ignore: on record, no more", config(Ignore), []step{{full, 0, toFull("sealed")}, {ok, 0, fromFull}}},
+		{"halt, once", config(Halt), []step{
+			{full, 0, toFull(act(LevelFull, Halt), "alert disk-full", "halt at disk-full", "sealed", "halted")}, {full, 0, nil}}},
+		{"single", config(Single), []step{
+			{full, 0, toFull(act(LevelFull, Single), "alert disk-full", "single-user at disk-full", "sealed", "rescued")}}},
+		{"halt, but only reported", with(func(c *Config) { c.DiskFullAction, c.Enforce = Halt, Report }), []step{
+			{full, 0, toFull("would halt at disk-full", "alert disk-full", "sealed")}}},
+		{"suspend while there is room, until there is more", with(func(c *Config) { c.AdminSpaceLeftAction = Suspend }), []step{
+			{ok, 960, append(syslog(LevelSpaceLeft, LevelOK), level(LevelAdminSpaceLeft, LevelSpaceLeft), act(LevelAdminSpaceLeft, Suspend), "alert admin-space-left", "suspended")},
+			{suspended, 960, nil},
+			{suspended, 800, []string{level(LevelSpaceLeft, LevelAdminSpaceLeft), "resumed"}}}},
+		{"rotate as long as it helps", with(func(c *Config) { c.AdminSpaceLeftAction = Rotate }), []step{
+			{ok, 960, append(syslog(LevelSpaceLeft, LevelOK), level(LevelAdminSpaceLeft, LevelSpaceLeft), act(LevelAdminSpaceLeft, Rotate), "alert admin-space-left", "rotated")},
+			{ok, 955, []string{"rotated"}},
+			{ok, 940, []string{level(LevelSpaceLeft, LevelAdminSpaceLeft)}}}},
+		{"rotate on a full disk goes on at once", config(Rotate), []step{
+			{full, 0, toFull(act(LevelFull, Rotate), "alert disk-full", "sealed", "rotated", "resumed")}}},
+		{"a failing disk has its own action, whatever room there is", config(Halt), []step{
+			{failed, 0, []string{level(LevelError, LevelOK), act(LevelError, Syslog), "alert disk-error"}},
+			{ok, 0, []string{level(LevelOK, LevelError)}}}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			var did []string
-			do := func(what string) { did = append(did, what) }
-			fields := regexp.MustCompile(` (auid|pid|uid|ses)=\d+`)
-			j := &fake{sealed: func() { do("sealed") }, noted: func(line string) {
-				_, body, _ := strings.Cut(line, "): ")
-				do("note " + fields.ReplaceAllString(strings.TrimSuffix(body, " res=success\n"), ""))
-			}}
-			row.cfg.Alert = func(text string) error { do("alert " + text); return nil }
-			row.cfg.Halter = func(context.Context) error { do("halted"); return nil }
-			g, err := New(row.cfg, j)
-			if err != nil {
-				t.Fatal(err)
-			}
+			j, g := watched(t, row.cfg)
 			for i, s := range row.steps {
-				did = nil
+				j.did = nil
 				j.bytes = s.bytes
 				j.enters(s.state)
 				g.look(t.Context(), time.Now())
-				if diff := cmp.Diff(s.want, did); diff != "" {
+				if diff := cmp.Diff(s.want, j.did); diff != "" {
 					t.Errorf("step %d: -want +got\n%s", i, diff)
 				}
 			}
 		})
+	}
+}
+
+// watched is a Guard on a fake journal that writes down what is done.
+func watched(t *testing.T, cfg Config) (*fake, *Guard) {
+	t.Helper()
+	j := &fake{}
+	cfg.Alert = func(text string) error {
+		code, _, _ := strings.Cut(text, ":")
+		j.do("alert " + code)
+		return nil
+	}
+	cfg.Halter = func(context.Context) error { j.do("halted"); return nil }
+	cfg.Rescuer = func(context.Context) error { j.do("rescued"); return nil }
+	cfg.Rotate = func(context.Context) (bool, error) { j.do("rotated"); return true, nil }
+	g, err := New(cfg, j)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return j, g
+}
+
+// That there is nothing to rotate is said once, and once more when there was in
+// between.
+func TestNothingToRotateIsSaidOnce(t *testing.T) {
+	j, g := watched(t, config(Rotate))
+	closed := 0
+	g.cfg.Rotate = func(context.Context) (bool, error) { closed--; return closed >= 0, nil }
+	said := func() (n int) {
+		for _, what := range j.did {
+			if what == "failed rotate at disk-full: there is no closed segment that may go" {
+				n++
+			}
+		}
+		return n
+	}
+	for i, row := range []struct{ closed, want int }{{0, 1}, {0, 1}, {1, 1}, {0, 2}} {
+		closed = row.closed
+		j.enters(journal.StateFull)
+		g.look(t.Context(), time.Now())
+		if said() != row.want {
+			t.Errorf("look %d: said %d times, want %d: %v", i, said(), row.want, j.did)
+		}
+	}
+}
+
+// Whoever resumes recording by hand is not overruled while the level lasts.
+func TestRecordingResumedByHandStays(t *testing.T) {
+	cfg := config(Suspend)
+	cfg.SpaceLeftAction = Suspend
+	j, g := watched(t, cfg)
+	j.bytes = 800
+	g.look(t.Context(), time.Now())
+	if j.Stats().State != journal.StateSuspended {
+		t.Fatalf("%v", j.did)
+	}
+	j.enters(journal.StateOK)
+	j.did = nil
+	g.look(t.Context(), time.Now())
+	if len(j.did) > 0 {
+		t.Errorf("%v", j.did)
 	}
 }
 
@@ -128,7 +167,7 @@ func TestAHaltThatFailsIsTriedAgain(t *testing.T) {
 			}
 			return nil
 		}
-		j := &fake{noted: func(string) {}, sealed: func() {}}
+		j := &fake{}
 		j.enters(journal.StateFull)
 		g, err := New(cfg, j)
 		if err != nil {
@@ -147,7 +186,7 @@ func TestAHaltThatFailsIsTriedAgain(t *testing.T) {
 
 func TestTheJournalCanWakeTheGuard(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		j := &fake{noted: func(string) {}, sealed: func() {}}
+		j := &fake{}
 		g, err := New(config(Suspend), j)
 		if err != nil {
 			t.Fatal(err)
@@ -169,8 +208,11 @@ func TestTheJournalCanWakeTheGuard(t *testing.T) {
 }
 
 func TestConfigSaysAllThatIsWrong(t *testing.T) {
-	err := (&Config{SpaceLeftAction: Halt, DiskFullAction: "explode"}).Validate()
-	for _, want := range []string{"space-left-action", "admin-space-left-action", "disk-full-action", "disk-error-action", "do not ascend"} {
+	err := (&Config{SpaceLeftAction: Halt, DiskFullAction: "explode", DiskErrorAction: Rotate, Enforce: "perhaps"}).Validate()
+	for _, want := range []string{
+		`space-left-action: "halt" is refused at space-left: there is still room`, "admin-space-left-action", `disk-full-action: "explode" is none of: ignore syslog`,
+		`disk-error-action: "rotate" is refused at disk-error: dropping segments mends no disk`, "do not ascend", `enforce: "perhaps"`,
+	} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is missing in %v", want, err)
 		}
@@ -183,7 +225,7 @@ func TestASmallDiskWarnsBeforeItIsFull(t *testing.T) {
 	dir := smallDisk(t, "tmpfs") // 48 MiB
 	cfg := config(Suspend)
 	cfg.Dir, cfg.MaxSize, cfg.SpaceLeft, cfg.AdminSpaceLeft = dir, 10<<30, Threshold{Percent: 25}, Threshold{Percent: 5}
-	g, err := New(cfg, &fake{noted: func(string) {}})
+	g, err := New(cfg, &fake{})
 	if err != nil {
 		t.Fatal(err)
 	}

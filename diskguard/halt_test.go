@@ -3,18 +3,16 @@ package diskguard
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
-	"auditbridge/auditbridge"
 	"auditbridge/journal"
 
 	"golang.org/x/sys/unix"
@@ -53,7 +51,7 @@ func processOneOf(what string) error {
 
 // haltAtOnce has a journal that is full; the last step is the real one.
 func haltAtOnce() error {
-	j := &fake{noted: func(line string) { fmt.Print(line) }, sealed: func() { fmt.Println("sealed") }}
+	j := &fake{tell: func(what string) { fmt.Println(what) }}
 	j.enters(journal.StateFull)
 	g, err := New(config(Halt), j)
 	if err != nil {
@@ -89,7 +87,7 @@ func inNamespace(t *testing.T, what string) string {
 // The whole way of disk-full-action = "halt": on record, sealed, powered off.
 func TestHaltPowersOffItsNamespace(t *testing.T) {
 	out := inNamespace(t, "at once")
-	steps := []string{"op=space-action", "op=halt", "sealed"}
+	steps := []string{"level disk-full", "action halt", "halt at disk-full", "sealed"}
 	at := 0
 	for line := range strings.Lines(out) {
 		if at < len(steps) && strings.Contains(line, steps[at]) {
@@ -137,33 +135,43 @@ func TestPowerOffRefusesOutsideANamespaceMadeForIt(t *testing.T) {
 	}
 	for _, protected := range []string{"", own} {
 		t.Setenv(OutsideVariable, protected)
-		if err := PowerOff(t.Context()); err == nil || !strings.Contains(err.Error(), "refused") {
+		if err := PowerOff(t.Context(), nil); err == nil || !strings.Contains(err.Error(), "refused") {
 			t.Fatalf("%s=%q: got %v", OutsideVariable, protected, err)
 		}
 	}
 }
 
+// Of several ways the next is tried when one fails, and an answer ends it.
 func TestProcessOneIsAskedInItsOwnWay(t *testing.T) {
-	for name, want := range map[string][]string{
-		"systemd": {"/usr/bin/systemctl", "poweroff"}, "init": {"/sbin/init", "0"}, "tini": nil, "": nil,
+	for _, row := range []struct {
+		processOne string
+		fail       int // so many of the commands fail
+		off        string
+		rescue     string
+	}{
+		{"systemd", 0, "/usr/bin/systemctl --no-block poweroff", "/usr/bin/systemctl --no-block rescue"},
+		{"systemd", 1, "/usr/bin/systemctl --no-block poweroff, /sbin/init 0", "/usr/bin/systemctl --no-block rescue, /sbin/init 1"},
+		{"init", 0, "/sbin/init 0", "/sbin/init 1"},
+		{"tini", 0, "", ""},
 	} {
-		if got := orderly(name); !slices.Equal(got, want) {
-			t.Errorf("%q: %v, want %v", name, got, want)
+		for want, commands := range map[string][][]string{row.off: offCommands[row.processOne], row.rescue: rescueCommands[row.processOne]} {
+			var asked []string
+			err := ask(t.Context(), func(_ context.Context, argv []string) error {
+				if asked = append(asked, strings.Join(argv, " ")); len(asked) <= row.fail {
+					return errors.New("no")
+				}
+				return nil
+			}, commands)
+			if got := strings.Join(asked, ", "); got != want || (err == nil) != (want != "") {
+				t.Errorf("%s, %d fail: asked %q, %v; want %q", row.processOne, row.fail, got, err, want)
+			}
 		}
 	}
 }
 
-// fake is a journal whose state the test decides.
-type fake struct {
-	state  atomic.Uint32 // a journal.State
-	bytes  int64
-	noted  func(line string)
-	sealed func()
-}
-
-func (j *fake) Stats() journal.Stats        { return journal.Stats{State: journal.State(j.state.Load())} }
-func (j *fake) enters(s journal.State)      { j.state.Store(uint32(s)) }
-func (j *fake) Segments() []journal.Segment { return []journal.Segment{{Bytes: j.bytes}} }
-func (j *fake) Note(n auditbridge.Note) {
-	j.noted(string(auditbridge.AppendNote(nil, &n, time.Unix(1709742929, 0), auditbridge.FirstNoteSerial)))
+func TestSingleUserModeIsNeverTriedUnderTest(t *testing.T) {
+	t.Setenv(OutsideVariable, "pid:[1]")
+	if err := Rescue(t.Context(), func(context.Context, []string) error { t.Error("asked"); return nil }); err == nil {
+		t.Error("no error")
+	}
 }

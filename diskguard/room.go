@@ -7,6 +7,7 @@ type Room struct {
 	Used      int64 // bytes of all segments
 	Disk      int64 // bytes of the whole file system; 0 when it did not say
 	Available int64 // bytes of it that nobody has taken yet
+	NoInodes  bool  // no further file can be made on it
 }
 
 // RoomAt asks the file system of dir.
@@ -15,6 +16,7 @@ func RoomAt(dir string, used int64) Room {
 	var fs unix.Statfs_t
 	if err := unix.Statfs(dir, &fs); err == nil {
 		r.Disk, r.Available = int64(fs.Blocks)*fs.Bsize, int64(fs.Bavail)*fs.Bsize
+		r.NoInodes = fs.Files > 0 && fs.Ffree == 0 // some count none: btrfs
 	}
 	return r
 }

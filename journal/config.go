@@ -50,7 +50,9 @@ type Config struct {
 	// OnState is called in the append loop when the state changes, and when that
 	// begins in another than StateOK; it must not block, nor call the journal.
 	OnState func(State)
-	Logger  *slog.Logger // nil discards
+	// OnAppend is called in the append loop after each batch; the same holds for it.
+	OnAppend func()
+	Logger   *slog.Logger // nil discards
 
 	reserve int64 // smaller in tests only
 }

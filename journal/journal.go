@@ -94,6 +94,7 @@ type books struct {
 	sealed                          atomic.Uint64 // sequence of the last checkpoint
 	sealedAt                        atomic.Int64  // Unix nanoseconds
 	state                           atomic.Uint32
+	err                             atomic.Pointer[error]
 }
 
 // Open opens the journal in cfg.Dir, or makes one, and recovers what the last

@@ -89,7 +89,11 @@ func (j *Journal) turn(now time.Time) {
 	}
 	if j.trouble.state == StateOK {
 		j.ring.Settle(uint64(j.mark.Durable()))
+		before := j.at
 		j.handle(j.work(now), now)
+		if j.at != before && j.cfg.OnAppend != nil {
+			j.cfg.OnAppend()
+		}
 	}
 	if j.trouble.state != StateOK {
 		j.wait(now)

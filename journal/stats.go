@@ -12,6 +12,7 @@ import (
 // came through the ring and are stored; lines are those, our own and block lines.
 type Stats struct {
 	State       State
+	Err         error                // why nothing is stored; nil in StateOK and StateSuspended
 	Written     auditbridge.Sequence // last line in the file
 	Durable     auditbridge.Sequence // last line that survives a power failure
 	Lines       uint64
@@ -28,10 +29,19 @@ type Stats struct {
 	SealedAt    time.Time
 }
 
+// trouble is why nothing is stored.
+func (b *books) trouble() error {
+	if why := b.err.Load(); why != nil {
+		return *why
+	}
+	return nil
+}
+
 // Stats may be called from any goroutine.
 func (j *Journal) Stats() Stats {
 	return Stats{
 		State:       State(j.books.state.Load()),
+		Err:         j.books.trouble(),
 		Written:     j.mark.Written(),
 		Durable:     j.mark.Durable(),
 		Lines:       j.books.lines.Load(),

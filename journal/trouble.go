@@ -102,7 +102,7 @@ func (j *Journal) wait(now time.Time) {
 		j.resume(now)
 		return
 	}
-	j.trouble.err = err
+	j.because(err)
 }
 
 // resume goes back to storing. What was noted meanwhile comes first, in its
@@ -129,17 +129,24 @@ func (j *Journal) resume(now time.Time) {
 
 func (j *Journal) enter(s State, why error, now time.Time) {
 	if j.trouble.state == s {
-		j.trouble.err = why
+		j.because(why)
 		return
 	}
 	j.trouble = trouble{state: s, err: why, since: now, tried: now, word: s.String()}
+	j.because(why)
 	j.books.state.Store(uint32(s))
-	if why != nil {
+	if s != StateOK {
 		j.log.Error("recording stops", "state", s.String(), "err", why)
 	} else {
 		j.log.Info("recording goes on", "state", s.String())
 	}
 	j.tellState()
+}
+
+// because says why nothing is stored, to Stats as well.
+func (j *Journal) because(why error) {
+	j.trouble.err = why
+	j.books.err.Store(&why)
 }
 
 // tellState calls OnState, in the append loop only: who opens the journal may

@@ -118,15 +118,43 @@ func (k *Keeper) Look(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	kept := Kept{Segments: k.journal.Segments(), Doomed: k.state.Doomed, Cursors: k.cursors()}
-	for _, d := range Decide(now, kept, k.cfg) {
-		k.state.Doomed = d.Last
-		if err := k.store(); err != nil {
+	for _, d := range Decide(now, k.kept(), k.cfg) {
+		if err := k.drop(ctx, &d); err != nil {
 			return err
 		}
-		if err := k.journal.Drop(ctx, d.Segments, string(d.Reason), d.fields()...); err != nil {
-			return fmt.Errorf("drop the segments %d to %d, for %s: %w", d.First, d.Last, d.Reason, err)
-		}
+	}
+	return nil
+}
+
+// Rotate drops the oldest closed segment before it is due, because room is asked
+// for, and reports whether there was one that nothing holds. Any goroutine may
+// call it.
+func (k *Keeper) Rotate(ctx context.Context) (dropped bool, err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	now, err := k.advance()
+	if err != nil {
+		return false, err
+	}
+	d := Oldest(now, k.kept(), k.cfg)
+	if d == nil {
+		return false, nil
+	}
+	return true, k.drop(ctx, d)
+}
+
+func (k *Keeper) kept() Kept {
+	return Kept{Segments: k.journal.Segments(), Doomed: k.state.Doomed, Cursors: k.cursors()}
+}
+
+// drop makes the decision durable, then has the journal carry it out.
+func (k *Keeper) drop(ctx context.Context, d *Drop) error {
+	k.state.Doomed = d.Last
+	if err := k.store(); err != nil {
+		return err
+	}
+	if err := k.journal.Drop(ctx, d.Segments, string(d.Reason), d.fields()...); err != nil {
+		return fmt.Errorf("drop the segments %d to %d, for %s: %w", d.First, d.Last, d.Reason, err)
 	}
 	return nil
 }

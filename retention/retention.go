@@ -55,6 +55,8 @@ const (
 	ByAge   Reason = "retention"
 	BySize  Reason = "max-size"
 	ByFiles Reason = "max-files"
+	// ByRoom segments go before they are due: a disk level's action is rotate.
+	ByRoom Reason = "rotate"
 	// Unfinished segments were to go when the last process died.
 	Unfinished Reason = "unfinished"
 )
@@ -113,6 +115,21 @@ func Decide(now time.Time, kept Kept, cfg Config) []Drop {
 		drops[i].Undelivered = undelivered(&drops[i], kept.Cursors)
 	}
 	return drops
+}
+
+// Oldest is the drop of the oldest closed segment although it is not due, or nil
+// when there is none, or something holds it.
+func Oldest(now time.Time, kept Kept, cfg Config) *Drop {
+	if cfg.Hold || len(kept.Segments) < 2 {
+		return nil
+	}
+	s := kept.Segments[0]
+	if s.Closed.IsZero() || now.Sub(s.Closed) < cfg.Least || cfg.Keep && !delivered(s, kept.Cursors) {
+		return nil
+	}
+	d := &add(nil, ByRoom, s)[0]
+	d.Undelivered = undelivered(d, kept.Cursors)
+	return d
 }
 
 // due is why s goes now, or "", when total bytes and closed segments are left.

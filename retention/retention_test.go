@@ -81,6 +81,36 @@ func TestWhatIsDropped(t *testing.T) {
 // Whatever the journal looks like: what stays is one stretch with the open
 // segment at its end, nothing goes without a reason, and with keep nothing
 // undelivered goes.
+// When room is asked for the oldest closed segment goes, whatever its age, unless
+// something holds it.
+func TestTheOldestGoesForRoom(t *testing.T) {
+	young := Config{Age: 9 * time.Hour, MaxSize: 1000}
+	with := func(change func(*Config)) Config {
+		cfg := young
+		change(&cfg)
+		return cfg
+	}
+	for _, row := range []struct {
+		name     string
+		cfg      Config
+		segments []journal.Segment
+		at       auditbridge.Sequence // how far siem is
+		want     *Drop
+	}{
+		{"the oldest", young, three(), 100, &Drop{Reason: ByRoom, Segments: 1, First: 1, Last: 100, Bytes: 10}},
+		{"what it costs a relay is said", young, three(), 40, &Drop{Reason: ByRoom, Segments: 1, First: 1, Last: 100, Bytes: 10, Undelivered: []Undelivered{{"siem", 60}}}},
+		{"never the open one", young, three()[3:], 100, nil},
+		{"a legal hold", with(func(c *Config) { c.Hold = true }), three(), 100, nil},
+		{"the undelivered, when they are kept", with(func(c *Config) { c.Keep = true }), three(), 99, nil},
+		{"what is younger than min-retention", with(func(c *Config) { c.Least = 4 * time.Hour }), three(), 100, nil},
+	} {
+		got := Oldest(now, Kept{Segments: row.segments, Cursors: []Cursor{{"siem", row.at}}}, row.cfg)
+		if diff := cmp.Diff(row.want, got); diff != "" {
+			t.Errorf("%s: -want +got\n%s", row.name, diff)
+		}
+	}
+}
+
 func TestDecideHolds(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var segments []journal.Segment

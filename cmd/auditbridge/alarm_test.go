@@ -24,7 +24,7 @@ func TestAlarmsAreRaisedAndClearedOnRecord(t *testing.T) {
 	d.feed(numbered(1, 8000))
 	d.until("an alarm is raised", func(s status.Status) bool { return hasAlarm(s, "disk-full") })
 	out, _, _ := auditbridgeCommand(t, "status", "--config", d.config)
-	if !strings.Contains(out, "alarm:   disk-full, The journal's disk is full, since ") {
+	if !strings.Contains(out, "alarm:   disk-full of no-space, The journal's disk is full, since ") {
 		t.Errorf("status says\n%s", out)
 	}
 	remove()

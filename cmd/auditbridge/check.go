@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 
 	"auditbridge/config"
@@ -53,6 +54,7 @@ type checkResult struct {
 	Problems     []config.Problem `json:"problems"`
 	Warnings     []config.Problem `json:"warnings"`
 	Destinations []checkedServer  `json:"destinations,omitempty"` // when valid
+	Ends         []config.End     `json:"could_end_host"`         // when valid; empty when nothing does
 	Values       []config.Value   `json:"values,omitempty"`       // with -v
 }
 
@@ -79,6 +81,7 @@ func checkFile(file string, verbose bool) *checkResult {
 		r.Warnings = []config.Problem{}
 	}
 	if r.Valid {
+		r.Ends = c.Ends()
 		for i := range c.Servers {
 			s := &c.Servers[i]
 			address, port := c.FarEnd(s)
@@ -115,6 +118,7 @@ func (r *checkResult) writeText(w io.Writer) error {
 		fmt.Fprintln(w, terminal.Safe(fmt.Sprintf("%s: %s to %s%s, format %s, classes %v, start %s, verifiable there: %s",
 			d.Name, d.Protocol, d.Address, way, d.Format, d.Include, d.Start, d.Verify)))
 	}
+	r.writeEnds(w)
 	if len(r.Values) > 0 {
 		if err := writeValues(w, r.Values); err != nil {
 			return err
@@ -127,6 +131,21 @@ func (r *checkResult) writeText(w io.Writer) error {
 	_, err := fmt.Fprintf(w, "valid: %s, %s, %s\n",
 		count(len(r.Files), "file"), count(len(r.Destinations), "destination"), count(len(r.Warnings), "warning"))
 	return err
+}
+
+// writeEnds says what could take the host down: nobody shall find out by that.
+func (r *checkResult) writeEnds(w io.Writer) {
+	if !r.Valid {
+		return
+	}
+	ends := []string{"nothing"}
+	if len(r.Ends) > 0 {
+		ends = nil
+	}
+	for _, e := range r.Ends {
+		ends = append(ends, e.Key+" = "+e.Value)
+	}
+	fmt.Fprintln(w, "could take this host down: "+strings.Join(ends, ", "))
 }
 
 func writeProblem(w io.Writer, kind string, p config.Problem) {

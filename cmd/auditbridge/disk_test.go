@@ -198,3 +198,60 @@ func foreignSerials(t *testing.T, d *instance) (all []int) {
 	}
 	return all
 }
+
+// TestRecordingIsSuspendedAndResumed: at a level whose action is suspend nothing
+// more is stored, though there is room; root resumes it, on record, and every
+// record that came is stored or counted.
+func TestRecordingIsSuspendedAndResumed(t *testing.T) {
+	d := newDaemon(t, fromStdin+"max-size = \"16MiB\"\nspace-left-action = \"suspend\"\n")
+	d.start()
+	if out, errs, code := auditbridgeCommand(t, "resume", "--config", d.config); code != 1 || !strings.Contains(errs, "there is nothing to resume") {
+		t.Errorf("resume while recording: %d, %s%s", code, out, errs)
+	}
+	d.feed(numbered(1, 3200))
+	d.until("recording is suspended", func(s status.Status) bool {
+		return s.Recording == status.RecordingSuspended && s.Disk.Level == "space-left" && s.Disk.Action == "suspend" && s.InRing == 0
+	})
+	d.onRecord("op=disk-level ", " level=space-left was=ok ")
+	d.onRecord("op=suspend ", "")
+	d.onRecord("op=alarm-raised ", " alarm=recording-suspended ")
+	d.feed(numbered(3201, 10))
+	d.until("what comes is counted", func(s status.Status) bool { return s.Received == 3210 && s.Refused >= 10 && s.InRing == 0 })
+	if out, errs, code := auditbridgeCommand(t, "resume", "--config", d.config); code != 0 {
+		t.Fatalf("resume: %d, %s%s", code, out, errs)
+	}
+	d.feed(numbered(3211, 10))
+	d.until("recording goes on", func(s status.Status) bool {
+		return s.Received == 3220 && s.InRing == 0 && s.Recording == status.RecordingOK && s.Balanced
+	})
+	s, _ := d.status()
+	d.stop()
+	stored := foreignSerials(t, d)
+	if uint64(len(stored)) != s.Stored || s.Stored+s.Refused != 3220 || stored[len(stored)-1] != 3220 {
+		t.Errorf("%d records in the journal, the last %d; stored %d, refused %d", len(stored), stored[len(stored)-1], s.Stored, s.Refused)
+	}
+	d.onRecord("op=resume ", " uid=0 ")
+	d.verifies(d.journal)
+}
+
+// TestTheOldestGoWhenTheDiskIsFull: with disk-full-action = "rotate" a small disk
+// is no end: the oldest segments make room, on record, and what came last is kept.
+func TestTheOldestGoWhenTheDiskIsFull(t *testing.T) {
+	d := newDaemon(t, fromStdin+"max-size = \"64MiB\"\ndisk-full-action = \"rotate\"\n")
+	smallDisk(t, d, "48m")
+	d.start()
+	for from := 1; from < 20000; from += 1000 {
+		d.feed(numbered(from, 1000))
+		d.until("it is dealt with", func(s status.Status) bool { return s.Received == uint64(from+999) && s.InRing == 0 })
+	}
+	d.until("recording goes on", func(s status.Status) bool { return s.Recording == status.RecordingOK && s.Balanced })
+	d.feed(numbered(20001, 10))
+	d.until("the last are stored", func(s status.Status) bool { return s.Received == 20010 && s.InRing == 0 })
+	d.stop()
+	stored := foreignSerials(t, d)
+	if stored[0] == 1 || stored[len(stored)-1] != 20010 {
+		t.Errorf("kept are %d to %d", stored[0], stored[len(stored)-1])
+	}
+	d.onRecord("op=drop ", " why=rotate ")
+	d.verifies(d.journal)
+}

@@ -32,6 +32,7 @@ func newRootCommand() *cobra.Command {
 		newCheckCommand(),
 		newStatusCommand(),
 		newReloadCommand(),
+		newResumeCommand(),
 		newConfirmClockCommand(),
 		newVerifyCommand(),
 		newDumpCommand(),

@@ -123,7 +123,7 @@ func openDaemon(c *config.Config, log *slog.Logger) (d *daemon, err error) {
 			return d, err
 		}
 	}
-	d.alarms = &alarms{stateDir: c.StateDir, note: d.journal.Note, log: log}
+	d.alarms = &alarms{stateDir: c.StateDir, note: d.journal.Note, seal: d.journal.Checkpoint, log: log}
 	d.tracker = status.NewTracker(d.facts)
 	d.alarms.look = d.tracker.Now
 	if at := c.MetricsAddress(); at != (metrics.Address{}) {
@@ -137,6 +137,7 @@ func openDaemon(c *config.Config, log *slog.Logger) (d *daemon, err error) {
 		askStatus:       answerStatus(d.tracker),
 		askConfirmClock: answerConfirmClock(d.keeper),
 		askReload:       answerReload(d.reloader),
+		askResume:       answerResume(d.journal),
 	}, log)
 	return d, err
 }
@@ -205,6 +206,7 @@ func (d *daemon) openJournal() error {
 	cfg.Logger = d.log
 	cfg.Relays = d.relayPositions
 	cfg.OnState = func(journal.State) { d.guard.Changed() }
+	cfg.OnAppend = func() { d.guard.Changed() }
 	d.journal, err = journal.Open(cfg, d.ring)
 	return err
 }
@@ -214,7 +216,7 @@ func (d *daemon) openReaders() (err error) {
 		return err
 	}
 	disk := d.cfg.Disk()
-	disk.Logger = d.log
+	disk.Logger, disk.Rotate = d.log, d.keeper.Rotate
 	if d.guard, err = diskguard.New(disk, d.journal); err != nil {
 		return err
 	}

@@ -19,6 +19,7 @@ type alarms struct {
 	stateDir string
 	look     func() *status.Status // judged
 	note     func(auditbridge.Note)
+	seal     func(context.Context) error // makes what is noted durable, in the reserve if need be
 	log      *slog.Logger
 
 	mu  sync.Mutex
@@ -42,13 +43,27 @@ func (a *alarms) Run(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 			now := a.look()
-			a.update(now.Time, status.Conditions(now, before))
+			if a.update(now.Time, status.Conditions(now, before)) && now.Recording != status.RecordingOK {
+				a.sealNow(ctx) // or nobody would hear of it before recording goes on
+			}
 			before = now
 		}
 	}
 }
 
-func (a *alarms) update(now time.Time, holds []alarm.Condition) {
+// sealWait bounds the wait for a disk that hangs.
+const sealWait = 5 * time.Second
+
+func (a *alarms) sealNow(ctx context.Context) {
+	limited, cancel := context.WithTimeout(ctx, sealWait)
+	defer cancel()
+	if err := a.seal(limited); err != nil {
+		a.log.Warn("an alarm is not on record yet", "error", err)
+	}
+}
+
+// update reports whether anything was raised or cleared.
+func (a *alarms) update(now time.Time, holds []alarm.Condition) bool {
 	a.mu.Lock()
 	changes := a.set.Update(now, holds)
 	raised := a.set.Active()
@@ -64,6 +79,7 @@ func (a *alarms) update(now time.Time, holds []alarm.Condition) {
 	if len(changes) > 0 {
 		a.keep(raised)
 	}
+	return len(changes) > 0
 }
 
 // alarmNote is the record of an alarm. Its severity there is that of its kind.

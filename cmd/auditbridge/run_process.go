@@ -53,7 +53,7 @@ func outlive(log *slog.Logger, hup chan<- struct{}) (stop func()) {
 				}
 				continue
 			}
-			log.Warn("ignored "+unix.SignalName(s.(syscall.Signal)), "why", "it means nothing here: segments close, and recording resumes, by themselves")
+			log.Warn("ignored "+unix.SignalName(s.(syscall.Signal)), "why", "it means nothing here: segments close by themselves, and `auditbridge resume` resumes recording")
 		}
 	}()
 	return func() {

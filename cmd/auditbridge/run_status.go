@@ -28,7 +28,10 @@ func (d *daemon) facts() status.Status {
 		Received:  heard.Received - (d.before.Written + d.before.Discarded) + heard.Refused - d.before.Refused,
 
 		Written: uint64(kept.Written), Durable: uint64(kept.Durable),
-		Disk:       status.Disk{Level: string(space.Level), FreeBytes: space.Free, UsedBytes: space.Used, Action: string(space.Action)},
+		Disk: status.Disk{
+			Level: string(space.Level), Cause: string(space.Cause), FreeBytes: space.Free, UsedBytes: space.Used,
+			FullIn: int64(space.FullIn.Seconds()), Action: string(space.Action),
+		},
 		Checkpoint: status.Checkpoint{Sequence: uint64(kept.LastSealed), Time: kept.SealedAt},
 		Alarms:     d.alarms.active(),
 	}

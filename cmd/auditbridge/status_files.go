@@ -99,7 +99,18 @@ func fillDisk(s *status.Status, c *config.Config) {
 	}
 	disk, room := c.Disk(), diskguard.RoomAt(c.JournalDir, s.Disk.UsedBytes)
 	s.Disk.FreeBytes = disk.Free(room)
-	s.Disk.Level = string(disk.LevelAt(room, s.Recording == status.RecordingFull))
+	s.Disk.Level = string(disk.LevelOf(room, journalState(s.Recording)))
+}
+
+// journalState is the journal's word for what status says of recording.
+func journalState(r status.Recording) journal.State {
+	switch r {
+	case status.RecordingFull:
+		return journal.StateFull
+	case status.RecordingFailed:
+		return journal.StateFailed
+	}
+	return journal.StateOK
 }
 
 func destinationFromFile(c *config.Config, server *config.Server, mark *journal.Mark) status.Destination {

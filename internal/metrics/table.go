@@ -75,7 +75,7 @@ var table = []metric{
 	{"auditbridge_sign_of_life_timestamp_seconds", gauge, "sign_of_life", "When the journal's writer last showed that it lives, in seconds since 1970.", nil,
 		moment(func(s *status.Status) time.Time { return s.SignOfLife })},
 	{"auditbridge_disk_level", gauge, "disk.level", "Which level the journal's room has reached: 1 for that, 0 for the others.", []string{"level"},
-		oneOf(func(s *status.Status) string { return s.Disk.Level }, "ok", "space-left", "admin-space-left", "full")},
+		oneOf(func(s *status.Status) string { return s.Disk.Level }, "ok", "space-left", "admin-space-left", "disk-full", "disk-error")},
 	{"auditbridge_disk_used_bytes", gauge, "disk.used_bytes", "What the journal takes.", nil,
 		func(s *status.Status, put put) { put(float64(s.Disk.UsedBytes)) }},
 	{"auditbridge_disk_free_bytes", gauge, "disk.free_bytes", "What it has left.", nil,

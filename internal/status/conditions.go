@@ -14,11 +14,14 @@ func Conditions(s, before *Status) (holds []alarm.Condition) {
 			holds = append(holds, alarm.Condition{ID: id, Object: object})
 		}
 	}
-	add("disk-full", "", s.Recording == RecordingFull)
-	add("disk-error", "", s.Recording == RecordingFailed)
+	// A lower level is one of the higher ones, too: these stay raised below it. The
+	// guard decides when one begins and ends.
+	full := s.Disk.Level == "disk-full"
+	add("space-left", "", full || s.Disk.Level == "space-left" || s.Disk.Level == "admin-space-left")
+	add("admin-space-left", "", full || s.Disk.Level == "admin-space-left")
+	add("disk-full", s.Disk.Cause, full)
+	add("disk-error", s.Disk.Cause, s.Disk.Level == "disk-error")
 	add("recording-suspended", "", s.Recording == RecordingSuspended)
-	add("space-left", "", s.Disk.Level == "space-left")
-	add("admin-space-left", "", s.Disk.Level == "admin-space-left")
 	owns := s.Multicast == nil
 	add("kernel-taken", "", owns && s.KernelPID != 0)
 	add("kernel-released", "", owns && s.KernelPID == 0 && s.Kernel != nil && !s.Ours)

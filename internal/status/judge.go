@@ -116,13 +116,37 @@ func recording(s, _ *Status, _ time.Time) []Cause {
 	refused := fmt.Sprintf("what arrives is counted and lost, %d records so far", s.Refused)
 	switch s.Recording {
 	case RecordingFull:
-		return []Cause{{Impaired, "the journal's disk is full", refused + "; recording resumes by itself when there is room", "df -h " + s.JournalDir, LosingYes}}
+		what, look := fullBecause(&s.Disk)
+		return []Cause{{Impaired, "the journal's disk is full" + what, refused + "; recording resumes by itself when there is room", look + s.JournalDir, LosingYes}}
 	case RecordingSuspended:
-		return []Cause{{Impaired, "recording is suspended", refused, "df -h " + s.JournalDir, LosingYes}}
+		return []Cause{{Impaired, "recording is suspended", refused, "auditbridge resume", LosingYes}}
 	case RecordingFailed:
-		return []Cause{{Impaired, "the journal's disk does not work", refused, "journalctl -k -p err", LosingYes}}
+		what, look := failedBecause(s)
+		return []Cause{{Impaired, "the journal's disk does not work" + what, refused, look, LosingYes}}
 	}
 	return nil
+}
+
+// fullBecause says of a full disk what it has run out of, and with what to look.
+func fullBecause(d *Disk) (what, look string) {
+	switch d.Cause {
+	case "no-inodes":
+		return ": there is no inode left for another file", "df -i "
+	case "quota":
+		return ": its quota is used up", "quota -v; df -h "
+	}
+	return "", "df -h "
+}
+
+// failedBecause says the same of a disk that fails.
+func failedBecause(s *Status) (what, look string) {
+	switch s.Disk.Cause {
+	case "read-only":
+		return ": it is mounted read-only", "findmnt -T " + s.JournalDir
+	case "io-error":
+		return ": it answers with input/output errors", "journalctl -k -p err"
+	}
+	return "", "journalctl -u auditbridge"
 }
 
 // deaf says that the source has nothing to read from. A file keeps what is

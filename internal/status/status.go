@@ -126,10 +126,12 @@ type Destination struct {
 
 // Disk is the journal's room.
 type Disk struct {
-	Level     string `json:"level"` // ok space-left admin-space-left full
+	Level     string `json:"level"`           // ok space-left admin-space-left disk-full disk-error
+	Cause     string `json:"cause,omitempty"` // of the last two: no-space no-inodes quota read-only io-error other
 	FreeBytes int64  `json:"free_bytes"`
 	UsedBytes int64  `json:"used_bytes"`
-	Action    string `json:"action,omitempty"` // what was done about it
+	FullIn    int64  `json:"full_in_seconds,omitempty"` // until nothing is left, at the present rate; 0 when that is not known
+	Action    string `json:"action,omitempty"`          // what was done about it
 }
 
 // Checkpoint is the last signed block line.

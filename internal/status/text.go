@@ -52,11 +52,27 @@ func (s *Status) figures(b *strings.Builder) {
 	s.kernelLine(b)
 	fmt.Fprintf(b, "journal: %s, durable up to %d of %d\n", terminal.Safe(s.JournalDir), s.Durable, s.Written)
 	if s.Disk.Level != "" {
-		fmt.Fprintf(b, "disk:    %s, %s used, %s free\n", terminal.Safe(s.Disk.Level), bytes(s.Disk.UsedBytes), bytes(s.Disk.FreeBytes))
+		fmt.Fprintf(b, "disk:    %s, %s used, %s free%s\n", terminal.Safe(s.Disk.Level), bytes(s.Disk.UsedBytes), bytes(s.Disk.FreeBytes), s.Disk.forecast())
 	}
 	if s.Checkpoint.Sequence > 0 {
 		fmt.Fprintf(b, "sealed:  up to %d at %s\n", s.Checkpoint.Sequence, stamp(s.Checkpoint.Time))
 	}
+}
+
+// forecast says when nothing will be left, as exactly as it can be known.
+func (d *Disk) forecast() string {
+	left := time.Duration(d.FullIn) * time.Second
+	switch {
+	case left <= 0:
+		return ""
+	case left < 2*time.Minute:
+		return fmt.Sprintf(", nothing left in %d s at this rate", d.FullIn)
+	case left < 2*time.Hour:
+		return fmt.Sprintf(", nothing left in %.0f minutes at this rate", left.Minutes())
+	case left < 48*time.Hour:
+		return fmt.Sprintf(", nothing left in %.0f hours at this rate", left.Hours())
+	}
+	return fmt.Sprintf(", nothing left in %.0f days at this rate", left.Hours()/24)
 }
 
 func (s *Status) lostLine(b *strings.Builder) {

@@ -1,0 +1,90 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"auditbridge/diskguard"
+)
+
+// diskAction is one of the keys that say what is done about the journal's disk.
+type diskAction struct {
+	key   string
+	value string
+	level diskguard.Level
+	when  string
+}
+
+func (a *Audit) actions() []diskAction {
+	return []diskAction{
+		{"audit.space-left-action", a.SpaceLeftAction, diskguard.LevelSpaceLeft, "less than space-left is left of the journal's room"},
+		{"audit.admin-space-left-action", a.AdminSpaceLeftAction, diskguard.LevelAdminSpaceLeft, "less than admin-space-left is left of the journal's room"},
+		{"audit.disk-full-action", a.DiskFullAction, diskguard.LevelFull, "the journal's disk is full"},
+		{"audit.disk-error-action", a.DiskErrorAction, diskguard.LevelError, "the journal's disk fails"},
+	}
+}
+
+func (k *completion) actions() {
+	for _, a := range k.Audit.actions() {
+		switch action := diskguard.Action(a.value); {
+		case k.refusedAction(&a):
+		case action == diskguard.Rotate && k.Audit.LegalHold:
+			k.wrong(a.key, "choose another action, or end the hold", "\"rotate\" drops the oldest segments, and legal-hold keeps them")
+		case action == diskguard.Rotate && a.level == diskguard.LevelFull && k.Audit.Overrun == "keep":
+			k.warn(a.key, "", "what a destination has not got is not dropped (overrun = \"keep\"): when it is all there is, the disk stays full")
+		case action == diskguard.Suspend && (a.level == diskguard.LevelSpaceLeft || a.level == diskguard.LevelAdminSpaceLeft):
+			k.warn(a.key, "auditd's own way; \"syslog\" warns and goes on recording", "recording stops when %s, although there is room", a.when)
+		}
+	}
+	for _, end := range k.Ends() {
+		k.warn(end.Key, "", "%s when %s", end.What, end.When)
+	}
+}
+
+// refusedAction says why a level cannot have an action, when it cannot.
+func (k *completion) refusedAction(a *diskAction) bool {
+	err := diskguard.CheckAction(a.level, diskguard.Action(a.value))
+	if err == nil {
+		return false
+	}
+	hint := ""
+	var refused *diskguard.RefusedError
+	if errors.As(err, &refused) {
+		hint = refused.Hint()
+	} else if kind, _, _ := strings.Cut(a.value, ":"); kind == "exec" || kind == "email" || kind == "banner" {
+		err = errors.New(notYet(a.value))
+		hint = "this version has: " + diskguard.ActionWords(a.level)
+	} else if near := closest(a.value, strings.Fields(diskguard.ActionWords(a.level))); near != "" {
+		hint = fmt.Sprintf("nearest value: %q", near)
+	}
+	k.wrong(a.key, hint, "%v", err)
+	return true
+}
+
+// End is a key by whose value auditbridge itself takes the host down.
+type End struct {
+	Key   string `json:"key"`
+	Value string `json:"value"`
+	What  string `json:"what"`
+	When  string `json:"when"`
+}
+
+// Ends lists everything in the configuration that could end what this host does.
+// What is only reported ends nothing.
+func (s *Settings) Ends() []End {
+	ends := []End{}
+	if diskguard.Enforce(s.Audit.Enforce) == diskguard.Report {
+		return ends
+	}
+	for _, a := range s.Audit.actions() {
+		switch action := diskguard.Action(a.value); {
+		case diskguard.CheckAction(a.level, action) != nil:
+		case action == diskguard.Halt:
+			ends = append(ends, End{a.key, a.value, "this host is powered off", a.when})
+		case action == diskguard.Single:
+			ends = append(ends, End{a.key, a.value, "this host goes into single-user mode", a.when})
+		}
+	}
+	return ends
+}
