@@ -148,7 +148,13 @@ func (j *Journal) nextSerial() uint32 {
 // endBlock closes the open block, and with it the segment when that is due.
 func (j *Journal) endBlock(now time.Time) error {
 	if j.seg.size >= j.cfg.SegmentSize && j.trouble.state == StateOK {
-		return j.endSegment(now)
+		next, late, err := j.prepareIfCan(now)
+		if err != nil {
+			return err
+		}
+		if !late {
+			return j.endSegmentFor(next, now)
+		}
 	}
 	return j.closeBlock(now, j.schedule.signs(now), seal.PublicKey{})
 }

@@ -71,6 +71,7 @@ type Journal struct {
 	refusal  refusal
 	lastLine time.Time // when the last line came that is not a block line
 	lastTurn time.Time
+	overdue  time.Time // when it was last found that the open segment cannot be ended; zero when it can
 	looked   time.Time // when it was last seen that the open segment has its name
 	buf      []byte    // for one line of ours
 	pending  []noted

@@ -123,16 +123,19 @@ func public(k *seal.PrivateKey) seal.PublicKey {
 	return k.Public()
 }
 
-// changeKey hands the chain over to a new key: the four steps above. On error
-// the current key stays the current one, unless the rename may have happened.
-func (j *Journal) changeKey(now time.Time) error {
+// nextKey makes the key to change to. It needs room on the disk; nothing has
+// happened before it returns one.
+func (j *Journal) nextKey() (*seal.PrivateKey, error) {
 	if err := j.keys.rename(); err != nil {
-		return err
+		return nil, err
 	}
-	next, err := j.keys.create(nextKeyName)
-	if err != nil {
-		return err
-	}
+	return j.keys.create(nextKeyName)
+}
+
+// changeKey hands the chain over to a new key, of nextKey's making: the rest of
+// the four steps above. On error the current key stays the current one, unless
+// the rename may have happened.
+func (j *Journal) changeKey(next *seal.PrivateKey, now time.Time) error {
 	if err := j.closeBlock(now, true, next.Public()); err != nil {
 		return err
 	}

@@ -126,9 +126,6 @@ func (j *Journal) mend(f *found, now time.Time) error {
 			return fmt.Errorf("cut the torn end: %w", err)
 		}
 	}
-	if err := j.writeAnew(file, t, f.durable); err != nil {
-		return err
-	}
 	if err := file.Sync(); err != nil {
 		return err
 	}
@@ -260,7 +257,10 @@ func (j *Journal) announce(f *found, now time.Time) error {
 	if step == seal.FirstKey || step == seal.NewChain {
 		err = j.closeBlock(now, true, seal.PublicKey{})
 	} else {
-		err = j.changeKey(now)
+		var next *seal.PrivateKey
+		if next, err = j.nextKey(); err == nil {
+			err = j.changeKey(next, now)
+		}
 	}
 	if err != nil {
 		return err
@@ -276,28 +276,6 @@ func keyWord(step seal.KeyStep) string {
 		return "lost-new-chain"
 	}
 	return "changed"
-}
-
-// anewMost bounds in bytes what a start writes anew: more than can be unsynced
-// at once.
-const anewMost = 16 << 20
-
-// writeAnew writes once more what lies between the durable mark and the end. The
-// last process may have died after a sync of it that failed: the lines are in
-// memory then and look as if they were on disk, and a sync says yes without
-// writing them (LWN 752063).
-func (j *Journal) writeAnew(file durable.File, t *tail, durable auditbridge.Sequence) error {
-	if durable >= t.last() {
-		return nil
-	}
-	from := max(0, t.good-anewMost)
-	data, err := readAll(file, from, t.good)
-	if err != nil {
-		return err
-	}
-	anew := lastLines(data, uint64(t.last()-durable))
-	_, err = file.WriteAt(anew, t.good-int64(len(anew)))
-	return err
 }
 
 // findAbandoned tells the ring how many of the records stand in the file that

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"auditbridge/auditbridge"
+	"auditbridge/seal"
 )
 
 // endSegment closes the open segment and opens the next. Durable one after the
@@ -16,10 +17,26 @@ import (
 //
 // Then its header is written, and the names are put in order.
 func (j *Journal) endSegment(now time.Time) error {
-	if err := createNext(j.dir, &j.cfg); err != nil {
+	next, err := j.prepareNext()
+	if err != nil {
 		return err
 	}
-	if err := j.changeKey(now); err != nil {
+	return j.endSegmentFor(next, now)
+}
+
+// prepareNext makes what the next segment needs room on the disk for: its file
+// and its key's. Nothing has happened before it returns the key.
+func (j *Journal) prepareNext() (*seal.PrivateKey, error) {
+	if err := createNext(j.dir, &j.cfg); err != nil {
+		return nil, err
+	}
+	return j.nextKey()
+}
+
+// endSegmentFor is endSegment, once the next is prepared.
+func (j *Journal) endSegmentFor(next *seal.PrivateKey, now time.Time) error {
+	j.overdue = time.Time{}
+	if err := j.changeKey(next, now); err != nil {
 		return err
 	}
 	old := j.seg
@@ -73,6 +90,25 @@ func (j *Journal) writeHeader(now time.Time) error {
 	return nil
 }
 
+// prepareIfCan is prepareNext for a segment that is due to end. Where there is no
+// room for another, no inode for one, say, but some for this one to grow, it is
+// gone on with, on record; late says so.
+func (j *Journal) prepareIfCan(now time.Time) (next *seal.PrivateKey, late bool, err error) {
+	if !j.overdue.IsZero() && now.Sub(j.overdue) < retryWait {
+		return nil, true, nil
+	}
+	next, err = j.prepareNext()
+	if err == nil || !isFull(err) || j.seg.extend(blockSize) != nil {
+		return next, false, err
+	}
+	if j.overdue.IsZero() {
+		j.log.Error("the open segment is gone on with: another cannot be begun", "segment", segmentName(j.seg.first), "err", err)
+		j.pending = append(j.pending, noted{auditbridge.OwnFailure("rotate", auditbridge.Text("why", errorWord(err)), auditbridge.Number("segment", j.seg.first)), now})
+	}
+	j.overdue = now
+	return nil, true, nil
+}
+
 // endByAge closes a segment that is old.
 func (j *Journal) endByAge(now time.Time) error {
 	if now.Sub(j.seg.created) < j.cfg.SegmentAge {
@@ -87,9 +123,13 @@ func (j *Journal) rotate(why string, now time.Time) error {
 	if !j.seg.content {
 		return nil
 	}
+	next, late, err := j.prepareIfCan(now)
+	if err != nil || late {
+		return err
+	}
 	n := configNote("rotate", auditbridge.Text("why", why), auditbridge.Number("segment", j.seg.first))
 	if err := j.appendNote(&n, now); err != nil {
 		return err
 	}
-	return j.endSegment(now)
+	return j.endSegmentFor(next, now)
 }

@@ -58,6 +58,13 @@ func (s *segment) extend(n int) error {
 // left is how many bytes can be written without allocating.
 func (s *segment) left() int64 { return s.allocated - s.size }
 
+// outOfInodes says whether a file's file system has none left. Some never run out
+// and say that they have none at all.
+func outOfInodes(f durable.File) bool {
+	var st unix.Statfs_t
+	return unix.Fstatfs(int(f.Fd()), &st) == nil && st.Files > 0 && st.Ffree == 0
+}
+
 // createNext makes the file of the next segment, with its reserve, unless it
 // is there. It need not be durable: if it is gone after a crash, another is made.
 func createNext(dir durable.Dir, cfg *Config) error {

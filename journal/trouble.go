@@ -94,6 +94,9 @@ func (j *Journal) wait(now time.Time) {
 			if err = j.seg.extend(0); err == nil {
 				err = createNext(j.dir, &j.cfg)
 			}
+			if j.seg.left() >= j.cfg.reserve && isFull(err) && outOfInodes(j.seg.file) {
+				err = nil // this segment can grow
+			}
 		}
 	case StateFailed:
 		err = j.newSegmentAfter(j.sync.settled(), now)
