@@ -104,14 +104,6 @@ func (s *splitter) store(line []byte) bool {
 	return true
 }
 
-// auditd writes to its plugins record by record: were each read by itself, most of
-// the work would be waking up. After a small piece records may gather, far fewer
-// than the writer's buffer holds.
-const (
-	aPiece = 16 << 10
-	gather = time.Millisecond
-)
-
 // Lines is the source "plugin": lines of auditd's format from a reader, as
 // auditd writes them to its plugins.
 type Lines struct {
@@ -120,6 +112,7 @@ type Lines struct {
 	from     io.Reader
 	pressure Pressure
 	buffer   []byte
+	pause    time.Duration // after a small piece, for more to gather
 }
 
 // OpenLines prepares to read lines from a reader into the ring.
@@ -127,7 +120,7 @@ func OpenLines(from io.Reader, pressure Pressure, r *ring.Ring) (*Lines, error) 
 	if err := pressure.complete(); err != nil {
 		return nil, fmt.Errorf("open lines: %w", err)
 	}
-	l := &Lines{from: from, pressure: pressure, buffer: make([]byte, 0, 64<<10)}
+	l := &Lines{from: from, pressure: pressure, buffer: make([]byte, 0, 64<<10), pause: time.Millisecond}
 	l.splitter = splitter{in: intake{ring: r}, room: l.hold, saw: l.note}
 	return l, nil
 }
@@ -138,6 +131,11 @@ func (l *Lines) Run(ctx context.Context) error {
 	defer l.end()
 	return l.read(ctx)
 }
+
+// smallPiece is what is worth a rest: auditd writes to its plugins record by
+// record, and were each read by itself, most of the work would be waking up. What
+// gathers meanwhile is far less than the writer's buffer holds.
+const smallPiece = 16 << 10
 
 func (l *Lines) read(ctx context.Context) error {
 	if d, ok := l.from.(interface{ SetReadDeadline(time.Time) error }); ok {
@@ -150,8 +148,8 @@ func (l *Lines) read(ctx context.Context) error {
 		l.take(err != nil)
 		switch {
 		case err == nil:
-			if n < aPiece {
-				time.Sleep(gather)
+			if n < smallPiece {
+				time.Sleep(l.pause)
 			}
 		case err == io.EOF, errors.Is(err, os.ErrDeadlineExceeded) && ctx.Err() != nil:
 			return nil
@@ -169,15 +167,20 @@ func (l *Lines) take(end bool) {
 }
 
 // hold waits for room as long as the configuration allows: meanwhile the pipe
-// fills and holds its writer back. It tells whether there is room now.
+// fills and holds its writer back. It tells whether there is room now: a quarter
+// of the ring, as after a refusal.
 func (l *Lines) hold() bool {
 	if l.pressure.Overload == ProtectHost {
 		return false
 	}
-	select {
-	case <-l.in.ring.Space(l.in.ring.Size() / 4):
-		return true
-	case <-time.After(l.pressure.HoldBack):
-		return false
+	enough := time.NewTimer(l.pressure.HoldBack)
+	defer enough.Stop()
+	for quarter := l.in.ring.Size() / 4; l.in.ring.Free() < quarter; {
+		select {
+		case <-l.in.ring.Space(quarter):
+		case <-enough.C:
+			return false
+		}
 	}
+	return true
 }

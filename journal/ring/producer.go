@@ -46,7 +46,8 @@ func (r *Ring) Refuse(n int, firstSerial, lastSerial uint32) {
 	r.refused.Store(r.made.refused)
 }
 
-// Space returns a channel that delivers when at least n bytes are free.
+// Space returns a channel that delivers when at least n bytes are free, or when
+// some were freed since: whoever needs n looks again.
 func (r *Ring) Space(n int) <-chan struct{} {
 	return r.space.wait(func() bool { return r.Free() >= n })
 }
