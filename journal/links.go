@@ -27,11 +27,33 @@ func renewLinks(dir durable.Dir, firsts []auditbridge.Sequence) error {
 			}
 		}
 	}
+	if n := len(firsts); n > 1 && pointsAt(dir, linkName, segmentName(firsts[n-2])) {
+		shiftLinks(dir, min(n-1, maxLinks))
+	}
 	for i := range min(len(firsts), maxLinks+1) {
 		target := segmentName(firsts[len(firsts)-1-i])
 		errs = append(errs, renewLink(dir, linkNumber(i), target))
 	}
 	return errors.Join(errs...)
+}
+
+// shiftLinks makes room for the link of one more segment: moving a link costs a
+// tenth of making one. What goes wrong here is mended link by link.
+func shiftLinks(dir durable.Dir, n int) {
+	for i := n - 1; i >= 0; i-- {
+		to := linkNumber(i + 1)
+		if _, err := dir.Readlink(to); err != nil && !errors.Is(err, os.ErrNotExist) {
+			continue // a file of that name is somebody's log
+		}
+		if _, err := dir.Readlink(linkNumber(i)); err == nil {
+			dir.Rename(linkNumber(i), to)
+		}
+	}
+}
+
+func pointsAt(dir durable.Dir, name, target string) bool {
+	at, err := dir.Readlink(name)
+	return err == nil && at == target
 }
 
 func renewLink(dir durable.Dir, name, target string) error {

@@ -110,20 +110,27 @@ func (j *Journal) Drop(ctx context.Context, n int, why string, more ...auditbrid
 }
 
 // unlink removes files, oldest first, so that what is left is always one range.
+// The list is not locked while a file goes, which takes the longer the larger it
+// is: the append loop needs it to open a segment.
 func (j *Journal) unlink(list []Segment) error {
-	j.segmentsMu.Lock()
-	defer j.segmentsMu.Unlock()
 	for _, s := range list {
 		if err := j.dir.Remove(segmentName(s.First)); err != nil && !errors.Is(err, unix.ENOENT) {
 			return fmt.Errorf("drop segments: %w", err)
 		}
-		j.segments = slices.DeleteFunc(j.segments, func(x Segment) bool { return x.First == s.First })
+		j.forget(s.First)
 	}
-	if err := renewLinks(j.dir, j.firsts()); err != nil {
-		j.log.Warn("renew the links for ausearch", "err", err)
-	}
+	j.relink()
 	if err := j.dir.Sync(); err != nil {
 		return fmt.Errorf("drop segments: %w", err)
 	}
 	return nil
+}
+
+// relink makes the links fit the list.
+func (j *Journal) relink() {
+	j.segmentsMu.Lock()
+	defer j.segmentsMu.Unlock()
+	if err := renewLinks(j.dir, j.firsts()); err != nil {
+		j.log.Warn("renew the links for ausearch", "err", err)
+	}
 }

@@ -18,8 +18,8 @@ const (
 	linkName       = "audit.log"  // link to the newest segment, for ausearch -if
 )
 
-// maxLinks bounds the links kept for ausearch.
-const maxLinks = 999
+// maxLinks bounds the links kept for ausearch, which are all moved when a segment opens.
+const maxLinks = 99
 
 // segmentName is the name of the segment whose first line is first.
 func segmentName(first auditbridge.Sequence) string {

@@ -49,6 +49,7 @@ func (j *Journal) replaceRemoved(now time.Time) error {
 	j.books.removed.Add(1)
 	if !stands {
 		j.forget(gone)
+		j.relink()
 	}
 	n := removedNote(gone-1, j.seg.first)
 	return j.appendNote(&n, now)
@@ -79,9 +80,6 @@ func (j *Journal) forget(first auditbridge.Sequence) {
 	j.segmentsMu.Lock()
 	defer j.segmentsMu.Unlock()
 	j.segments = slices.DeleteFunc(j.segments, func(s Segment) bool { return s.First == first })
-	if err := renewLinks(j.dir, j.firsts()); err != nil {
-		j.log.Warn("renew the links for ausearch", "err", err)
-	}
 }
 
 // findRemoved finds what was taken away while nobody wrote: the segment the mark
