@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"time"
 
@@ -80,6 +81,18 @@ var (
 		"init":    {{"/sbin/init", "1"}},
 	}
 )
+
+// IsCommand reports whether PowerOff or Rescue may have argv run, on some host.
+func IsCommand(argv []string) bool {
+	for _, all := range []map[string][][]string{offCommands, rescueCommands} {
+		for _, commands := range all {
+			if slices.ContainsFunc(commands, func(c []string) bool { return slices.Equal(c, argv) }) {
+				return true
+			}
+		}
+	}
+	return false
+}
 
 // ask tries one command after the other until one is accepted.
 func ask(ctx context.Context, run Command, commands [][]string) error {

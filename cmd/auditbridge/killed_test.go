@@ -19,14 +19,11 @@ func TestShipKilledIsStartedAgain(t *testing.T) {
 	for i := range 3 {
 		d.until("the link is up", func(s status.Status) bool { return s.Destinations[0].Connected })
 		d.feed(numbered(1+100*i, 100))
-		ship := peertest.Descendants(d.cmd.Process.Pid)
-		if len(ship) != 1 {
-			t.Fatalf("children of run: %v", ship)
-		}
-		must(t, syscall.Kill(ship[0], syscall.SIGKILL))
+		ship := shipOf(t, d.cmd.Process.Pid)
+		must(t, syscall.Kill(ship, syscall.SIGKILL))
 		peertest.Until(t, "another ship runs", func() bool {
-			now := peertest.Descendants(d.cmd.Process.Pid)
-			return len(now) == 1 && now[0] != ship[0]
+			now := roleOf(d.cmd.Process.Pid, "ship")
+			return now != 0 && now != ship && len(peertest.Descendants(d.cmd.Process.Pid)) == 2 // and the deputy
 		})
 	}
 	d.untilDelivered()

@@ -29,6 +29,7 @@ func newRootCommand() *cobra.Command {
 	root.AddCommand(
 		newRunCommand(),
 		newShipCommand(),
+		newDeputyCommand(),
 		newCheckCommand(),
 		newStatusCommand(),
 		newReloadCommand(),

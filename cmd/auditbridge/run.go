@@ -19,6 +19,7 @@ import (
 	"auditbridge/forward"
 	"auditbridge/internal/accounts"
 	"auditbridge/internal/control"
+	"auditbridge/internal/deputy"
 	"auditbridge/internal/metrics"
 	"auditbridge/internal/status"
 	"auditbridge/journal"
@@ -48,6 +49,11 @@ was found, makes all durable, and lets each destination take what is left.`,
 			if err := harden(); err != nil {
 				return err
 			}
+			deputy, unconfined, err := confineRun(log)
+			if err != nil {
+				return err
+			}
+			defer deputy.Close()
 			file, err := cmd.Flags().GetString("config")
 			if err != nil {
 				return err
@@ -58,11 +64,12 @@ was found, makes all durable, and lets each destination take what is left.`,
 			}
 			ctx, stop := untilSignal(cmd.Context())
 			defer stop()
-			d, err := openDaemon(c, log)
+			d, err := openDaemon(c, deputy, log)
 			if err != nil {
 				return err
 			}
 			d.reloader.file, d.reloader.hup = file, hup
+			d.unconfined = unconfined
 			return errors.Join(d.Run(ctx), d.Close())
 		},
 	}
@@ -78,6 +85,9 @@ type daemon struct {
 	cfg *config.Config                // as run began with it: what never changes is read here
 	now atomic.Pointer[config.Config] // as it is in force
 	log *slog.Logger
+
+	deputy     *deputy.Deputy // does what run forbids itself
+	unconfined error          // why run could not forbid itself anything; nil when it could
 
 	input    io.Reader // what auditd writes, when it is the source
 	byAuditd bool      // and it is auditd that does
@@ -107,8 +117,8 @@ type daemon struct {
 // openDaemon opens and recovers everything, and starts nothing: nothing is heard
 // before it can be kept. The source comes first, since on a host where there is
 // nothing to hear nothing shall be made on the disk either.
-func openDaemon(c *config.Config, log *slog.Logger) (d *daemon, err error) {
-	d = &daemon{cfg: c, log: log, started: time.Now(), ended: make(chan struct{})}
+func openDaemon(c *config.Config, deputy *deputy.Deputy, log *slog.Logger) (d *daemon, err error) {
+	d = &daemon{cfg: c, deputy: deputy, log: log, started: time.Now(), ended: make(chan struct{})}
 	d.now.Store(c)
 	d.reloader = &reloader{d: d}
 	d.supervisor = newSupervisor(log, d.standing)
@@ -131,7 +141,7 @@ func openDaemon(c *config.Config, log *slog.Logger) (d *daemon, err error) {
 		if err != nil {
 			return d, err
 		}
-		d.metrics = metrics.NewServer(metrics.Config{Address: at, GroupID: group, Look: d.tracker.Now, Log: log})
+		d.metrics = metrics.NewServer(metrics.Config{Address: at, GroupID: group, Look: d.tracker.Now, ListenTCP: d.deputy.Listen, Log: log})
 	}
 	d.control, err = control.Listen(c.ControlSocket(), map[string]control.Handler{
 		askStatus:       answerStatus(d.tracker),
@@ -216,7 +226,7 @@ func (d *daemon) openReaders() (err error) {
 		return err
 	}
 	disk := d.cfg.Disk()
-	disk.Logger, disk.Rotate = d.log, d.keeper.Rotate
+	disk.Logger, disk.Rotate, disk.Command = d.log, d.keeper.Rotate, d.deputy.Run
 	if d.guard, err = diskguard.New(disk, d.journal); err != nil {
 		return err
 	}

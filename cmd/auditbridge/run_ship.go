@@ -2,15 +2,14 @@ package main
 
 import (
 	"crypto/fips140"
+	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"os/user"
-	"runtime"
 	"strconv"
-	"syscall"
 
 	"auditbridge/forward"
+	"auditbridge/internal/deputy"
 
 	"golang.org/x/sys/unix"
 )
@@ -26,17 +25,17 @@ const (
 // shipProcess is a running ship and the line to it.
 type shipProcess struct {
 	*os.File
-	cmd *exec.Cmd
+	process *deputy.Process
 }
 
-func (p shipProcess) Kill() error { return p.cmd.Process.Kill() }
-func (p shipProcess) Wait() error { return p.cmd.Wait() }
+func (p shipProcess) Kill() error { return p.process.Kill() }
+func (p shipProcess) Wait() error { return p.process.Wait() }
 
-// startShip starts `auditbridge ship` as the unprivileged user, with nothing
-// but its line to us and the journal's directory: no standard input, no
-// environment but the time zone, no capabilities, and no way to new ones. It is
-// the same program file, even when that was replaced meanwhile. When we die,
-// the line breaks and ship ends.
+// startShip has the deputy start `auditbridge ship` as the unprivileged user,
+// with nothing but its line to us and the journal's directory: no standard
+// input, no environment but the time zone, no capabilities, and no way to new
+// ones. It is our own program file, even when that was replaced meanwhile. When
+// we die, ship ends.
 func (d *daemon) startShip() (forward.Process, error) {
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -54,50 +53,43 @@ func (d *daemon) startShip() (forward.Process, error) {
 		return nil, fmt.Errorf("hand the journal to ship: %w", err)
 	}
 	defer journal.Close()
-	cmd := exec.Command("/proc/self/exe", "ship")
-	cmd.Args[0] = "auditbridge"
-	cmd.Env = []string{"PATH=/usr/bin:/bin"}
+	program, err := os.OpenFile("/proc/self/exe", unix.O_PATH, 0)
+	if err != nil {
+		ours.Close()
+		return nil, fmt.Errorf("find the program of ship: %w", err)
+	}
+	defer program.Close()
+	order := deputy.Order{
+		Args:    shipArgs,
+		Program: program,
+		Env:     []string{"PATH=/usr/bin:/bin"},
+		Files:   []*os.File{theirs, journal}, // shipConn and shipJournal
+	}
 	if zone, ok := os.LookupEnv("TZ"); ok { // RFC 3164 has the sender's own time
-		cmd.Env = append(cmd.Env, "TZ="+zone)
+		order.Env = append(order.Env, "TZ="+zone)
 	}
 	if fips140.Enabled() { // GODEBUG said so, or the build did
-		cmd.Env = append(cmd.Env, "GODEBUG=fips140=on")
+		order.Env = append(order.Env, "GODEBUG=fips140=on")
 	}
-	cmd.Dir = "/"
-	cmd.Stderr = os.Stderr
-	cmd.ExtraFiles = []*os.File{theirs, journal} // shipConn and shipJournal
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if os.Geteuid() == 0 {
-		if cmd.SysProcAttr.Credential, err = d.shipCredential(); err != nil {
+		if order.User, err = d.shipCredential(); err != nil {
 			ours.Close()
 			return nil, err
 		}
 	}
-	if err := startRenounced(cmd); err != nil {
+	process, err := d.deputy.Start(order)
+	if err != nil {
 		ours.Close()
-		return nil, fmt.Errorf("start %v: %w", cmd.Args, err)
-	}
-	return shipProcess{ours, cmd}, nil
-}
-
-// startRenounced starts cmd from a thread that can gain no new privileges; so
-// neither can any thread of cmd's. The property is a thread's and stays, so the
-// thread ends with its goroutine.
-func startRenounced(cmd *exec.Cmd) error {
-	started := make(chan error)
-	go func() {
-		runtime.LockOSThread() // never unlocked
-		err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-		if err == nil {
-			err = cmd.Start()
+		if errors.Is(err, deputy.ErrGone) { // nobody who is confined can start another
+			err = fmt.Errorf("%w: systemctl restart auditbridge", err)
 		}
-		started <- err
-	}()
-	return <-started
+		return nil, fmt.Errorf("start %q: %w", order.Args, err)
+	}
+	return shipProcess{ours, process}, nil
 }
 
 // shipCredential is the user ship runs as. Only root can and must change user.
-func (d *daemon) shipCredential() (*syscall.Credential, error) {
+func (d *daemon) shipCredential() (*deputy.User, error) {
 	uid, err := d.cfg.ShipUID()
 	if err != nil {
 		return nil, withHint(err, "make the user: useradd --system --no-create-home --shell /usr/sbin/nologin "+d.cfg.ShipUser)
@@ -113,7 +105,7 @@ func (d *daemon) shipCredential() (*syscall.Credential, error) {
 	if err != nil {
 		return nil, fmt.Errorf("look up ship-user: group %q: %w", own.Gid, err)
 	}
-	c := &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
+	c := &deputy.User{UID: uint32(uid), GID: uint32(gid)}
 	if readers, err := d.cfg.GroupID(); err != nil {
 		return nil, err
 	} else if readers >= 0 {
@@ -136,5 +128,5 @@ func (d *daemon) shipGroup() (int, error) {
 	if err != nil {
 		return -1, err
 	}
-	return int(c.Gid), nil
+	return int(c.GID), nil
 }

@@ -39,6 +39,9 @@ func (d *daemon) facts() status.Status {
 		s.Checkpoint.Time = time.Time{}
 	}
 	s.ClockHeld = d.keeper.Held()
+	if d.unconfined != nil {
+		s.Unconfined = d.unconfined.Error()
+	}
 	d.losses.fill(&s)
 	if from, ok := d.source.(interface{ Hearing() auditbridge.Hearing }); ok {
 		s.Hear(from.Hearing().Since, from.Hearing().Err)

@@ -14,8 +14,10 @@ func TestMain(m *testing.M) {
 		panic("this program is not known to be a test: it could halt the machine")
 	}
 	testscript.Main(m, map[string]func(){
-		"auditbridge": func() { os.Exit(run()) },
-		"confined":    tryConfined,
+		"auditbridge":  func() { os.Exit(run()) },
+		"confined":     tryConfined,
+		"confined-run": tryConfinedRun,
+		"no-seccomp":   withoutSeccomp,
 	})
 }
 

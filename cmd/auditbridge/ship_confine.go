@@ -50,5 +50,5 @@ func confine(n forward.Needs, log *slog.Logger) error {
 	if err := landlock.V6.BestEffort().Restrict(rules...); err != nil {
 		return fmt.Errorf("forbid ship what it does not need: %w", err)
 	}
-	return forbidCalls()
+	return forbidShip()
 }

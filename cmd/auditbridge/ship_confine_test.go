@@ -86,10 +86,7 @@ func tryConfined() {
 		fmt.Println(err)
 		os.Exit(1)
 	}
-	for _, a := range []struct {
-		what string
-		err  error
-	}{
+	attempts{
 		{"read the journal", read(dir, "journal", "file")},
 		{"list the journal", second(os.ReadDir(n.JournalDir))},
 		{"read a key", read(dir, "keys", "file")},
@@ -109,7 +106,17 @@ func tryConfined() {
 		{"open a packet socket", second(unix.Socket(unix.AF_PACKET, unix.SOCK_RAW, 0))},
 		{"look into run", unix.PtraceAttach(run)},
 		{"signal run", syscall.Kill(run, syscall.SIGCONT)},
-	} {
+	}.print()
+}
+
+// attempts are what was tried, and what came of it.
+type attempts []struct {
+	what string
+	err  error
+}
+
+func (all attempts) print() {
+	for _, a := range all {
 		var errno syscall.Errno
 		outcome := "done"
 		if errors.As(a.err, &errno) {

@@ -18,18 +18,20 @@ import (
 func shipOf(t *testing.T, run int) (pid int) {
 	t.Helper()
 	peertest.Until(t, "there is a ship process", func() bool {
-		var text []byte
-		tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", run))
-		for _, path := range tasks {
-			more, _ := os.ReadFile(path)
-			text = append(append(text, ' '), more...)
-		}
-		for _, word := range strings.Fields(string(text)) {
-			pid, _ = strconv.Atoi(word)
-		}
+		pid = roleOf(run, "ship")
 		return pid > 0
 	})
 	return pid
+}
+
+// roleOf finds the process of a run that was started as `auditbridge ROLE`.
+func roleOf(run int, role string) (pid int) {
+	for _, pid := range peertest.Descendants(run) {
+		if command, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid)); string(command) == "auditbridge\x00"+role+"\x00" {
+			return pid
+		}
+	}
+	return 0
 }
 
 // TestShipIsConfined: ship reads the journal although it may not go through the

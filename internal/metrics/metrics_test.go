@@ -144,7 +144,7 @@ func TestPortThatIsTaken(t *testing.T) {
 	said := &words{}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error)
-	s := NewServer(Config{Address{"tcp", at}, -1, example, slog.New(slog.NewTextHandler(said, nil))})
+	s := NewServer(Config{Address{"tcp", at}, -1, example, listenTCP, slog.New(slog.NewTextHandler(said, nil))})
 	go func() { ended <- s.Run(ctx) }()
 	peertest.Until(t, "it has said so", func() bool { return strings.Contains(said.String(), "address already in use") })
 	squatter.Close()
@@ -194,7 +194,7 @@ func TestWhatIsNotAnswered(t *testing.T) {
 func run(t *testing.T, at Address, group int) (stop func()) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error)
-	s := NewServer(Config{at, group, example, slog.New(slog.DiscardHandler)})
+	s := NewServer(Config{at, group, example, listenTCP, slog.New(slog.DiscardHandler)})
 	go func() { ended <- s.Run(ctx) }()
 	return func() {
 		cancel()
@@ -237,3 +237,5 @@ func (w *words) String() string {
 	defer w.mu.Unlock()
 	return w.text.String()
 }
+
+func listenTCP(address string) (net.Listener, error) { return net.Listen("tcp", address) }

@@ -31,7 +31,9 @@ type Config struct {
 	Address Address
 	GroupID int                   // who besides root may connect to a Unix socket; -1: nobody
 	Look    func() *status.Status // judged; called for each scrape
-	Log     *slog.Logger
+	// ListenTCP takes a socket on a TCP address, for who may not do so itself.
+	ListenTCP func(address string) (net.Listener, error)
+	Log       *slog.Logger
 }
 
 // Server answers GET /metrics.
@@ -80,7 +82,7 @@ func (s *Server) Run(ctx context.Context) error {
 
 func (s *Server) listen() (net.Listener, error) {
 	if s.Address.Network == "tcp" {
-		return net.Listen("tcp", s.Address.Place)
+		return s.ListenTCP(s.Address.Place)
 	}
 	mode := os.FileMode(0o600)
 	if s.GroupID >= 0 {

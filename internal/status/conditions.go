@@ -39,6 +39,7 @@ func Conditions(s, before *Status) (holds []alarm.Condition) {
 		add("undelivered-dropped", d.Name, before != nil && missedMore(&d, before))
 	}
 	add("clock-held", "", s.ClockHeld)
+	add("unconfined", "", s.Unconfined != "")
 	return holds
 }
 

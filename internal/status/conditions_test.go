@@ -38,6 +38,7 @@ func TestConditionsOfAlarms(t *testing.T) {
 		"link-down":           func(s *Status) { s.Destinations[0].Connected = false },
 		"undelivered-dropped": func(s *Status) { s.Destinations[0].Missed++ },
 		"clock-held":          func(s *Status) { s.ClockHeld = true },
+		"unconfined":          func(s *Status) { s.Unconfined = "no seccomp" },
 	}
 	if got := Conditions(well(), well()); len(got) != 0 {
 		t.Errorf("when all is well: %v", got)

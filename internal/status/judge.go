@@ -64,7 +64,7 @@ func balanced(s *Status) bool {
 
 // findings look at one thing each. Their order is that of causes of one weight.
 var findings = []func(s, before *Status, now time.Time) []Cause{
-	life, recording, deaf, kernel, losses, books, sender, destinations, disk, clock, alarms,
+	life, recording, deaf, kernel, losses, books, sender, destinations, disk, clock, confinement, alarms,
 }
 
 func life(s, _ *Status, now time.Time) []Cause {
@@ -279,6 +279,14 @@ func clock(s, _ *Status, _ time.Time) []Cause {
 	}
 	return []Cause{{Degraded, "the clock is more than an hour ahead of when it was last seen, before a reboot, and not synchronised",
 		"no segment is dropped for its age until it is synchronised or you say that it is right", "auditbridge confirm-clock", ""}}
+}
+
+func confinement(s, _ *Status, _ time.Time) []Cause {
+	if s.Unconfined == "" {
+		return nil
+	}
+	return []Cause{{Degraded, "run is not confined: " + s.Unconfined, "recording goes on; whoever took run over could do whatever root can; ship does not send without seccomp",
+		"use a kernel with CONFIG_SECCOMP_FILTER", ""}}
 }
 
 // alarms are about what the causes above say in more words; those that outlive

@@ -49,6 +49,7 @@ type Status struct {
 	PID        int       `json:"pid,omitempty"`
 	Version    string    `json:"version,omitempty"`
 	Started    time.Time `json:"started,omitzero"`
+	Unconfined string    `json:"unconfined,omitempty"` // why run could not forbid itself what it does not need; empty when it did
 
 	Source            string    `json:"source,omitempty"`
 	DeafSince         time.Time `json:"deaf_since,omitzero"`          // since when the source does not have its file or socket
