@@ -14,10 +14,14 @@ import (
 	"auditbridge/journal/ring"
 )
 
+// DefaultBacklogLimit is how many records the kernel's queue takes at least while
+// we own its audit.
+const DefaultBacklogLimit = 8192
+
 // KernelConfig configures the source "kernel".
 type KernelConfig struct {
 	ReceiveBuffer int // bytes of the socket's buffer; 0 means 16 MiB
-	BacklogLimit  int // records in the kernel's queue, raised to this if lower; 0 means 8192
+	BacklogLimit  int // records in the kernel's queue, raised to this if lower; 0 means DefaultBacklogLimit
 	Failure       int // 1 printk, 2 panic on a critical error; 0 leaves it as found
 	Pressure
 	// Pause is how long received records may gather in the socket before they are
@@ -31,7 +35,7 @@ func (c *KernelConfig) complete() error {
 		c.ReceiveBuffer = 16 << 20
 	}
 	if c.BacklogLimit == 0 {
-		c.BacklogLimit = 8192
+		c.BacklogLimit = DefaultBacklogLimit
 	}
 	if c.Pause == 0 {
 		c.Pause = time.Millisecond

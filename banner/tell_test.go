@@ -15,8 +15,8 @@ const person = 46234 // a login uid that nobody has
 
 // Everybody who is logged in at a terminal sees a message (which makes two carriage
 // returns of one, being in its ordinary mode), by their login uid
-// alone: there is no utmp, and no logind. One that is stopped by Ctrl-S sees it
-// not, and delays nobody.
+// alone: there is no utmp, and no logind. One that is stopped sees it not, and
+// delays nobody.
 func TestEveryTerminalIsTold(t *testing.T) {
 	root := t.TempDir()
 	a, b := peertest.StartPerson(t, root, person, "bash"), peertest.StartPerson(t, root, person+1, "vim")

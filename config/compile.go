@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"auditbridge/auditbridge"
+	"auditbridge/banner"
+	"auditbridge/banner/watch"
 	"auditbridge/diskguard"
 	"auditbridge/forward"
 	"auditbridge/forward/tunnel"
@@ -100,6 +102,39 @@ func (s *Settings) Disk() diskguard.Config {
 		Enforce:              diskguard.Enforce(a.Enforce),
 	}
 }
+
+// Watch is the watch's Settings. On a host of its own (Want.Local) the records
+// are this kernel's.
+func (s *Settings) Watch() watch.Settings {
+	b := &s.Banner
+	kind, path, _ := strings.Cut(s.Audit.Source, ":")
+	w := watch.Settings{
+		Node:   s.Host(),
+		Want:   watch.Want{Source: kind, Local: kind != "file" || filepath.Dir(path) == "/var/log/audit", Backlog: shortestBacklog, MaxLag: time.Duration(b.MaxLag)},
+		RunDir: s.RunDir, JournalDir: s.JournalDir, Socket: s.ControlSocket(), Cursors: map[string]string{},
+		Repeat: time.Duration(b.Repeat), Hook: b.Exec, Mail: b.Mail,
+		Places: banner.Places{RunDir: s.RunDir, SSHD: b.SSHDBanner, SSHDText: b.SSHDText},
+	}
+	if kind == "kernel" {
+		w.Want.Backlog = auditbridge.DefaultBacklogLimit
+	}
+	for i := range s.Servers {
+		w.Cursors[s.Servers[i].Name] = forward.CursorFile(s.StateDir, s.Servers[i].Name)
+	}
+	for _, text := range b.Exclude {
+		if rule, err := banner.ParseExclusion(text); err == nil { // complete has refused the others
+			w.Exclude = append(w.Exclude, rule)
+		}
+	}
+	return w
+}
+
+// shortestBacklog is what a kernel begins with; where somebody else owns its audit,
+// more is that one's business.
+const shortestBacklog = 64
+
+// WatchSocket is where the watch answers.
+func (s *Settings) WatchSocket() string { return filepath.Join(s.RunDir, "watch.sock") }
 
 // Destinations is a forward.Config for each server.
 func (s *Settings) Destinations() []forward.Config {

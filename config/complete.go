@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"auditbridge/auditbridge"
+	"auditbridge/banner"
 	"auditbridge/internal/metrics"
 )
 
@@ -26,6 +27,7 @@ func (c *Config) complete() Problems {
 	k.paths()
 	k.metrics()
 	k.audit()
+	k.banner()
 	k.syslog()
 	k.forwardings()
 	k.servers()
@@ -106,6 +108,27 @@ func (k *completion) metrics() {
 		k.wrong("metrics.listen", `such as "unix:/run/auditbridge/metrics.sock" or "127.0.0.1:9464"`, "%v", err)
 	case at.Network == "tcp":
 		k.warn("metrics.listen", `with "unix:/run/auditbridge/metrics.sock" only root and log-group may`, "every user of this host may read the metrics, and serve others in their place while run is not running")
+	}
+}
+
+func (k *completion) banner() {
+	b := &k.Banner
+	if b.Repeat < Duration(time.Second) && b.Repeat != 0 {
+		k.wrong("banner.repeat", "", "%s is too often: at least every second", b.Repeat)
+	}
+	for _, rule := range b.Exclude {
+		if _, err := banner.ParseExclusion(rule); err != nil {
+			k.wrong("banner.exclude", `such as "terminal=ttyS1", "user=ansible" or "command=expect"`, "%v", err)
+		}
+	}
+	k.absolute("banner.sshd-text", b.SSHDText)
+	if b.Exec != "" {
+		k.absolute("banner.exec", b.Exec)
+	}
+	if b.Mail != "" {
+		if err := banner.CheckAddress(b.Mail); err != nil {
+			k.wrong("banner.mail", `such as "root" or "audit@example.com"`, "%v", err)
+		}
 	}
 }
 

@@ -2,12 +2,14 @@ package config
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"os/user"
 	"path/filepath"
 	"strconv"
 
+	"auditbridge/banner"
 	"auditbridge/diskguard"
 	"auditbridge/internal/metrics"
 )
@@ -22,6 +24,7 @@ func (c *Config) probe() (problems Problems, warnings []Problem) {
 	if at, err := metrics.ParseAddress(c.Metrics.Listen); err == nil && at.Network == "unix" {
 		k.trusted("metrics.listen", filepath.Dir(at.Place))
 	}
+	k.hook()
 	k.room()
 	if c.LogGroup != "" {
 		if _, err := c.GroupID(); err != nil {
@@ -40,6 +43,22 @@ func (k *completion) trusted(path, name string) {
 	if err := checkPath(name); err != nil && !os.IsNotExist(err) && !os.IsPermission(err) {
 		p := asProblem(name, err)
 		k.wrong(path, p.Hint, "%s: %s", name, p.What)
+	}
+}
+
+// hook checks the program that is started when auditing fails, as root.
+func (k *completion) hook() {
+	name := k.Banner.Exec
+	if !filepath.IsAbs(name) {
+		return // there is none, or complete has said so
+	}
+	if err := banner.CheckProgram(name); err != nil && !os.IsPermission(err) {
+		hint := ""
+		var hinted interface{ Hint() string }
+		if errors.As(err, &hinted) {
+			hint = hinted.Hint()
+		}
+		k.wrong("banner.exec", hint, "%v", err)
 	}
 }
 

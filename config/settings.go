@@ -23,6 +23,7 @@ type Settings struct {
 
 	Metrics     Metrics      `toml:"metrics"`
 	Audit       Audit        `toml:"audit"`
+	Banner      Banner       `toml:"banner"`
 	Syslog      Syslog       `toml:"syslog"`
 	Servers     []Server     `toml:"remote-logging-server"`
 	Forwardings []Forwarding `toml:"port-forwarding"`
@@ -65,6 +66,18 @@ type Administration struct {
 type Traffic struct {
 	Enabled bool `toml:"enabled" default:"false"`
 	Persist bool `toml:"persist" default:"false"`
+}
+
+// Banner is the [banner] table: how operators are told when auditing does not
+// work. That they are told is up to nobody.
+type Banner struct {
+	Repeat     Duration `toml:"repeat" default:"1m"` // between two times that terminals are told
+	MaxLag     Duration `toml:"max-lag" default:"1d"`
+	Exclude    []string `toml:"exclude"` // rules for terminals that programs drive
+	SSHDBanner bool     `toml:"sshd-banner" default:"false"`
+	SSHDText   string   `toml:"sshd-text" default:"/etc/issue.net"`
+	Exec       string   `toml:"exec"` // program told of each change
+	Mail       string   `toml:"mail"` // address told of each change
 }
 
 // Syslog holds the defaults of every server; a server's own value wins.

@@ -49,6 +49,9 @@ func (d Duration) String() string {
 	if t%time.Hour == 0 {
 		return strconv.FormatInt(int64(t/time.Hour), 10) + "h"
 	}
+	if t%time.Minute == 0 {
+		return strconv.FormatInt(int64(t/time.Minute), 10) + "m"
+	}
 	return t.String()
 }
 

@@ -69,6 +69,13 @@ func TestOwnRecords(t *testing.T) {
 		{"cursor-kept", false, []auditbridge.Field{text("relay", "siem")}, "auditbridge kept the cursor of siem again."},
 		{"alarm-raised", true, []auditbridge.Field{text("alarm", "link-down"), number("number", 17), text("of", "siem"), text("severity", "warning"), text("title", "A destination is not connected")}, `auditbridge raised the alarm link-down of siem: "A destination is not connected".`},
 		{"alarm-cleared", false, []auditbridge.Field{text("alarm", "disk-full"), number("number", 17)}, "auditbridge cleared the alarm disk-full."},
+		{"banner-raised", true, []auditbridge.Field{text("at", "2026-03-06T12:00:00.000Z"), text("because", "run-gone,link-down of siem")}, `auditbridge told operators that auditing does not work as it must: "run-gone,link-down of siem".`},
+		{"banner-changed", true, []auditbridge.Field{text("because", "kernel-off"), text("reason", "enabled 0")}, `auditbridge told operators what else is wrong with auditing: kernel-off: "enabled 0".`},
+		{"banner-cleared", false, []auditbridge.Field{text("because", "kernel-off")}, "auditbridge told operators that auditing works again, after kernel-off."},
+		{"banner-snoozed", false, []auditbridge.Field{text("reason", "known")}, "auditbridge kept the message that auditing fails from terminals: known."},
+		{"banner-unsnoozed", false, []auditbridge.Field{text("reason", "mended")}, "auditbridge let the message that auditing fails be repeated on terminals: mended."},
+		{"watch-begins", false, []auditbridge.Field{number("watch-pid", 70)}, "auditbridge heard of a watch in process 70."},
+		{"hook-failed", true, []auditbridge.Field{text("reason", "exit status 1")}, `auditbridge failed to tell a program of an alarm: "exit status 1".`},
 		{"something-new", false, nil, "auditbridge recorded something-new."},
 	} {
 		note := auditbridge.OwnNote(auditbridge.TypeDaemonConfig, row.op, row.fields...)

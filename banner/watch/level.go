@@ -81,6 +81,15 @@ func (l *Level) Look(now time.Time, found []Finding) Verdict {
 	return v
 }
 
-// Pending says that something was found that is not raised yet: it is worth
-// looking again before the next second.
-func (l *Level) Pending() bool { return len(l.seen) > len(l.verdict.Raised) }
+// Pending says that something was found that the next look but one could raise: it
+// is worth looking again before the next second.
+func (l *Level) Pending() bool {
+	for c := range l.seen {
+		kind := Lookup(c.ID)
+		raised := slices.ContainsFunc(l.verdict.Raised, func(r Raised) bool { return r.Code == c.ID && r.Object == c.Object })
+		if kind != nil && kind.Raise < time.Second && !raised {
+			return true
+		}
+	}
+	return false
+}

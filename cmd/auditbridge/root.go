@@ -34,6 +34,7 @@ func newRootCommand() *cobra.Command {
 		newStatusCommand(),
 		newReloadCommand(),
 		newResumeCommand(),
+		newWatchCommand(),
 		newConfirmClockCommand(),
 		newVerifyCommand(),
 		newDumpCommand(),
@@ -43,6 +44,11 @@ func newRootCommand() *cobra.Command {
 	)
 	for _, cmd := range append(root.Commands(), root) {
 		checkArgs(cmd)
+		for _, below := range cmd.Commands() {
+			if cmd != root {
+				checkArgs(below)
+			}
+		}
 	}
 	return root
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"auditbridge/auditbridge"
+	"auditbridge/banner/watch"
 	"auditbridge/config"
 	"auditbridge/diskguard"
 	"auditbridge/forward"
@@ -59,6 +60,11 @@ was found, makes all durable, and lets each destination take what is left.`,
 				return err
 			}
 			c, err := config.Load(file)
+			defer func() {
+				if err != nil {
+					leaveFailure(c, err, log)
+				}
+			}()
 			if err != nil {
 				return err
 			}
@@ -108,6 +114,7 @@ type daemon struct {
 	ended    chan struct{} // closed when nothing more is heard
 
 	supervisor *supervisor
+	watched    *watched
 
 	started time.Time
 	readers int        // the group that may read the journal; -1 is none
@@ -134,6 +141,7 @@ func openDaemon(c *config.Config, deputy *deputy.Deputy, log *slog.Logger) (d *d
 		}
 	}
 	d.alarms = &alarms{stateDir: c.StateDir, note: d.journal.Note, seal: d.journal.Checkpoint, log: log}
+	d.watched = &watched{note: d.journal.Note, log: log}
 	d.tracker = status.NewTracker(d.facts)
 	d.alarms.look = d.tracker.Now
 	if at := c.MetricsAddress(); at != (metrics.Address{}) {
@@ -148,6 +156,7 @@ func openDaemon(c *config.Config, deputy *deputy.Deputy, log *slog.Logger) (d *d
 		askConfirmClock: answerConfirmClock(d.keeper),
 		askReload:       answerReload(d.reloader),
 		askResume:       answerResume(d.journal),
+		watch.AskReport: answerWatch(d.watched, d.tracker),
 	}, log)
 	return d, err
 }
@@ -289,6 +298,9 @@ func (d *daemon) retentionCursors() (all []retention.Cursor) {
 }
 
 func (d *daemon) noteStart() {
+	if err := watch.ForgetFailure(d.cfg.RunDir); err != nil {
+		d.log.Warn("what a run before this one failed with is not forgotten", "err", err)
+	}
 	b := thisBuild()
 	var to []string
 	for _, server := range d.cfg.Servers {

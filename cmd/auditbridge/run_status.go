@@ -47,6 +47,7 @@ func (d *daemon) facts() status.Status {
 		s.Hear(from.Hearing().Since, from.Hearing().Err)
 	}
 	d.fillDestinations(&s)
+	d.watched.fill(&s)
 	return s
 }
 

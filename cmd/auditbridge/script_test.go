@@ -13,6 +13,7 @@ func TestMain(m *testing.M) {
 	if _, test := diskguard.Protected(); !test {
 		panic("this program is not known to be a test: it could halt the machine")
 	}
+	watchRoot = os.Getenv(watchRootVariable)
 	testscript.Main(m, map[string]func(){
 		"auditbridge":  func() { os.Exit(run()) },
 		"confined":     tryConfined,

@@ -101,6 +101,7 @@ func currentStatus(ctx context.Context, c *config.Config) (*status.Status, error
 	if !silent.Running && (c.Audit.Source == "kernel" || c.Audit.Source == "multicast") {
 		fillOwner(limited, silent)
 	}
+	askWatch(limited, c, silent)
 	now := time.Now()
 	silent.Time = now
 	status.Judge(silent, nil, now)

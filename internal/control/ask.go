@@ -42,30 +42,23 @@ func Ask(ctx context.Context, path, what string, args, answer any) error {
 	return nil
 }
 
-func exchange(ctx context.Context, path, what string, args any) (r response, err error) {
-	dir, err := durable.OpenDir(filepath.Dir(path), 0, -1)
-	if errors.Is(err, fs.ErrNotExist) {
-		return r, ErrNotRunning
-	}
+// Who says which process listens at path, whether it answers or not: one that is
+// stopped does not. The errors are those of Ask.
+func Who(ctx context.Context, path string) (Peer, error) {
+	conn, who, err := dial(ctx, path)
 	if err != nil {
-		return r, err
+		return who, fmt.Errorf("find out who listens at %s: %w", path, err)
 	}
-	defer dir.Close()
-	conn, err := (&net.Dialer{}).DialContext(ctx, "unix", path)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
-		return r, ErrNotRunning
-	}
+	conn.Close()
+	return who, nil
+}
+
+func exchange(ctx context.Context, path, what string, args any) (r response, err error) {
+	conn, _, err := dial(ctx, path)
 	if err != nil {
 		return r, err
 	}
 	defer conn.Close()
-	who, err := peerOf(conn.(*net.UnixConn))
-	if err != nil {
-		return r, err
-	}
-	if !who.trusted() {
-		return r, &ForeignError{who}
-	}
 	if deadline, set := ctx.Deadline(); set {
 		if err := conn.SetDeadline(deadline); err != nil {
 			return r, err
@@ -81,4 +74,32 @@ func exchange(ctx context.Context, path, what string, args any) (r response, err
 		return r, err
 	}
 	return r, json.NewDecoder(conn).Decode(&r)
+}
+
+// dial connects to whoever listens at path and may be believed.
+func dial(ctx context.Context, path string) (net.Conn, Peer, error) {
+	dir, err := durable.OpenDir(filepath.Dir(path), 0, -1)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, Peer{}, ErrNotRunning
+	}
+	if err != nil {
+		return nil, Peer{}, err
+	}
+	defer dir.Close()
+	conn, err := (&net.Dialer{}).DialContext(ctx, "unix", path)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
+		return nil, Peer{}, ErrNotRunning
+	}
+	if err != nil {
+		return nil, Peer{}, err
+	}
+	who, err := peerOf(conn.(*net.UnixConn))
+	if err == nil && !who.trusted() {
+		err = &ForeignError{who}
+	}
+	if err != nil {
+		conn.Close()
+		return nil, who, err
+	}
+	return conn, who, nil
 }

@@ -203,3 +203,33 @@ func TestWhoListens(t *testing.T) {
 		t.Error("mode:", info.Mode(), err)
 	}
 }
+
+// A process that listens and does not answer, because it is stopped, is known all
+// the same.
+func TestWhoListensAndDoesNotAnswer(t *testing.T) {
+	path := filepath.Join(t.TempDir(), SocketName)
+	if _, err := Who(context.Background(), path); !errors.Is(err, ErrNotRunning) {
+		t.Errorf("nobody: %v", err)
+	}
+	cmd := exec.Command("/proc/self/exe")
+	cmd.Env = append(os.Environ(), listenVariable+"="+path)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Wait()
+	defer cmd.Process.Kill()
+	if _, err := io.ReadFull(out, make([]byte, len("listening"))); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	who, err := Who(context.Background(), path)
+	if err != nil || who.PID != cmd.Process.Pid {
+		t.Errorf("%+v, %v", who, err)
+	}
+}

@@ -15,6 +15,7 @@ import (
 type Priority int
 
 const (
+	AuthEmergency Priority = 4*8 + 0
 	AuthAlert     Priority = 4*8 + 1
 	DaemonError   Priority = 3*8 + 3
 	DaemonWarning Priority = 3*8 + 4
@@ -22,12 +23,19 @@ const (
 	DaemonDebug   Priority = 3*8 + 7
 )
 
-// socket is where the host's syslog listens (syslog(3), _PATH_LOG); another one
-// in tests.
-var socket = "/dev/log"
+// Socket is where the host's syslog listens (syslog(3), _PATH_LOG).
+const Socket = "/dev/log"
+
+// socket is Socket but in tests.
+var socket = Socket
 
 // Send sends one message. It waits for at most patience.
 func Send(p Priority, text string, patience time.Duration) error {
+	return SendTo(socket, p, text, patience)
+}
+
+// SendTo is Send to a syslog that listens elsewhere.
+func SendTo(socket string, p Priority, text string, patience time.Duration) error {
 	conn, err := net.DialTimeout("unixgram", socket, patience)
 	if err != nil {
 		return fmt.Errorf("tell syslog: %w", err)

@@ -113,9 +113,14 @@ func (p *Person) Sees(t testing.TB, text string) (at time.Time) {
 			return at
 		}
 		if time.Now().After(end) {
-			t.Fatalf("%s still does not show %q; it shows\n%q", p.Terminal, text, p.Shown())
+			t.Fatalf("%s still does not show %q; at the end it shows\n%q", p.Terminal, text, p.end())
 		}
 	}
+}
+
+func (p *Person) end() string {
+	all := p.Shown()
+	return all[max(0, len(all)-2048):]
 }
 
 func (p *Person) saw(text string) (time.Time, bool) {
@@ -133,15 +138,21 @@ func (p *Person) saw(text string) (time.Time, bool) {
 	return time.Time{}, false
 }
 
-// Stop presses Ctrl-S: the terminal takes nothing more.
-func (p *Person) Stop(t testing.TB) { p.press(t, 0x13) }
+// Stop has the terminal take nothing more, as Ctrl-S does, and at once.
+func (p *Person) Stop(t testing.TB) { p.flow(t, 0) }
 
-// Resume presses Ctrl-Q.
-func (p *Person) Resume(t testing.TB) { p.press(t, 0x11) }
+// Resume undoes it.
+func (p *Person) Resume(t testing.TB) { p.flow(t, 1) }
 
-func (p *Person) press(t testing.TB, key byte) {
+// flow is tcflow(3) with TCOOFF or TCOON.
+func (p *Person) flow(t testing.TB, action int) {
 	t.Helper()
-	if _, err := p.master.Write([]byte{key}); err != nil {
+	slave, err := os.OpenFile("/dev/"+p.Terminal, os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer slave.Close()
+	if err := unix.IoctlSetInt(int(slave.Fd()), unix.TCXONC, action); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -38,6 +38,7 @@ func Conditions(s, before *Status) (holds []alarm.Condition) {
 	for _, d := range s.Destinations {
 		add("undelivered-dropped", d.Name, before != nil && missedMore(&d, before))
 	}
+	add("watch-gone", "", s.Watch != nil && s.Watch.Missing != "")
 	add("clock-held", "", s.ClockHeld)
 	add("unconfined", "", s.Unconfined != "")
 	return holds

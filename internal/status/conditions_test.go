@@ -37,6 +37,7 @@ func TestConditionsOfAlarms(t *testing.T) {
 		"sender-down":         func(s *Status) { s.Ship = false },
 		"link-down":           func(s *Status) { s.Destinations[0].Connected = false },
 		"undelivered-dropped": func(s *Status) { s.Destinations[0].Missed++ },
+		"watch-gone":          func(s *Status) { s.Watch = &Watch{Missing: "its process has ended"} },
 		"clock-held":          func(s *Status) { s.ClockHeld = true },
 		"unconfined":          func(s *Status) { s.Unconfined = "no seccomp" },
 	}

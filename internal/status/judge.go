@@ -26,6 +26,7 @@ func Judge(s, before *Status, now time.Time) {
 	for _, find := range findings {
 		s.Causes = append(s.Causes, find(s, before, now)...)
 	}
+	s.Causes = append(s.Causes, watch(s)...)
 	slices.SortStableFunc(s.Causes, func(a, b Cause) int { return weight[b.State] - weight[a.State] })
 	s.State, s.Losing = OK, LosingNo
 	for _, c := range s.Causes {
@@ -287,6 +288,38 @@ func confinement(s, _ *Status, _ time.Time) []Cause {
 	}
 	return []Cause{{Degraded, "run is not confined: " + s.Unconfined, "recording goes on; whoever took run over could do whatever root can; ship does not send without seccomp",
 		"use a kernel with CONFIG_SECCOMP_FILTER", ""}}
+}
+
+// watch is what the watch finds that nothing else has said: it may see what run
+// does not, and run may be what it sees. What both see is said once.
+func watch(s *Status) []Cause {
+	if s.Watch == nil {
+		return nil
+	}
+	if s.Watch.Missing != "" {
+		return []Cause{{Degraded, fmt.Sprintf("auditbridge watch (pid %d) is missing: %s", s.Watch.PID, s.Watch.Missing),
+			"operators are not told when auditing fails", "systemctl status auditbridge-watch", ""}}
+	}
+	worst := OK
+	for _, c := range s.Causes {
+		if weight[c.State] > weight[worst] {
+			worst = c.State
+		}
+	}
+	var all []Cause
+	for _, f := range s.Watch.Findings {
+		if weight[f.State] <= weight[worst] {
+			continue
+		}
+		what := "the watch finds: " + f.Title
+		for _, more := range []string{f.Object, f.Detail} {
+			if more != "" {
+				what += ": " + more
+			}
+		}
+		all = append(all, Cause{f.State, what, f.Description, f.Remedy, ""})
+	}
+	return all
 }
 
 // alarms are about what the causes above say in more words; those that outlive

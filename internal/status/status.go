@@ -80,6 +80,7 @@ type Status struct {
 	ClockHeld    bool          `json:"clock_held,omitempty"` // nothing is dropped for its age: the clock is not believed
 	Checkpoint   Checkpoint    `json:"checkpoint"`
 	Alarms       []Alarm       `json:"alarms"`
+	Watch        *Watch        `json:"watch,omitempty"` // nil when it was not heard of
 }
 
 // Hear fills in whether the source has its file or socket, since when, and why
@@ -151,6 +152,30 @@ type Alarm struct {
 	Title       string    `json:"title,omitempty"`
 	Description string    `json:"description,omitempty"`
 	Remedy      string    `json:"remedy,omitempty"`
+}
+
+// Watch is what the watch says, which looks from outside whether auditing works.
+type Watch struct {
+	PID          int       `json:"pid"`
+	State        State     `json:"state"`
+	Since        time.Time `json:"since,omitzero"`
+	Heard        time.Time `json:"heard,omitzero"`    // when it said so
+	Missing      string    `json:"missing,omitempty"` // why it says nothing any more; empty while it does
+	Findings     []Finding `json:"findings"`          // most telling first
+	SnoozedUntil time.Time `json:"snoozed_until,omitzero"`
+	SnoozeReason string    `json:"snooze_reason,omitempty"`
+}
+
+// Finding is one thing that the watch finds wrong.
+type Finding struct {
+	Code        string    `json:"code"`
+	Object      string    `json:"object,omitempty"` // which of several: a destination
+	Detail      string    `json:"detail,omitempty"`
+	State       State     `json:"state"`
+	Since       time.Time `json:"since"`
+	Title       string    `json:"title"`
+	Description string    `json:"description"`
+	Remedy      string    `json:"remedy"`
 }
 
 // Cause is one reason why State is not OK.

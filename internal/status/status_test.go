@@ -145,6 +145,7 @@ disk:    ok, 1.0 GiB used, 9.0 GiB free
 sealed:  up to 90 at 2026-03-06T12:00:00Z
 to siem: not connected via tunnel, delivered 50, excluded 20, pending 10
   events read: login 3 system 40
+watch:   none: nobody tells operators when auditing fails
 `
 	if diff := cmp.Diff(want, b.String()); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
@@ -171,6 +172,12 @@ func TestLinesOfTheText(t *testing.T) {
 			s.KernelLost, s.KernelLostAtMost, s.Gaps, s.Dropped, s.Missing = 9, 12, 2, 9, 3
 		}, "\nlost:    9 to 12 records (dropped by the socket 9, serials missing 3), gaps 2\n"},
 		{"a listener that is audited itself", func(s *Status) { listen(s); s.Audited = "locked" }, "\n         run is audited itself: locked\n"},
+		{"no watch", func(s *Status) {}, "\nwatch:   none: nobody tells operators when auditing fails\n"},
+		{"a watch", func(s *Status) { s.Watch = &Watch{State: OK, Since: now} }, "\nwatch:   ok since 2026-"},
+		{"what a watch finds", func(s *Status) {
+			s.Watch = &Watch{State: Impaired, Findings: []Finding{{Code: "probe-lost"}, {Code: "link-down", Object: "si\x1bem"}}, SnoozedUntil: now, SnoozeReason: "known\n"}
+		}, ": probe-lost, link-down of si\\x1Bem; not repeated on terminals until 2026-"},
+		{"a watch that is gone", func(s *Status) { s.Watch = &Watch{Missing: "its process has ended"} }, "\nwatch:   missing (its process has ended), heard last at an unknown time\n"},
 		{"locked", func(s *Status) { s.Enabled = 2 }, "\nkernel:  audit on, locked until reboot, 3 of"},
 	} {
 		s := well()
@@ -182,8 +189,33 @@ func TestLinesOfTheText(t *testing.T) {
 		}
 	}
 	var b strings.Builder
-	if err := WriteText(&b, &Status{State: "ok\x1b[2J\n"}); err != nil || strings.ContainsAny(b.String(), "\x1b") || strings.Count(b.String(), "\n") != 2 {
+	if err := WriteText(&b, &Status{State: "ok\x1b[2J\n"}); err != nil || strings.ContainsAny(b.String(), "\x1b") || strings.Count(b.String(), "\n") != 3 {
 		t.Errorf("a state that is none: %q", b.String())
+	}
+}
+
+// What the watch finds counts when run does not see it itself, and is said once
+// when it does.
+func TestTheWatchIsHeard(t *testing.T) {
+	finding := Finding{Code: "probe-lost", State: Impaired, Title: "A message is lost", Detail: "sent", Description: "So it goes.", Remedy: "Look."}
+	s := well()
+	s.Watch = &Watch{State: Impaired, Findings: []Finding{finding}}
+	Judge(s, nil, now)
+	if len(s.Causes) != 1 || s.State != Impaired || s.Causes[0].What != "the watch finds: A message is lost: sent" || s.ExitCode() != 4 {
+		t.Errorf("%s %+v", s.State, s.Causes)
+	}
+	s = well()
+	s.Enabled = 0
+	s.Watch = &Watch{State: Impaired, Findings: []Finding{{Code: "kernel-off", State: Impaired}}}
+	Judge(s, nil, now)
+	if len(s.Causes) != 1 || s.State != Impaired {
+		t.Errorf("seen by both: %+v", s.Causes)
+	}
+	s = well()
+	s.Watch = &Watch{PID: 8, Missing: "its process is stopped"}
+	Judge(s, nil, now)
+	if len(s.Causes) != 1 || s.State != Degraded || s.ExitCode() != 1 {
+		t.Errorf("gone: %s %+v", s.State, s.Causes)
 	}
 }
 

@@ -29,8 +29,37 @@ func WriteText(w io.Writer, s *Status) error {
 	for _, a := range s.Alarms {
 		a.line(&b)
 	}
+	s.watchLine(&b)
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// watchLine says what the watch sees, and whether there is one.
+func (s *Status) watchLine(b *strings.Builder) {
+	w := s.Watch
+	switch {
+	case w == nil:
+		b.WriteString("watch:   none: nobody tells operators when auditing fails\n")
+		return
+	case w.Missing != "":
+		fmt.Fprintf(b, "watch:   missing (%s), heard last at %s\n", terminal.Safe(w.Missing), stamp(w.Heard))
+		return
+	}
+	fmt.Fprintf(b, "watch:   %s since %s", terminal.Safe(string(w.State)), stamp(w.Since))
+	for i, f := range w.Findings {
+		sep := ", "
+		if i == 0 {
+			sep = ": "
+		}
+		b.WriteString(sep + terminal.Safe(f.Code))
+		if f.Object != "" {
+			b.WriteString(" of " + terminal.Safe(f.Object))
+		}
+	}
+	if !w.SnoozedUntil.IsZero() {
+		fmt.Fprintf(b, "; not repeated on terminals until %s: %s", stamp(w.SnoozedUntil), terminal.Safe(w.SnoozeReason))
+	}
+	b.WriteString("\n")
 }
 
 func (s *Status) verdict() string {

@@ -1,0 +1,152 @@
+package watch
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/hex"
+	"time"
+
+	"auditbridge/auditbridge"
+	"auditbridge/journal"
+)
+
+const (
+	probeEvery   = time.Minute     // when all is well: each probe is a record
+	probeAgain   = 5 * time.Second // when one was lost
+	probeTime    = 5 * time.Second // within which it must be durable in the journal
+	searchTime   = 200 * time.Millisecond
+	lateEvery    = 10 * time.Second // how often it is looked for what a server has not got
+	probeMessage = "op=probe app=auditbridge-watch nonce="
+)
+
+// probing sends a message through the kernel and looks for it in the journal: the
+// only proof that the whole way works.
+type probing struct {
+	probe Probe
+	nonce []byte
+	from  auditbridge.Sequence // where in the journal it may be
+}
+
+// due says that a probe is to be sent: the last one is long ago, was lost, or was
+// sent before something happened that it shall decide.
+func (p *probing) due(now, since time.Time) bool {
+	switch sent := p.probe.Sent; {
+	case sent.IsZero(), sent.Before(since):
+		return true
+	case !p.probe.Arrived && !p.probe.Overdue:
+		return false
+	case !p.probe.Arrived:
+		return now.Sub(sent) >= probeAgain
+	default:
+		return now.Sub(sent) >= probeEvery
+	}
+}
+
+// next is the message to send, which is looked for from the journal's end on.
+func (p *probing) next(journalDir string) (message string, ok bool) {
+	mark, err := journal.OpenMark(journalDir)
+	if err != nil {
+		return "", false
+	}
+	defer mark.Close()
+	nonce := make([]byte, 12)
+	rand.Read(nonce)
+	p.nonce, p.from = []byte(hex.EncodeToString(nonce)), mark.Durable()+1
+	return probeMessage + string(p.nonce), true
+}
+
+// sent begins to wait for it. One that replaces a lost one is overdue until it
+// arrives: that it is tried again is no reason to believe anything.
+func (p *probing) sent(now time.Time) {
+	p.probe = Probe{Sent: now, Overdue: p.probe.Overdue && !p.probe.Arrived}
+}
+
+// forget gives up on a message that nobody can have stored.
+func (p *probing) forget() Probe {
+	p.probe = Probe{}
+	return p.probe
+}
+
+// look reads on in the journal until the message is found.
+func (p *probing) look(journalDir string, now time.Time) Probe {
+	if p.probe.Sent.IsZero() || p.probe.Arrived {
+		return p.probe
+	}
+	if p.search(journalDir) {
+		p.probe.Arrived, p.probe.Overdue = true, false
+	} else if now.Sub(p.probe.Sent) > probeTime {
+		p.probe.Overdue = true
+	}
+	return p.probe
+}
+
+func (p *probing) search(journalDir string) bool {
+	r, err := journal.OpenReader(journalDir, p.from, journal.ReaderOptions{})
+	if err != nil {
+		return false
+	}
+	defer r.Close()
+	for end := time.Now().Add(searchTime); time.Now().Before(end); {
+		for range 1000 {
+			at, line, err := r.Next()
+			if err != nil {
+				return false
+			}
+			if bytes.Contains(line, p.nonce) {
+				return true
+			}
+			p.from = at + 1
+		}
+	}
+	return false
+}
+
+// lateLook finds the oldest record that a server has not got.
+type lateLook struct {
+	at   time.Time
+	late []Late
+}
+
+// look reads each destination's cursor, and the line behind it, every few seconds.
+func (l *lateLook) look(journalDir string, cursors map[string]string, now time.Time) []Late {
+	if now.Sub(l.at) < lateEvery {
+		return l.late
+	}
+	l.at, l.late = now, nil
+	for name, file := range cursors {
+		if oldest := oldestBehind(journalDir, file); !oldest.IsZero() {
+			l.late = append(l.late, Late{name, oldest})
+		}
+	}
+	return l.late
+}
+
+// oldestBehind is when the oldest line was written that the cursor in file has not
+// passed; zero when there is none, or it cannot be told.
+func oldestBehind(journalDir, file string) time.Time {
+	c, known, err := journal.ReadCursor(file)
+	if err != nil || !known {
+		return time.Time{}
+	}
+	from := c.At + 1
+	for _, open := range c.Open {
+		from = min(from, open)
+	}
+	r, err := journal.OpenReader(journalDir, from, journal.ReaderOptions{})
+	if err != nil {
+		return time.Time{}
+	}
+	defer r.Close()
+	if r.Mark().Journal() != c.Journal {
+		return time.Time{}
+	}
+	_, line, err := r.Next()
+	if err != nil {
+		return time.Time{}
+	}
+	h, ok := auditbridge.ParseHeader(line)
+	if !ok {
+		return time.Time{}
+	}
+	return time.Unix(h.ID.Seconds, int64(h.ID.Millis)*1e6)
+}

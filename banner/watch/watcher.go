@@ -1,0 +1,177 @@
+package watch
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"auditbridge/banner"
+	"auditbridge/internal/status"
+)
+
+// Settings is what a configuration makes of a watch. They may change while it runs.
+type Settings struct {
+	Node       string
+	Want       Want
+	RunDir     string // of run, and ours
+	JournalDir string
+	Socket     string            // where run answers
+	Cursors    map[string]string // file of each destination's cursor
+
+	Repeat  time.Duration // between two times that terminals are told
+	Exclude []banner.Exclusion
+	Places  banner.Places
+	Hook    string // program told of each change; "" for none
+	Mail    string // address told of each change; "" for none
+}
+
+// Config is a watch.
+type Config struct {
+	// Settings reads the configuration when it has changed, and says so. invalid
+	// is why it is not valid; as far as it goes it is used all the same.
+	Settings func() (s *Settings, changed bool, invalid error)
+	Program  string             // where our program is; "" is not looked after
+	Root     string             // "" but in tests
+	Syslog   func(string) error // tells the host's syslog what everybody should know
+	Logger   *slog.Logger
+}
+
+// Watcher looks every second whether auditing works, and sees to it that every
+// operator knows when it does not.
+type Watcher struct {
+	cfg Config
+	log *slog.Logger
+
+	settings *Settings
+	invalid  string
+	memory   Memory
+	run      runLook
+	kernel   *kernelLook
+	probing  probing
+	late     lateLook
+	level    *Level
+	began    time.Time
+	herald   *herald
+
+	mu      sync.Mutex
+	verdict Verdict // for whoever asks
+}
+
+const (
+	lookEvery = time.Second
+	lookAgain = 300 * time.Millisecond // when something was found that is not raised yet
+	early     = 2 * time.Second        // how long run may take to come when we begin
+	earlyBoot = 30 * time.Second       // the same while the host boots
+	bootTime  = 2 * time.Minute        // how long that lasts
+)
+
+// New takes up where a watch before it was, and starts nothing.
+func New(cfg Config) *Watcher {
+	settings, _, invalid := cfg.Settings()
+	now := time.Now()
+	w := &Watcher{
+		cfg: cfg, log: cfg.Logger, settings: settings, kernel: newKernelLook(),
+		level: NewLevel(now), began: now, verdict: Verdict{State: status.OK, Since: now, Raised: []Raised{}},
+	}
+	w.herald = newHerald(&w.cfg, settings)
+	w.took(invalid)
+	return w
+}
+
+// Run looks until ctx ends. What operators were told stays: what was wrong may
+// still be.
+func (w *Watcher) Run(ctx context.Context) error {
+	working, stop := context.WithCancel(ctx)
+	var helpers sync.WaitGroup
+	defer helpers.Wait()
+	defer stop()
+	go w.kernel.run(working) // may hang in the kernel for longer than we live
+	helpers.Go(func() { w.herald.run(working) })
+	for {
+		now := time.Now()
+		w.look(ctx, now)
+		pause := lookEvery
+		if w.level.Pending() {
+			pause = lookAgain
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(max(lookAgain, pause-time.Since(now))):
+		}
+	}
+}
+
+// look takes one look and acts on it.
+func (w *Watcher) look(ctx context.Context, now time.Time) {
+	if s, changed, invalid := w.cfg.Settings(); changed {
+		w.settings = s
+		w.herald.reconfigure(s)
+		w.took(invalid)
+	}
+	f := w.facts(ctx, now)
+	v := w.level.Look(now, w.memory.Find(&w.settings.Want, &f))
+	w.mu.Lock()
+	w.verdict = v
+	w.mu.Unlock()
+	w.herald.hear(now, &v, now.Sub(w.began))
+}
+
+func (w *Watcher) took(invalid error) {
+	w.invalid = ""
+	if invalid != nil {
+		w.invalid = invalid.Error()
+	}
+}
+
+// facts looks at everything there is.
+func (w *Watcher) facts(ctx context.Context, now time.Time) Facts {
+	f := Facts{At: now, Config: w.invalid}
+	if _, err := os.Stat(w.cfg.Program); w.cfg.Program != "" && os.IsNotExist(err) {
+		f.Program = w.cfg.Program
+	}
+	report := w.Report()
+	var heard bool
+	if f.Run, heard = w.run.look(ctx, w.settings.Socket, &report); heard {
+		w.herald.recorded(report.Entries)
+	}
+	if f.Run.Life != Alive && f.Run.Life != Stopped {
+		f.Run.Failure = failure(w.settings.RunDir)
+	}
+	f.Run.Early = now.Sub(w.began) < early || booted() < bootTime && now.Sub(w.began) < earlyBoot
+	if w.settings.Want.Local {
+		f.Kernel, f.Probe = w.askKernel(&f, now)
+	}
+	f.Late = w.late.look(w.settings.JournalDir, w.settings.Cursors, now)
+	return f
+}
+
+func (w *Watcher) askKernel(f *Facts, now time.Time) (Kernel, Probe) {
+	q := question{except: f.Run.PID}
+	if f.Run.Life == Alive && f.Run.Status != nil && w.probing.due(now, w.memory.Orphaned()) {
+		q.say, _ = w.probing.next(w.settings.JournalDir)
+	}
+	k, said := w.kernel.look(q)
+	if said && q.say != "" {
+		w.probing.sent(now)
+	}
+	if f.Run.Life != Alive {
+		return k, w.probing.forget()
+	}
+	return k, w.probing.look(w.settings.JournalDir, now)
+}
+
+// Report is how it stands; the caller owns it.
+func (w *Watcher) Report() Report {
+	w.mu.Lock()
+	v := w.verdict
+	w.mu.Unlock()
+	r := w.herald.report()
+	r.PID, r.At, r.Verdict = os.Getpid(), time.Now(), v
+	return r
+}
+
+// Snooze keeps the message from being repeated on terminals until then, on record.
+func (w *Watcher) Snooze(s Snooze) { w.herald.snooze(time.Now(), &s) }

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"auditbridge/internal/audittest"
+	"auditbridge/internal/peertest"
+	"auditbridge/internal/status"
+)
+
+// auditctl changes the kernel's audit as an administrator, or an intruder, does.
+func auditctl(t *testing.T, args ...string) {
+	t.Helper()
+	if out, err := exec.Command("auditctl", args...).CombinedOutput(); err != nil {
+		t.Fatalf("auditctl %s: %v: %s", strings.Join(args, " "), err, out)
+	}
+}
+
+// TestOperatorsHearWhatIsWrongWithTheKernel: whatever is set in the kernel that
+// switches auditing off, or has it lose records, is told by its own name, on record
+// when it is, and over when it is set back.
+func TestOperatorsHearWhatIsWrongWithTheKernel(t *testing.T) {
+	kernel := audittest.Kernel(t)
+	rule := []string{"always,exit", "-F", "arch=b64", "-S", "getpgid", "-F", "a0=999999", "-k", "watched"}
+	kernel.AddRule(append([]string{"-a"}, rule...)...)
+	d := newDaemon(t, quickly)
+	w := newLookout(t, d)
+	ann := peertest.StartPerson(t, w.root, 46234, "bash")
+	d.start()
+	w.start()
+	d.onRecord("type=TRUSTED_APP ", "op=probe app=auditbridge-watch ")
+	d.until("all is well", func(s status.Status) bool { return s.Watch != nil && s.Watch.State == status.OK })
+	if strings.Contains(ann.Shown(), "IMPAIRED") {
+		t.Errorf("told that nothing is wrong: %s", ann.Shown())
+	}
+	for _, row := range []struct {
+		code string
+		does func()
+		back func()
+	}{
+		{"kernel-off", func() { auditctl(t, "-e", "0") }, func() { auditctl(t, "-e", "1") }},
+		{"rate-limited", func() {
+			auditctl(t, "-r", "1")
+			kernel.StartGenerate(50, 0, "burst").Wait() // which makes the kernel lose some
+		}, func() { auditctl(t, "-r", "0") }},
+		{"lost-reset", func() { auditctl(t, "--reset-lost") }, func() {}},
+		{"backlog-limited", func() { auditctl(t, "-b", "1") }, func() { auditctl(t, "-b", "8192") }},
+		{"rules-gone", func() { auditctl(t, "-D") }, func() { auditctl(t, append([]string{"-a"}, rule...)...) }},
+	} {
+		from := time.Now()
+		row.does()
+		seen(t, ann, row.code, from)
+		row.back()
+		d.onRecord("op=banner-", row.code)
+		d.until(row.code+" is over", func(s status.Status) bool {
+			if s.Watch == nil {
+				return false
+			}
+			for _, f := range s.Watch.Findings {
+				if f.Code == row.code {
+					return false
+				}
+			}
+			return true
+		})
+	}
+	w.quiet()
+	killed := time.Now()
+	d.kill()
+	seen(t, ann, "run-gone", killed)
+	auditd := peertest.StartAuditd(t)
+	seen(t, ann, "socket-taken", killed)
+	auditd.Stop()
+	d.start()
+	w.quiet()
+	d.stop()
+}
+
+// TestOperatorsHearThatTheProbeIsLost: a rule that keeps messages out of the log
+// keeps out the probe; it is told although nothing else shows it.
+func TestOperatorsHearThatTheProbeIsLost(t *testing.T) {
+	kernel := audittest.Kernel(t)
+	rule := []string{"always,exclude", "-F", "msgtype=TRUSTED_APP"}
+	kernel.AddRule(append([]string{"-a"}, rule...)...)
+	d := newDaemon(t, quickly)
+	w := newLookout(t, d)
+	ann := peertest.StartPerson(t, w.root, 46234, "bash")
+	d.start()
+	w.start()
+	seen(t, ann, "probe-lost", time.Now())
+	auditctl(t, append([]string{"-d"}, rule...)...)
+	w.quiet()
+	d.onRecord("op=banner-raised ", "because=probe-lost")
+	d.stop()
+}
+
+// TestOperatorsHearThatAuditdIsGone: beside a stock auditd, which is killed.
+func TestOperatorsHearThatAuditdIsGone(t *testing.T) {
+	kernel := audittest.Kernel(t)
+	auditd := peertest.StartAuditd(t)
+	peertest.Until(t, "auditd owns kernel audit", func() bool { return kernel.Status().PID == auditd.PID() })
+	d := newDaemon(t, "[audit]\nsource = \"multicast\"\n"+quickly)
+	w := newLookout(t, d)
+	ann := peertest.StartPerson(t, w.root, 46234, "bash")
+	d.start()
+	w.start()
+	d.until("all is well", func(s status.Status) bool { return s.Watch != nil && s.Watch.State == status.OK })
+	from := time.Now()
+	auditd.Tell(syscall.SIGKILL)
+	seen(t, ann, "auditd-gone", from)
+	auditd.Start(t)
+	w.quiet()
+	d.stop()
+}

@@ -1,0 +1,320 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"auditbridge/internal/peertest"
+	"auditbridge/internal/status"
+)
+
+// watchRootVariable names, in the environment of this test binary, what stands in
+// front of every path where the watch tells people something.
+const watchRootVariable = "AUDITBRIDGE_TEST_ROOT"
+
+// lookout is `auditbridge watch` beside an instance, with a root of its own: no
+// terminal and no motd of the host is below it.
+type lookout struct {
+	t    *testing.T
+	d    *instance
+	root string
+	cmd  *exec.Cmd
+	said *lockedBuffer
+	dead chan struct{}
+}
+
+// quickly repeats every second, so that a test sees it.
+const quickly = "[banner]\nrepeat = \"1s\"\n"
+
+// elsewhere is a source that is not this host's kernel: whatever others do to that
+// meanwhile is of no concern.
+func elsewhere(t *testing.T) (settings, log string) {
+	t.Helper()
+	log = filepath.Join(t.TempDir(), "audit.log")
+	must(t, os.WriteFile(log, nil, 0o600))
+	return fmt.Sprintf("[audit]\nsource = %q\n", "file:"+log), log
+}
+
+func newLookout(t *testing.T, d *instance) *lookout {
+	t.Helper()
+	w := &lookout{t: t, d: d, root: t.TempDir()}
+	return w
+}
+
+func (w *lookout) start() {
+	w.t.Helper()
+	w.cmd = program("watch", "--config", w.d.config)
+	w.cmd.Env = append(os.Environ(), watchRootVariable+"="+w.root)
+	w.said = &lockedBuffer{}
+	w.cmd.Stdout, w.cmd.Stderr = w.said, w.said
+	must(w.t, w.cmd.Start())
+	cmd, dead, said := w.cmd, make(chan struct{}), w.said
+	w.dead = dead
+	go func() {
+		cmd.Wait()
+		close(dead)
+	}()
+	w.t.Cleanup(func() {
+		cmd.Process.Signal(syscall.SIGKILL)
+		<-dead
+		if w.t.Failed() {
+			w.t.Logf("auditbridge watch said:\n%s", said)
+		}
+	})
+	peertest.Until(w.t, "the watch is at work", func() bool { return strings.Contains(said.String(), "auditbridge watches") })
+}
+
+func (w *lookout) stop() {
+	w.t.Helper()
+	must(w.t, w.cmd.Process.Signal(syscall.SIGTERM))
+	<-w.dead
+}
+
+func (w *lookout) kill() {
+	w.t.Helper()
+	must(w.t, w.cmd.Process.Kill())
+	<-w.dead
+}
+
+// motd is what the next login sees.
+func (w *lookout) motd() string {
+	text, _ := os.ReadFile(filepath.Join(w.root, "run/motd.d/00-auditbridge"))
+	return string(text)
+}
+
+// left lists what the watch left for others to see.
+func (w *lookout) left() (all []string) {
+	for _, name := range []string{"run/motd.d/00-auditbridge", "etc/issue.d/00-auditbridge.issue"} {
+		if _, err := os.Lstat(filepath.Join(w.root, name)); err == nil {
+			all = append(all, name)
+		}
+	}
+	for _, name := range []string{"banner", "issue", "issue.net"} {
+		if _, err := os.Lstat(filepath.Join(w.d.dir, "run", name)); err == nil {
+			all = append(all, name)
+		}
+	}
+	return all
+}
+
+// quiet waits until nothing is left, because auditing works.
+func (w *lookout) quiet() {
+	w.t.Helper()
+	peertest.Until(w.t, "all messages are gone", func() bool { return len(w.left()) == 0 })
+}
+
+// seen waits until a person's terminal shows the code of a finding anew, and says
+// how long after from that was.
+func seen(t *testing.T, p *peertest.Person, code string, from time.Time) {
+	t.Helper()
+	at := p.Sees(t, "["+code+",")
+	t.Logf("%s: told after %v", code, at.Sub(from).Round(time.Millisecond))
+}
+
+// TestEveryOperatorHearsThatRunIsGone: run is killed while people sit at terminals.
+// All of them are told, again and again; the next login is, and shells that are
+// open; when run is back they are told so, nothing is left, and both are on record
+// with the time when they were, shipped as alarms.
+func TestEveryOperatorHearsThatRunIsGone(t *testing.T) {
+	collector := peertest.StartRsyslog(t)
+	source, _ := elsewhere(t)
+	d := newDaemon(t, source+quickly+plain("siem", collector.Port, `include = ["login"]`))
+	w := newLookout(t, d)
+	ann, ben := peertest.StartPerson(t, w.root, 46234, "bash"), peertest.StartPerson(t, w.root, 46235, "vim")
+	stopped := peertest.StartPerson(t, w.root, 46234, "less")
+	stopped.Stop(t)
+	d.start()
+	w.start()
+	d.until("run has heard of the watch", func(s status.Status) bool { return s.Watch != nil && s.Watch.State == status.OK })
+	killed := time.Now()
+	d.kill()
+	seen(t, ann, "run-gone", killed)
+	seen(t, ben, "run-gone", killed)
+	peertest.Until(t, "it is repeated", func() bool { return strings.Count(ann.Shown(), "IS IMPAIRED") >= 3 })
+	if text := w.motd(); !strings.Contains(text, "auditbridge run has ended: pid ") || !strings.Contains(text, "To confirm: systemctl status auditbridge") {
+		t.Errorf("the next login sees %q", text)
+	}
+	if left := w.left(); strings.Join(left, " ") != "run/motd.d/00-auditbridge etc/issue.d/00-auditbridge.issue banner issue" {
+		t.Errorf("left for others: %v", left)
+	}
+	out, _, code := auditbridgeCommand(t, "status", "--config", d.config)
+	if code != 3 || !strings.Contains(out, "watch:   impaired since ") || !strings.Contains(out, ": run-gone") {
+		t.Errorf("status exits %d and says\n%s", code, out)
+	}
+	d.start()
+	for _, p := range []*peertest.Person{ann, ben} {
+		p.Sees(t, "AUDIT LOGGING WORKS AGAIN")
+	}
+	w.quiet()
+	if strings.Contains(stopped.Shown(), "IMPAIRED") {
+		t.Error("a terminal that is stopped was told")
+	}
+	d.onRecord("op=watch-begins ", " watch-pid=")
+	d.onRecord("op=banner-raised ", " because=run-gone ", "res=failed")
+	d.onRecord("op=banner-cleared ", " because=run-gone ", "res=success")
+	peertest.Until(t, "the far end has heard both", func() bool {
+		all := strings.Join(collector.Received(), "\n")
+		return strings.Contains(all, "banner-raised") && strings.Contains(all, "banner-cleared")
+	})
+	d.stop()
+	seen(t, ann, "run-gone", killed)
+}
+
+// TestOperatorsHearWhatIsWrongWithRun: each way in which run can fail to work is
+// told by its own name, and is over when it is mended.
+func TestOperatorsHearWhatIsWrongWithRun(t *testing.T) {
+	source, _ := elsewhere(t)
+	d := newDaemon(t, source+quickly)
+	w := newLookout(t, d)
+	w.start()
+	ann := peertest.StartPerson(t, w.root, 46234, "bash")
+	seen(t, ann, "run-absent", time.Now())
+
+	d.start()
+	w.quiet()
+	must(t, d.cmd.Process.Signal(syscall.SIGSTOP))
+	seen(t, ann, "run-stopped", time.Now())
+	must(t, d.cmd.Process.Signal(syscall.SIGCONT))
+	w.quiet()
+	d.onRecord("op=banner-raised ", " because=run-stopped ")
+
+	d.stop()
+	seen(t, ann, "run-gone", time.Now())
+	d.configure(source + quickly + "retenton = \"1d\"\n")
+	from := time.Now()
+	d.launch()
+	<-d.ended
+	seen(t, ann, "run-failed", from)
+	ann.Sees(t, "also: configuration-invalid")
+	if text := strings.Join(strings.Fields(w.motd()), " "); !strings.Contains(text, "auditbridge run failed: ") || !strings.Contains(text, "unknown key") {
+		t.Errorf("the next login sees %q", text)
+	}
+	d.configure(source + quickly)
+	d.start()
+	w.quiet()
+	d.onRecord("op=banner-changed ", " because=run-failed,")
+	d.stop()
+}
+
+// TestARestartedWatchGoesOn: a watch that is killed while something is wrong leaves
+// the message; the next one neither tells it as news nor forgets to take it back.
+// run notices that it is gone, on record.
+func TestARestartedWatchGoesOn(t *testing.T) {
+	source, _ := elsewhere(t)
+	d := newDaemon(t, source+"[banner]\nrepeat = \"24h\"\n")
+	w := newLookout(t, d)
+	ann := peertest.StartPerson(t, w.root, 46234, "bash")
+	d.start()
+	w.start()
+	d.until("run has heard of the watch", func(s status.Status) bool { return s.Watch != nil })
+	must(t, w.cmd.Process.Signal(syscall.SIGSTOP))
+	d.until("run misses the watch", func(s status.Status) bool {
+		return s.Watch.Missing == "its process is stopped" && hasAlarm(s, "watch-gone")
+	})
+	must(t, w.cmd.Process.Signal(syscall.SIGCONT))
+	d.until("it is back", func(s status.Status) bool { return s.Watch.Missing == "" && !hasAlarm(s, "watch-gone") })
+	must(t, d.cmd.Process.Signal(syscall.SIGSTOP))
+	ann.Sees(t, "[run-stopped,")
+	w.kill()
+	if w.motd() == "" {
+		t.Error("the message went with the watch")
+	}
+	w.start()
+	must(t, d.cmd.Process.Signal(syscall.SIGCONT))
+	w.quiet()
+	ann.Sees(t, "AUDIT LOGGING WORKS AGAIN")
+	if n := strings.Count(ann.Shown(), "IS IMPAIRED"); n != 1 {
+		t.Errorf("told %d times", n)
+	}
+	w.kill()
+	d.until("run misses the watch", func(s status.Status) bool {
+		return s.Watch.Missing == "its process has ended" && hasAlarm(s, "watch-gone")
+	})
+	d.onRecord("op=alarm-raised ", " alarm=watch-gone ")
+	d.stop()
+}
+
+// TestSnooze: root may keep the message from terminals for a while, with a reason,
+// on record; the next login sees it all the same, and terminals hear what is new.
+func TestSnooze(t *testing.T) {
+	source, _ := elsewhere(t)
+	d := newDaemon(t, source+quickly)
+	w := newLookout(t, d)
+	ann := peertest.StartPerson(t, w.root, 46234, "bash")
+	w.start()
+	ann.Sees(t, "[run-absent,")
+	out, errs, code := auditbridgeCommand(t, "watch", "snooze", "--for", "1h", "--reason", "known\x1b[2J, being mended", "--config", d.config)
+	if code != 0 || !strings.Contains(out, "not repeated on terminals until ") {
+		t.Fatalf("snooze: %d %s%s", code, out, errs)
+	}
+	before := strings.Count(ann.Shown(), "IS IMPAIRED")
+	if w.motd() == "" {
+		t.Error("the next login sees nothing")
+	}
+	d.start()
+	ann.Sees(t, "WORKS AGAIN")
+	if n := strings.Count(ann.Shown(), "IS IMPAIRED"); n > before+1 { // one may have been under way
+		t.Errorf("repeated %d times while it was not to be", n-before)
+	}
+	d.onRecord("op=banner-snoozed ", " uid=0 ", " reason=")
+	for _, wrong := range [][]string{{"--for", "1h"}, {"--for", "48h", "--reason", "x"}, {"--for", "1h", "--reason", " "}} {
+		if _, _, code := auditbridgeCommand(t, append([]string{"watch", "snooze", "--config", d.config}, wrong...)...); code == 0 {
+			t.Errorf("%v was taken", wrong)
+		}
+	}
+	d.stop()
+	if _, errs, code := auditbridgeCommand(t, "watch", "clear", "--config", d.config); code == 0 || !strings.Contains(errs, "is running") {
+		t.Errorf("cleared under a running watch: %s", errs)
+	}
+	ann.Sees(t, "[run-gone,")
+	w.stop()
+	if len(w.left()) == 0 {
+		t.Error("a watch that is stopped takes back what still holds")
+	}
+	clear := program("watch", "clear", "--config", d.config)
+	clear.Env = append(os.Environ(), watchRootVariable+"="+w.root)
+	if out, err := clear.CombinedOutput(); err != nil || len(w.left()) != 0 {
+		t.Errorf("clear: %v %s; left %v", err, out, w.left())
+	}
+	if _, errs, code := auditbridgeCommand(t, "watch", "snooze", "--reason", "x", "--config", d.config); code == 0 || !strings.Contains(errs, "is not running") {
+		t.Errorf("without a watch: %s", errs)
+	}
+}
+
+// TestAHookIsToldOfEachChangeOnce.
+func TestAHookIsToldOfEachChangeOnce(t *testing.T) {
+	dir := t.TempDir()
+	hook, heard := filepath.Join(dir, "hook"), filepath.Join(dir, "heard")
+	must(t, os.WriteFile(hook, []byte("#!/bin/sh\ncat >>"+heard+"\n[ -e "+dir+"/fails ] && echo 'no \033[2J' && exit 1\nexit 0\n"), 0o700))
+	source, _ := elsewhere(t)
+	d := newDaemon(t, source+quickly+fmt.Sprintf("exec = %q\n", hook))
+	w := newLookout(t, d)
+	ann := peertest.StartPerson(t, w.root, 46234, "bash")
+	d.start()
+	w.start()
+	d.until("run has heard of the watch", func(s status.Status) bool { return s.Watch != nil })
+	must(t, os.WriteFile(dir+"/fails", nil, 0o600))
+	must(t, d.cmd.Process.Signal(syscall.SIGSTOP))
+	peertest.Until(t, "it is repeated", func() bool { return strings.Count(ann.Shown(), "IS IMPAIRED") >= 3 })
+	peertest.Until(t, "the hook was told", func() bool { return strings.Contains(w.said.String(), "could not run the hook") })
+	must(t, os.Remove(dir+"/fails"))
+	must(t, d.cmd.Process.Signal(syscall.SIGCONT))
+	ann.Sees(t, "WORKS AGAIN")
+	var events []string
+	peertest.Until(t, "the hook has heard of both", func() bool {
+		text, _ := os.ReadFile(heard)
+		events = strings.Split(strings.TrimSpace(string(text)), "\n")
+		return len(events) == 2
+	})
+	if !strings.HasPrefix(events[0], `{"event":"raised","node":`) || !strings.Contains(events[0], `"code":"run-stopped"`) || !strings.HasPrefix(events[1], `{"event":"cleared"`) {
+		t.Errorf("%q", events)
+	}
+	d.onRecord("op=hook-failed ", " reason=")
+	d.stop()
+}
