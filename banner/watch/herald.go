@@ -139,13 +139,17 @@ func (h *herald) announce(now time.Time, v *Verdict, event, op string) {
 	if was := h.told.Raised; was != nil {
 		told.Since = was.Since
 	}
-	h.told.Raised, h.told.At = &told, now
+	// If we die before terminals are told, the next watch tells them; if we die right
+	// after, it tells them twice.
+	h.told.Raised, h.told.At = &told, time.Time{}
+	h.keep()
 	text := h.text()
 	reached := h.teller.Tell(text)
-	h.show(text)
-	h.log.Error("auditing is impaired: operators are told", "because", v.Codes(), "reached", reached.Reached, "missed", reached.Missed, "excluded", reached.Excluded)
+	h.told.At = now
 	h.enter(Entry{At: now, Op: op, State: v.State, Codes: v.Codes(), Detail: h.details(v)})
 	h.keep()
+	h.show(text)
+	h.log.Error("auditing is impaired: operators are told", "because", v.Codes(), "reached", reached.Reached, "missed", reached.Missed, "excluded", reached.Excluded)
 	summary := fmt.Sprintf("audit logging is impaired on %s: %s", terminal.Safe(h.settings.Node), h.details(v))
 	h.complain("tell syslog", h.syslog(summary))
 	h.programs(job{h.settings, Event{event, h.settings.Node, now, told, text}, summary, text})

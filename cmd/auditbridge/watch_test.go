@@ -221,6 +221,7 @@ func TestARestartedWatchGoesOn(t *testing.T) {
 	d.until("it is back", func(s status.Status) bool { return s.Watch.Missing == "" && !hasAlarm(s, "watch-gone") })
 	must(t, d.cmd.Process.Signal(syscall.SIGSTOP))
 	ann.Sees(t, "[run-stopped,")
+	peertest.Until(t, "the watch remembers it", func() bool { return strings.Contains(w.said.String(), "operators are told") })
 	w.kill()
 	if w.motd() == "" {
 		t.Error("the message went with the watch")
