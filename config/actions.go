@@ -38,6 +38,9 @@ func (k *completion) actions() {
 		}
 	}
 	for _, end := range k.Ends() {
+		if end.Key == "audit.rescue-action" {
+			continue // follows from the others
+		}
 		k.warn(end.Key, "", "%s when %s", end.What, end.When)
 	}
 }
@@ -73,7 +76,7 @@ type End struct {
 // Ends lists everything in the configuration that could end what this host does.
 // What is only reported ends nothing.
 func (s *Settings) Ends() []End {
-	ends := []End{}
+	ends, again := []End{}, false
 	if diskguard.Enforce(s.Audit.Enforce) == diskguard.Report {
 		return ends
 	}
@@ -82,9 +85,13 @@ func (s *Settings) Ends() []End {
 		case diskguard.CheckAction(a.level, action) != nil:
 		case action == diskguard.Halt:
 			ends = append(ends, End{a.key, a.value, "this host is powered off", a.when})
+			again = true
 		case action == diskguard.Single:
 			ends = append(ends, End{a.key, a.value, "this host goes into single-user mode", a.when})
 		}
+	}
+	if again && diskguard.Action(s.Audit.RescueAction) == diskguard.Single {
+		ends = append(ends, End{"audit.rescue-action", s.Audit.RescueAction, "this host goes into single-user mode", "it was halted and starts with its disk still full"})
 	}
 	return ends
 }

@@ -100,6 +100,7 @@ func (s *Settings) Disk() diskguard.Config {
 		DiskFullAction:       diskguard.Action(a.DiskFullAction),
 		DiskErrorAction:      diskguard.Action(a.DiskErrorAction),
 		Enforce:              diskguard.Enforce(a.Enforce),
+		RescueAction:         diskguard.Action(a.RescueAction),
 	}
 }
 

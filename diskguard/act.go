@@ -3,7 +3,6 @@ package diskguard
 import (
 	"context"
 	"errors"
-	"time"
 
 	"auditbridge/auditbridge"
 	"auditbridge/journal"
@@ -18,17 +17,18 @@ func (g *Guard) act(ctx context.Context, action Action, level Level) {
 		return
 	}
 	g.journal.Note(g.actionNote(action, level))
+	if g.enforced() && (action == Single || action == Halt) {
+		action = g.begin(action, level)
+	}
 	if err := g.cfg.Alert(g.alert(action, level)); err != nil {
 		g.log.Error("the alert did not reach syslog", "error", err)
 	}
-	if !g.enforced() {
-		return
-	}
-	switch action {
-	case Suspend:
+	switch {
+	case !g.enforced():
+	case g.last.action != "":
+		g.end(ctx)
+	case action == Suspend:
 		g.suspend(ctx, level)
-	case Single, Halt:
-		g.end(ctx, action, level)
 	}
 }
 
@@ -86,6 +86,7 @@ var does = map[Action]string{
 	Suspend: "suspend recording until there is room or `auditbridge resume`",
 	Single:  "put this host into single-user mode",
 	Halt:    "power this host off",
+	NoLogin: "let nobody but root log in",
 }
 
 // suspend stops recording while there is room. Where there is none the journal
@@ -138,33 +139,3 @@ func (g *Guard) rotate(ctx context.Context, level Level) {
 }
 
 var errNothingToDrop = errors.New("there is no closed segment that may go")
-
-// sealLimit bounds the wait for the last records: a disk that hangs must not
-// keep a host without audit running.
-const sealLimit = 5 * time.Second
-
-// seal writes what was noted into the reserve, signed and durable.
-func (g *Guard) seal(ctx context.Context) {
-	limited, cancel := context.WithTimeout(ctx, sealLimit)
-	defer cancel()
-	if err := g.journal.Checkpoint(limited); err != nil {
-		g.log.Error("there is no checkpoint", "error", err)
-	}
-}
-
-// end writes the last records, signs them and takes the last step. If we die
-// in between, the journal says that it was under way.
-func (g *Guard) end(ctx context.Context, action Action, level Level) {
-	g.last = last{action: action, level: level, done: true}
-	op, step := "halt", g.cfg.Halter
-	if action == Single {
-		op, step = "single-user", g.cfg.Rescuer
-	}
-	g.journal.Note(auditbridge.OwnNote(auditbridge.TypeDaemonErr, op,
-		auditbridge.Text("why", string(level)), auditbridge.Text("action", string(action))))
-	g.seal(ctx)
-	if err := step(ctx); err != nil {
-		g.last.done = false
-		g.failed(action, level, err)
-	}
-}

@@ -17,6 +17,7 @@ const (
 	Rotate  Action = "rotate"  // the oldest closed segments go, on record, until there is room
 	Suspend Action = "suspend" // recording stops: what arrives is drained and counted, until there is room or somebody resumes it
 	Single  Action = "single"  // the host goes into single-user mode, as at Halt
+	NoLogin Action = "nologin" // nobody but root may log in; recording is as at Suspend; RescueAction's alone
 	Halt    Action = "halt"    // the host is powered off: FAU_STG.4 without loss of the records before
 )
 
@@ -109,6 +110,9 @@ func (c *Config) Validate() error {
 		if err := CheckAction(level, c.ActionAt(level)); err != nil {
 			errs = append(errs, fmt.Errorf("%s-action: %w", level, err))
 		}
+	}
+	if !slices.Contains([]Action{"", Single, NoLogin, Suspend}, c.RescueAction) {
+		errs = append(errs, fmt.Errorf("rescue-action: %q is none of: single nologin suspend", c.RescueAction))
 	}
 	if c.Enforce != "" && c.Enforce != Act && c.Enforce != Report {
 		errs = append(errs, fmt.Errorf("enforce: %q is neither %q nor %q", c.Enforce, Act, Report))

@@ -21,28 +21,46 @@ type Config struct {
 	DiskFullAction       Action
 	DiskErrorAction      Action
 	Enforce              Enforce // "" means Act
+	RescueAction         Action  // instead of a halt that would follow on another: Single, NoLogin or Suspend; "" means Single
 
 	Means
 }
 
 // Means are the ways out of the program; tests have others.
 type Means struct {
+	// StateDir keeps what must be known after a halt; "" keeps nothing.
+	StateDir string
 	// Alert tells syslog; AlertSyslog unless set.
 	Alert func(text string) error
+	// Tell reaches whoever sits at the host before it goes down; TellConsole
+	// unless set. It is bounded in time.
+	Tell func(text string)
 	// Rotate drops the oldest closed segment that nothing holds; without it
 	// nothing is dropped.
 	Rotate func(context.Context) (dropped bool, err error)
+	// Push returns when every destination that can be reached has all that is
+	// durable, or ctx ends; without it nobody is waited for.
+	Push func(context.Context) error
 	// Command runs systemctl or init for Halt and Single; by exec unless set.
 	Command Command
 	// Halter and Rescuer are the last steps of Halt and Single; PowerOff and
 	// Rescue, by Command, unless set.
 	Halter, Rescuer Halter
-	Logger          *slog.Logger // nil discards
+	// NoLogin is the file that keeps everybody but root from logging in,
+	// nologin(5); /run/nologin unless set.
+	NoLogin string
+	Logger  *slog.Logger // nil discards
 }
 
 func (m *Means) setDefaults() {
 	if m.Alert == nil {
 		m.Alert = AlertSyslog
+	}
+	if m.Tell == nil {
+		m.Tell = TellConsole
+	}
+	if m.Push == nil {
+		m.Push = func(context.Context) error { return nil }
 	}
 	if m.Command == nil {
 		m.Command = execute
@@ -52,6 +70,9 @@ func (m *Means) setDefaults() {
 	}
 	if m.Rescuer == nil {
 		m.Rescuer = func(ctx context.Context) error { return Rescue(ctx, m.Command) }
+	}
+	if m.NoLogin == "" {
+		m.NoLogin = "/run/nologin"
 	}
 	if m.Logger == nil {
 		m.Logger = slog.New(slog.DiscardHandler)

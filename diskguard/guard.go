@@ -41,16 +41,10 @@ type Guard struct {
 	machine   Machine
 	forecast  forecast
 	suspended Level // whose action stopped recording; "" when none did
-	last      last
+	last      last  // what ends all this
+	memory    *memory
+	open      bool // nobody is kept from logging in by us
 	stuck     bool // the last rotation found nothing to drop; said once
-}
-
-// last is the action that ends what the host does: once it is under way, no
-// other follows; when it failed it is tried again.
-type last struct {
-	action Action
-	level  Level
-	done   bool
 }
 
 // New returns a Guard that starts nothing.
@@ -60,7 +54,7 @@ func New(cfg Config, journal Journal) (*Guard, error) {
 	}
 	cfg.setDefaults()
 	return &Guard{
-		cfg: cfg, journal: journal, log: cfg.Logger,
+		cfg: cfg, journal: journal, log: cfg.Logger, memory: openMemory(cfg.StateDir, cfg.Logger),
 		changed: make(chan struct{}, 1),
 		next:    make(chan Config, 1),
 		room:    func(used int64) Room { return RoomAt(cfg.Dir, used) },
@@ -134,7 +128,7 @@ func (g *Guard) look(ctx context.Context, now time.Time) {
 	for _, change := range g.machine.Step(stats.State, limits, left) {
 		g.enter(ctx, change, now)
 	}
-	g.goOn(ctx)
+	g.goOn(ctx, now)
 }
 
 func (g *Guard) update(change func(*Space)) {
@@ -163,9 +157,7 @@ func (g *Guard) enter(ctx context.Context, change Change, now time.Time) {
 	g.journal.Note(levelNote(change, space))
 	if !change.Worse() {
 		g.log.Info("the journal has room again", "level", change.New, "free", space.Free)
-		if !g.last.done {
-			g.last = last{}
-		}
+		g.relent()
 		g.resume(ctx, change.New)
 		return
 	}
@@ -177,17 +169,25 @@ func (g *Guard) enter(ctx context.Context, change Change, now time.Time) {
 }
 
 // goOn does what lasts as long as a level does.
-func (g *Guard) goOn(ctx context.Context) {
+func (g *Guard) goOn(ctx context.Context, now time.Time) {
 	level := g.machine.Level()
 	if g.cfg.ActionAt(level) == Rotate && g.enforced() {
 		g.rotate(ctx, level)
 	} else {
 		g.stuck = false
 	}
-	if g.last.action != "" && !g.last.done && g.last.level == level {
-		g.end(ctx, g.last.action, level)
+	wait := endRetry
+	if g.last.done {
+		wait = endPatience
 	}
+	if g.last.action != "" && g.last.level == level && now.Sub(g.last.tried) >= wait {
+		g.end(ctx)
+	}
+	g.settle(level != LevelFull && level != LevelError, now)
 }
+
+// Close gives back what New opened.
+func (g *Guard) Close() error { return g.memory.close() }
 
 // levelNote is the record of a change.
 func levelNote(change Change, s Space) auditbridge.Note {

@@ -19,7 +19,7 @@ func config(full Action) Config {
 	return Config{
 		Dir: "/", MaxSize: 1000, SpaceLeft: Threshold{Percent: 25}, AdminSpaceLeft: Threshold{Bytes: 50},
 		SpaceLeftAction: Syslog, AdminSpaceLeftAction: Syslog, DiskFullAction: full, DiskErrorAction: Syslog,
-		Means: Means{Alert: func(string) error { return nil }},
+		Means: Means{Alert: func(string) error { return nil }, Tell: func(string) {}, NoLogin: "/nonexistent/nologin"},
 	}
 }
 
@@ -62,9 +62,9 @@ func TestWhatIsDoneAndWhen(t *testing.T) {
 			{full, 0, toFull(act(LevelFull, Suspend), "alert disk-full", "sealed")}, {full, 0, nil}, {ok, 0, fromFull}}},
 		{"ignore: on record, no more", config(Ignore), []step{{full, 0, toFull("sealed")}, {ok, 0, fromFull}}},
 		{"halt, once", config(Halt), []step{
-			{full, 0, toFull(act(LevelFull, Halt), "alert disk-full", "halt at disk-full", "sealed", "halted")}, {full, 0, nil}}},
+			{full, 0, toFull(act(LevelFull, Halt), "alert disk-full", "halt at disk-full", "sealed", "pushed", "told", "halted")}, {full, 0, nil}}},
 		{"single", config(Single), []step{
-			{full, 0, toFull(act(LevelFull, Single), "alert disk-full", "single-user at disk-full", "sealed", "rescued")}}},
+			{full, 0, toFull(act(LevelFull, Single), "alert disk-full", "single-user at disk-full", "sealed", "pushed", "told", "rescued")}}},
 		{"halt, but only reported", with(func(c *Config) { c.DiskFullAction, c.Enforce = Halt, Report }), []step{
 			{full, 0, toFull("would halt at disk-full", "alert disk-full", "sealed")}}},
 		{"suspend while there is room, until there is more", with(func(c *Config) { c.AdminSpaceLeftAction = Suspend }), []step{
@@ -105,6 +105,8 @@ func watched(t *testing.T, cfg Config) (*fake, *Guard) {
 		j.do("alert " + code)
 		return nil
 	}
+	cfg.Push = func(context.Context) error { j.do("pushed"); return nil }
+	cfg.Tell = func(string) { j.do("told") }
 	cfg.Halter = func(context.Context) error { j.do("halted"); return nil }
 	cfg.Rescuer = func(context.Context) error { j.do("rescued"); return nil }
 	cfg.Rotate = func(context.Context) (bool, error) { j.do("rotated"); return true, nil }

@@ -157,6 +157,9 @@ func TestProcessOneIsAskedInItsOwnWay(t *testing.T) {
 		for want, commands := range map[string][][]string{row.off: offCommands[row.processOne], row.rescue: rescueCommands[row.processOne]} {
 			var asked []string
 			err := ask(t.Context(), func(_ context.Context, argv []string) error {
+				if !IsCommand(argv) {
+					t.Errorf("%v is none of ours", argv)
+				}
 				if asked = append(asked, strings.Join(argv, " ")); len(asked) <= row.fail {
 					return errors.New("no")
 				}

@@ -19,7 +19,7 @@ import (
 // is on its way down.
 type Halter func(context.Context) error
 
-// Command runs a command of the host's and waits for it.
+// Command runs a command of the host's and waits for it; the end of ctx kills it.
 type Command func(ctx context.Context, argv []string) error
 
 // execute is Command unless Means have another.

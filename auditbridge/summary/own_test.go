@@ -52,6 +52,8 @@ func TestOwnRecords(t *testing.T) {
 		{"resume", false, []auditbridge.Field{text("state", "suspended")}, "auditbridge was told to resume storing after suspended."},
 		{"resumed", false, []auditbridge.Field{text("state", "suspended")}, "auditbridge resumed storing after suspended."},
 		{"halt", false, []auditbridge.Field{text("why", "disk full"), text("action", "halt")}, `auditbridge halted the host: "disk full".`},
+		{"halt-withheld", true, []auditbridge.Field{text("why", "still-full"), text("level", "disk-full"), text("action", "single")}, "auditbridge withheld a halt at disk-full and did single: still-full."},
+		{"nologin", false, []auditbridge.Field{text("why", "disk-full"), text("action", "nologin")}, "auditbridge kept all but root from logging in: disk-full."},
 		{"link-up", false, []auditbridge.Field{text("relay", "siem"), text("peer", "192.0.2.9:601")}, "auditbridge reached siem at 192.0.2.9:601."},
 		{"link-down", true, []auditbridge.Field{text("relay", "siem"), text("peer", "192.0.2.9:601"), text("reason", "connection refused")}, `auditbridge lost the link to siem at 192.0.2.9:601: "connection refused".`},
 		{"ship-refused", true, []auditbridge.Field{text("relay", "siem"), text("reason", "backward")}, "auditbridge refused what ship reported of siem: backward."},

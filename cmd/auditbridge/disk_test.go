@@ -8,7 +8,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"auditbridge/auditbridge"
 	"auditbridge/diskguard"
@@ -86,23 +85,54 @@ func TestAFullDiskIsCountedAndEnds(t *testing.T) {
 	d.verifies(d.journal)
 }
 
-// TestHaltOnAFullDisk: where the host shall rather go down than go on without
-// audit, it does; what was recorded before is sealed. Run is process 1 of a PID
-// namespace, and the halt ends that.
-func TestHaltOnAFullDisk(t *testing.T) {
-	d := newDaemon(t, fromStdin+"disk-full-action = \"halt\"\n")
-	smallDisk(t, d, "40m")
+// aHost makes run process 1 of a PID namespace, as if the host had booted with that
+// id: a halt ends the namespace. What its console shows can be read.
+func (d *instance) aHost(boot int) (console func() string) {
+	d.t.Helper()
+	screen, id := filepath.Join(d.dir, fmt.Sprint("console-", boot)), filepath.Join(d.dir, fmt.Sprint("boot-id-", boot))
+	must(d.t, os.WriteFile(screen, nil, 0o600))
+	must(d.t, os.WriteFile(id, fmt.Appendf(nil, "00000000-0000-0000-0000-%012d\n", boot), 0o600))
 	own, err := os.Readlink("/proc/self/ns/pid")
-	must(t, err)
+	must(d.t, err)
+	self, err := os.Executable()
+	must(d.t, err)
 	d.as = func(cmd *exec.Cmd) {
+		script := `mount --make-rprivate / && mount --bind "$0" /dev/console && mount --bind "$1" /proc/sys/kernel/random/boot_id && exec -a auditbridge "${@:2}"`
+		cmd.Path = "/bin/bash"
+		cmd.Args = append([]string{"bash", "-c", script, screen, id, self}, cmd.Args[1:]...)
 		cmd.Env = append(os.Environ(), diskguard.OutsideVariable+"="+own)
-		cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID, Pdeathsig: syscall.SIGKILL}
+		cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID | syscall.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL}
 	}
+	return func() string {
+		text, err := os.ReadFile(screen)
+		must(d.t, err)
+		return string(text)
+	}
+}
+
+// halted waits until the host is.
+func (d *instance) halted() {
+	d.t.Helper()
+	<-d.ended
+	state, _ := d.cmd.ProcessState.Sys().(syscall.WaitStatus)
+	if !state.Signaled() || state.Signal() != syscall.SIGINT {
+		d.t.Fatalf("the namespace ended with %v, not by its power-off:\n%s", d.err, d.said)
+	}
+}
+
+// TestHaltOnAFullDisk: where the host shall rather go down than go on without
+// audit, it does; what was recorded before is sealed, the remote server has it, and
+// the console says why. A host that starts with its disk still full does not go
+// down once more, and says what to do.
+func TestHaltOnAFullDisk(t *testing.T) {
+	collector := peertest.StartRsyslog(t)
+	d := newDaemon(t, fromStdin+"disk-full-action = \"halt\"\n"+plain("siem", collector.Port))
+	smallDisk(t, d, "40m")
+	console := d.aHost(1)
 	d.start()
 	d.feed(numbered(1, 100))
-	d.until("the first are stored", func(s status.Status) bool { return s.Stored == 100 })
+	d.until("the first are stored", func(s status.Status) bool { return s.Stored == 100 && s.Destinations[0].Connected })
 	ballast(t, d)
-	full := time.Now()
 	go func() {
 		for i := 101; ; i += 100 {
 			if _, err := d.stdin.WriteString(numbered(i, 100)); err != nil {
@@ -110,23 +140,37 @@ func TestHaltOnAFullDisk(t *testing.T) {
 			}
 		}
 	}()
-	<-d.ended
-	state, _ := d.cmd.ProcessState.Sys().(syscall.WaitStatus)
-	if !state.Signaled() || state.Signal() != syscall.SIGINT {
-		t.Fatalf("the namespace ended with %v, not by its power-off:\n%s", d.err, d.said)
-	}
-	t.Logf("halted %v after the disk began to fill", time.Since(full))
+	d.halted()
 	serials := foreignSerials(t, d)
 	for i, s := range serials {
 		if s != i+1 {
 			t.Fatalf("record %d has serial %d", i+1, s)
 		}
 	}
-	text := strings.Join(d.journalLines(), "\n")
-	if len(serials) <= 100 || !strings.Contains(text, "op=halt ") {
-		t.Errorf("%d records; the halt is on record: %v", len(serials), strings.Contains(text, "op=halt "))
+	at, passed := 0, []string{" level=space-left ", " level=admin-space-left ", " level=disk-full ", "op=space-action ", "op=halt ", "op=block "}
+	for _, line := range d.journalLines() {
+		if at < len(passed) && strings.Contains(line, passed[at]) {
+			at++
+		}
+	}
+	if len(serials) <= 100 || at < len(passed) {
+		t.Errorf("%d records; not on record in its place: %v", len(serials), passed[at:])
+	}
+	if text := console(); !strings.Contains(text, "auditbridge: disk-full: ") || !strings.Contains(text, "will power this host off") {
+		t.Errorf("the console shows %q", text)
+	}
+	if text := strings.Join(collector.Received(), "\n"); !strings.Contains(text, "halted the host") && !strings.Contains(text, "op=halt") {
+		t.Error("the remote server does not know of the halt")
 	}
 	d.verifies(d.journal)
+
+	console = d.aHost(2)
+	d.start()
+	d.until("the disk is seen to be full", func(s status.Status) bool { return s.Disk.Level == "disk-full" })
+	peertest.Until(t, "the console says what to do", func() bool {
+		return strings.Contains(console(), "still-full: ") && strings.Contains(console(), "make room")
+	})
+	d.onRecord("op=halt-withheld ", " why=still-full ", " action=single ")
 }
 
 // TestRetentionGoesByTheConfiguration: beyond max-size the oldest segments go,

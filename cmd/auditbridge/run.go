@@ -235,7 +235,7 @@ func (d *daemon) openReaders() (err error) {
 		return err
 	}
 	disk := d.cfg.Disk()
-	disk.Logger, disk.Rotate, disk.Command = d.log, d.keeper.Rotate, d.deputy.Run
+	disk.Means = diskguard.Means{StateDir: d.cfg.StateDir, Rotate: d.keeper.Rotate, Push: d.push, Command: d.deputy.Run, Logger: d.log}
 	if d.guard, err = diskguard.New(disk, d.journal); err != nil {
 		return err
 	}
@@ -260,6 +260,9 @@ func (d *daemon) Close() error {
 	var errs []error
 	if d.shipper != nil {
 		errs = append(errs, d.shipper.Close())
+	}
+	if d.guard != nil {
+		errs = append(errs, d.guard.Close())
 	}
 	if d.keeper != nil {
 		errs = append(errs, d.keeper.Close())
