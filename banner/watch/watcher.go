@@ -34,6 +34,7 @@ type Config struct {
 	Settings func() (s *Settings, changed bool, invalid error)
 	Program  string             // where our program is; "" is not looked after
 	Root     string             // "" but in tests
+	Looked   func()             // called after each look: we live
 	Syslog   func(string) error // tells the host's syslog what everybody should know
 	Logger   *slog.Logger
 }
@@ -92,6 +93,7 @@ func (w *Watcher) Run(ctx context.Context) error {
 	for {
 		now := time.Now()
 		w.look(ctx, now)
+		w.cfg.Looked()
 		pause := lookEvery
 		if w.level.Pending() {
 			pause = lookAgain

@@ -61,8 +61,14 @@ func watchOver(ctx context.Context, file string, log *slog.Logger) error {
 		return fmt.Errorf("make run-dir: %w", err)
 	}
 	settings.again = true
+	say := func(state string) {
+		if _, err := systemd.SdNotify(false, state); err != nil {
+			log.Warn("the service manager does not listen", "state", state, "err", err)
+		}
+	}
 	w := watch.New(watch.Config{
 		Settings: settings.read, Program: ownProgram(), Root: watchRoot, Logger: log,
+		Looked: func() { say(systemd.SdNotifyWatchdog) },
 		Syslog: func(text string) error {
 			return hostlog.SendTo(watchRoot+hostlog.Socket, hostlog.AuthEmergency, text, time.Second)
 		},
@@ -75,9 +81,7 @@ func watchOver(ctx context.Context, file string, log *slog.Logger) error {
 		return err
 	}
 	log.Info("auditbridge watches", "version", thisBuild().Version, "journal", first.JournalDir)
-	if _, err := systemd.SdNotify(false, systemd.SdNotifyReady); err != nil {
-		log.Warn("the service manager does not listen", "err", err)
-	}
+	say(systemd.SdNotifyReady)
 	var g errgroup.Group
 	g.Go(func() error { return answers.Run(ctx) })
 	g.Go(func() error { return w.Run(ctx) })

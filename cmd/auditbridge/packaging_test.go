@@ -1,0 +1,147 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"auditbridge/internal/peertest"
+)
+
+// installed is what `make install` puts below a root, with a program in it that
+// can be started.
+func installed(t *testing.T) (root string) {
+	t.Helper()
+	root = t.TempDir()
+	cmd := exec.Command("make", "-C", "../..", "install", "DESTDIR="+root, "BIN="+filepath.Join(t.TempDir(), "auditbridge"))
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("make install: %v\n%s", err, out)
+	}
+	return root
+}
+
+// TestUnitsAreValid: systemd understands each unit, and rates how much it confines.
+func TestUnitsAreValid(t *testing.T) {
+	root := installed(t)
+	units, err := filepath.Glob(filepath.Join(root, "usr/lib/systemd/system/*.service"))
+	must(t, err)
+	if len(units) < 3 {
+		t.Fatalf("installed units: %v", units)
+	}
+	for _, unit := range units { // the programs they start are below the root
+		text := strings.ReplaceAll(read(t, unit), "/usr/sbin/auditbridge", root+"/usr/sbin/auditbridge")
+		text = strings.ReplaceAll(text, "/usr/lib/auditbridge", root+"/usr/lib/auditbridge")
+		must(t, os.WriteFile(unit, []byte(text), 0o644))
+	}
+	verify := exec.Command("systemd-analyze", append([]string{"verify", "--man=no", "--recursive-errors=no"}, units...)...)
+	if out, err := verify.CombinedOutput(); err != nil || len(out) > 0 {
+		t.Errorf("systemd-analyze verify: %v\n%s", err, out)
+	}
+	exposure := regexp.MustCompile(`Overall exposure level for .*: ([0-9.]+) `)
+	for _, unit := range units {
+		out, err := exec.Command("systemd-analyze", "security", "--offline=yes", "--no-pager", unit).CombinedOutput()
+		m := exposure.FindSubmatch(out)
+		if err != nil || m == nil {
+			t.Fatalf("systemd-analyze security %s: %v\n%s", filepath.Base(unit), err, out)
+		}
+		level, err := strconv.ParseFloat(string(m[1]), 64)
+		must(t, err)
+		t.Logf("%s: exposure level %v", filepath.Base(unit), level)
+		if level > 8 { // 10 is a unit that confines nothing
+			t.Errorf("%s: exposure level %v", filepath.Base(unit), level)
+		}
+	}
+}
+
+// TestTheWatchComesFirst: its unit is started before all it watches, whatever the
+// kernel was booted with, again and again, and tells when the program is missing.
+func TestTheWatchComesFirst(t *testing.T) {
+	unit := read(t, "../../packaging/auditbridge-watch.service")
+	for _, want := range []string{
+		"\nBefore=auditbridge.service auditbridge-beside.service auditd.service ", "\nRestart=always\n", "\nStartLimitIntervalSec=0\n",
+		"\nType=notify\n", "\nOOMScoreAdjust=-1000\n", "\nExecStopPost=-/usr/lib/auditbridge/missing /usr/sbin/auditbridge\n",
+	} {
+		if !strings.Contains(unit, want) {
+			t.Errorf("it lacks %q", want)
+		}
+	}
+	for _, wrong := range []string{"\nCondition", "\nPrivateDevices=", "\nDevicePolicy=", "\nBindsTo=", "\nRequires="} {
+		if strings.Contains(unit, wrong) {
+			t.Errorf("it has %q", wrong)
+		}
+	}
+	if run := read(t, "../../packaging/auditbridge.service"); !strings.Contains(run, "\nWants=auditbridge-watch.service\n") {
+		t.Error("run does not want it")
+	}
+}
+
+// TestAMissingProgramIsTold: the unit's last resort tells terminals and the next
+// login, once, and says nothing where the program is.
+func TestAMissingProgramIsTold(t *testing.T) {
+	root := t.TempDir()
+	ann := peertest.StartPerson(t, root, 46234, "bash")
+	stopped := peertest.StartPerson(t, root, 46234, "less")
+	stopped.Stop(t)
+	tell := func(program string) {
+		t.Helper()
+		if out, err := exec.Command("../../packaging/missing", program, root).CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+	}
+	motd := filepath.Join(root, "run/motd.d/00-auditbridge")
+	tell("/bin/sh")
+	if _, err := os.Stat(motd); err == nil {
+		t.Error("told that a program is missing that is there")
+	}
+	tell("/usr/sbin/no-such-program")
+	ann.Sees(t, "the program /usr/sbin/no-such-program is missing")
+	if text := read(t, motd); !strings.Contains(text, "AUDIT LOGGING IS IMPAIRED") {
+		t.Errorf("the next login sees %q", text)
+	}
+	tell("/usr/sbin/no-such-program")
+	if n := strings.Count(ann.Shown(), "IS IMPAIRED"); n != 1 {
+		t.Errorf("told %d times", n)
+	}
+	d := newDaemon(t, "")
+	w := newLookout(t, d)
+	w.root = root
+	w.start()
+	peertest.Until(t, "the watch has taken it away", func() bool {
+		return !strings.Contains(w.motd(), "no-such-program")
+	})
+}
+
+// TestOpenShellsSeeTheBanner: an interactive bash with the profile snippet shows the
+// message before its next prompt, then one line of it, then nothing; it starts no
+// program for that, and leaves what was in PROMPT_COMMAND.
+func TestOpenShellsSeeTheBanner(t *testing.T) {
+	snippet, err := filepath.Abs("../../packaging/profile.sh")
+	must(t, err)
+	banner := filepath.Join(t.TempDir(), "banner")
+	script := fmt.Sprintf(`PROMPT_COMMAND='echo "own:$?";'
+PATH=/nonexistent AUDITBRIDGE_BANNER=%[2]s
+. %[1]s
+. %[1]s
+echo well
+printf '%%s\n' 'IMPAIRED now' 'because' >%[2]s
+echo again
+false
+echo -n >%[2]s
+echo empty
+exit
+`, snippet, banner)
+	cmd := exec.Command("bash", "--norc", "--noprofile", "-i")
+	cmd.Env = append(os.Environ(), "PS1=", "HISTFILE=")
+	cmd.Stdin = strings.NewReader(script)
+	out, err := cmd.Output()
+	must(t, err)
+	want := "own:0\nown:0\nown:0\nwell\nown:0\nown:0\nIMPAIRED now\nbecause\nagain\nown:0\nIMPAIRED now\nown:1\nIMPAIRED now\nown:0\nempty\nown:0\n"
+	if got := string(out); !strings.HasSuffix(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
