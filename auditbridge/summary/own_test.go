@@ -70,6 +70,7 @@ func TestOwnRecords(t *testing.T) {
 		{"cursor-unkept", true, []auditbridge.Field{text("relay", "siem"), text("reason", "no space")}, `auditbridge could not keep the cursor of siem: "no space".`},
 		{"cursor-kept", false, []auditbridge.Field{text("relay", "siem")}, "auditbridge kept the cursor of siem again."},
 		{"alarm-raised", true, []auditbridge.Field{text("alarm", "link-down"), number("number", 17), text("of", "siem"), text("severity", "warning"), text("title", "A destination is not connected")}, `auditbridge raised the alarm link-down of siem: "A destination is not connected".`},
+		{"warning", false, []auditbridge.Field{text("warning", "backlog-small"), text("title", "The kernel queue is short"), text("detail", "it takes 64 records")}, `auditbridge warned of backlog-small: "The kernel queue is short", "it takes 64 records".`},
 		{"alarm-cleared", false, []auditbridge.Field{text("alarm", "disk-full"), number("number", 17)}, "auditbridge cleared the alarm disk-full."},
 		{"banner-raised", true, []auditbridge.Field{text("at", "2026-03-06T12:00:00.000Z"), text("because", "run-gone,link-down of siem")}, `auditbridge told operators that auditing does not work as it must: "run-gone,link-down of siem".`},
 		{"banner-changed", true, []auditbridge.Field{text("because", "kernel-off"), text("reason", "enabled 0")}, `auditbridge told operators what else is wrong with auditing: kernel-off: "enabled 0".`},

@@ -10,6 +10,7 @@ import (
 
 	"auditbridge/config"
 	"auditbridge/internal/terminal"
+	"auditbridge/internal/warning"
 
 	"github.com/spf13/cobra"
 )
@@ -20,7 +21,8 @@ func newCheckCommand() *cobra.Command {
 		Use:   "check",
 		Short: "Validate the configuration without touching the kernel",
 		Long: "check reads the configuration and says everything that is wrong with it, and what\n" +
-			"is unwise. It works for every user who may read the files and changes nothing.\n" +
+			"is unwise, there and in how this host is set up. It works for every user who may\n" +
+			"read the files and changes nothing.\n" +
 			"Exit status: 0 valid, 2 not.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -49,13 +51,14 @@ func newCheckCommand() *cobra.Command {
 
 // checkResult is what check has to say, as `check --json` prints it.
 type checkResult struct {
-	Valid        bool             `json:"valid"`
-	Files        []string         `json:"files"`
-	Problems     []config.Problem `json:"problems"`
-	Warnings     []config.Problem `json:"warnings"`
-	Destinations []checkedServer  `json:"destinations,omitempty"` // when valid
-	Ends         []config.End     `json:"could_end_host"`         // when valid; empty when nothing does
-	Values       []config.Value   `json:"values,omitempty"`       // with -v
+	Valid        bool              `json:"valid"`
+	Files        []string          `json:"files"`
+	Problems     []config.Problem  `json:"problems"`
+	Warnings     []config.Problem  `json:"warnings"`
+	Host         []warning.Warning `json:"host"`                   // what of this host's setup makes its audit weaker, as far as can be known without the kernel
+	Destinations []checkedServer   `json:"destinations,omitempty"` // when valid
+	Ends         []config.End      `json:"could_end_host"`         // when valid; empty when nothing does
+	Values       []config.Value    `json:"values,omitempty"`       // with -v
 }
 
 // checkedServer is what is in force for one remote-logging server.
@@ -79,6 +82,9 @@ func checkFile(file string, verbose bool) *checkResult {
 	}
 	if r.Warnings == nil {
 		r.Warnings = []config.Problem{}
+	}
+	if r.Host = hostWarnings(c); r.Host == nil {
+		r.Host = []warning.Warning{}
 	}
 	if r.Valid {
 		r.Ends = c.Ends()
@@ -109,6 +115,10 @@ func (r *checkResult) writeText(w io.Writer) error {
 	}
 	for _, p := range r.Warnings {
 		writeProblem(w, "warning", p)
+	}
+	for _, one := range r.Host {
+		fmt.Fprintln(w, terminal.Safe("this host: "+one.Code+": "+one.String()))
+		fmt.Fprintf(w, "  hint: %s\n", terminal.Safe(one.Remedy))
 	}
 	for _, d := range r.Destinations {
 		way := ""

@@ -80,7 +80,7 @@ func (d *instance) scrapes(t *testing.T, network, place string) {
 			return false
 		}
 		for name := range got { // 0 of what does not hold
-			if got[name] == 0 && (documented(t)[family(name)] == "alarms[].id" || isWord(s, documented(t)[family(name)])) {
+			if got[name] == 0 && (documented(t)[family(name)] == "alarms[].id" || documented(t)[family(name)] == "warnings[].code" || isWord(s, documented(t)[family(name)])) {
 				delete(got, name)
 			}
 		}
@@ -116,7 +116,7 @@ func told(names map[string]string, s map[string]any) map[string]float64 {
 		}
 		for _, one := range s[list].([]any) {
 			switch v := one.(map[string]any); {
-			case list == "alarms":
+			case list == "alarms", list == "warnings":
 				all[name+"{"+v[key].(string)+"}"]++
 			case key == "missed" && v[key] == nil:
 				tell(all, name, v["name"].(string), 0.)

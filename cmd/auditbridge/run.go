@@ -23,6 +23,7 @@ import (
 	"auditbridge/internal/deputy"
 	"auditbridge/internal/metrics"
 	"auditbridge/internal/status"
+	"auditbridge/internal/warning"
 	"auditbridge/journal"
 	"auditbridge/journal/ring"
 	"auditbridge/retention"
@@ -110,6 +111,7 @@ type daemon struct {
 	metrics  *metrics.Server // nil: not served
 	reloader *reloader
 	alarms   *alarms
+	warnings *warnings
 	losses   *losses
 	ended    chan struct{} // closed when nothing more is heard
 
@@ -144,6 +146,7 @@ func openDaemon(c *config.Config, deputy *deputy.Deputy, log *slog.Logger) (d *d
 	d.watched = &watched{note: d.journal.Note, log: log}
 	d.tracker = status.NewTracker(d.facts)
 	d.alarms.look = d.tracker.Now
+	d.warnings = newWarnings(func() []warning.Warning { return hostWarnings(c) }, d.tracker.Now, d.journal.Note, log)
 	if at := c.MetricsAddress(); at != (metrics.Address{}) {
 		group, err := c.GroupID()
 		if err != nil {

@@ -165,7 +165,7 @@ func (l *losses) look() {
 	l.countRules()
 	l.view.Store(&kernelView{owner: liveOwner(s.PID), answered: time.Now(), Kernel: &status.Kernel{
 		Ours: s.PID == os.Getpid(), Enabled: s.Enabled, Failure: s.Failure,
-		Backlog: s.Backlog, BacklogLimit: s.BacklogLimit, Rules: l.rules,
+		Backlog: s.Backlog, BacklogLimit: s.BacklogLimit, RateLimit: s.RateLimit, Rules: l.rules,
 	}})
 }
 

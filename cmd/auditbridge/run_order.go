@@ -58,6 +58,7 @@ func (d *daemon) Run(ctx context.Context) error {
 	stage(d.losses.Run, hear, nil)
 	stage(d.reloader.Run, hear, nil)
 	stage(d.alarms.Run, hear, nil)
+	stage(d.warnings.Run, hear, nil)
 	if d.accounts != nil {
 		stage(d.accounts.Run, hear, nil)
 	}

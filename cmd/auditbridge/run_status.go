@@ -48,6 +48,7 @@ func (d *daemon) facts() status.Status {
 	}
 	d.fillDestinations(&s)
 	d.watched.fill(&s)
+	s.Warnings = d.warnings.now(s.Kernel)
 	return s
 }
 

@@ -6,8 +6,9 @@ package alarm
 import (
 	_ "embed"
 	"fmt"
-	"strings"
 	"time"
+
+	"auditbridge/internal/glossary"
 )
 
 // Kind is a row of alarms.txt.
@@ -48,22 +49,17 @@ func mustParse(text string) []Kind {
 
 // Parse reads a table in the format that alarms.txt explains.
 func Parse(text string) (kinds []Kind, err error) {
-	for n, line := range strings.Split(text, "\n") {
-		switch fields := strings.Fields(line); {
-		case len(fields) == 0 || strings.HasPrefix(line, "#"):
-		case line[0] != ' ':
-			var k Kind
-			if k, err = parseHead(fields); err == nil {
-				kinds = append(kinds, k)
-			}
-		case len(kinds) == 0:
-			err = fmt.Errorf("text of no alarm")
-		default:
-			err = kinds[len(kinds)-1].text(fields[0], strings.Join(fields[1:], " "))
-		}
+	entries, err := glossary.Parse(text)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range entries {
+		k, err := parseHead(e.Head)
 		if err != nil {
-			return nil, fmt.Errorf("line %d: %w", n+1, err)
+			return nil, fmt.Errorf("line %d: %w", e.Line, err)
 		}
+		k.Title, k.Description, k.Remedy = e.Title, e.Description, e.Remedy
+		kinds = append(kinds, k)
 	}
 	return kinds, nil
 }
@@ -78,13 +74,4 @@ func parseHead(fields []string) (k Kind, err error) {
 	}
 	k.Clear, err = time.ParseDuration(fields[3])
 	return k, err
-}
-
-func (k *Kind) text(name, text string) error {
-	to := map[string]*string{"title:": &k.Title, "description:": &k.Description, "remedy:": &k.Remedy}[name]
-	if to == nil || *to != "" {
-		return fmt.Errorf("%q is not expected here", name)
-	}
-	*to = text
-	return nil
 }

@@ -1,10 +1,12 @@
 package metrics
 
 import (
+	"slices"
 	"time"
 
 	"auditbridge/internal/alarm"
 	"auditbridge/internal/status"
+	"auditbridge/internal/warning"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -44,6 +46,8 @@ var table = []metric{
 		count(func(s *status.Status) uint64 { return s.KernelLost })},
 	{"auditbridge_kernel_lost_records_max_total", counter, "kernel_lost_at_most", "The same, at most: loss is a range.", nil,
 		count(func(s *status.Status) uint64 { return s.KernelLostAtMost })},
+	{"auditbridge_kernel_lost_resets_total", counter, "kernel_lost_resets", "How often somebody set the kernel's own count of lost records back.", nil,
+		count(func(s *status.Status) uint64 { return s.KernelLostResets })},
 	{"auditbridge_gaps_total", counter, "gaps", "Gaps put on record in the journal.", nil,
 		count(func(s *status.Status) uint64 { return s.Gaps })},
 	{"auditbridge_books_balanced", gauge, "balanced", "1 while all books balance, 0 when they do not.", nil,
@@ -57,6 +61,8 @@ var table = []metric{
 		ofKernel(func(k *status.Kernel) int { return k.Backlog })},
 	{"auditbridge_kernel_backlog_limit_records", gauge, "kernel_backlog_limit", "How many the kernel's queue takes.", nil,
 		ofKernel(func(k *status.Kernel) int { return k.BacklogLimit })},
+	{"auditbridge_kernel_rate_limit_records", gauge, "kernel_rate_limit", "How many records a second the kernel makes at most; 0 is without limit.", nil,
+		ofKernel(func(k *status.Kernel) int { return k.RateLimit })},
 	{"auditbridge_kernel_rules", gauge, "kernel_rules", "Audit rules in the kernel; -1 while that is not known.", nil,
 		ofKernel(func(k *status.Kernel) int { return k.Rules })},
 	{"auditbridge_multicast_dropped_records_total", counter, "multicast_dropped", "Records that found no room in a listener's socket. This and the next are left out where the source is another.", nil,
@@ -106,6 +112,7 @@ var table = []metric{
 			}
 		}},
 
+	{"auditbridge_warning", gauge, "warnings[].code", "1 for each warning of how the host is set up that holds, 0 for the others.", []string{"warning"}, warnings},
 	{"auditbridge_alarms_raised", gauge, "alarms[].id", "How many alarms of that id are raised: one, or one for each destination.", []string{"alarm"}, alarms},
 }
 
@@ -163,6 +170,12 @@ func each(of func(*status.Destination) float64) func(*status.Status, put) {
 		for i := range s.Destinations {
 			put(of(&s.Destinations[i]), s.Destinations[i].Name)
 		}
+	}
+}
+
+func warnings(s *status.Status, put put) {
+	for _, code := range warning.Codes {
+		put(number(slices.ContainsFunc(s.Warnings, func(w warning.Warning) bool { return w.Code == code })), code)
 	}
 }
 

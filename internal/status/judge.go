@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"auditbridge/internal/warning"
 )
 
 // silence is how long the journal's writer may show no sign of life.
@@ -22,6 +24,9 @@ func Judge(s, before *Status, now time.Time) {
 	}
 	if s.Alarms == nil {
 		s.Alarms = []Alarm{}
+	}
+	if s.Warnings == nil {
+		s.Warnings = []warning.Warning{}
 	}
 	for _, find := range findings {
 		s.Causes = append(s.Causes, find(s, before, now)...)

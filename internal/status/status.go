@@ -3,7 +3,11 @@
 // are being lost now, why, and what to do.
 package status
 
-import "time"
+import (
+	"time"
+
+	"auditbridge/internal/warning"
+)
 
 // State is the judgement in one word.
 type State string
@@ -72,15 +76,16 @@ type Status struct {
 	Gaps             uint64 `json:"gaps"`                // on record in the journal
 	Balanced         bool   `json:"balanced"`            // all books
 
-	Written      uint64        `json:"written"` // last sequence
-	Durable      uint64        `json:"durable"` // last durable sequence
-	Ship         bool          `json:"ship"`    // the sender runs
-	Destinations []Destination `json:"destinations"`
-	Disk         Disk          `json:"disk"`
-	ClockHeld    bool          `json:"clock_held,omitempty"` // nothing is dropped for its age: the clock is not believed
-	Checkpoint   Checkpoint    `json:"checkpoint"`
-	Alarms       []Alarm       `json:"alarms"`
-	Watch        *Watch        `json:"watch,omitempty"` // nil when it was not heard of
+	Written      uint64            `json:"written"` // last sequence
+	Durable      uint64            `json:"durable"` // last durable sequence
+	Ship         bool              `json:"ship"`    // the sender runs
+	Destinations []Destination     `json:"destinations"`
+	Disk         Disk              `json:"disk"`
+	ClockHeld    bool              `json:"clock_held,omitempty"` // nothing is dropped for its age: the clock is not believed
+	Checkpoint   Checkpoint        `json:"checkpoint"`
+	Alarms       []Alarm           `json:"alarms"`
+	Warnings     []warning.Warning `json:"warnings"`        // of how the host is set up; no part of State
+	Watch        *Watch            `json:"watch,omitempty"` // nil when it was not heard of
 }
 
 // Hear fills in whether the source has its file or socket, since when, and why
@@ -98,7 +103,8 @@ type Kernel struct {
 	Failure      int  `json:"kernel_failure"` // on a critical error: 0 silent, 1 printk, 2 panic
 	Backlog      int  `json:"kernel_backlog"` // records in its queue
 	BacklogLimit int  `json:"kernel_backlog_limit"`
-	Rules        int  `json:"kernel_rules"` // -1 when not known
+	RateLimit    int  `json:"kernel_rate_limit"` // records per second; 0 is none
+	Rules        int  `json:"kernel_rules"`      // -1 when not known
 }
 
 // Multicast is what a listener beside the owner of kernel audit knows of itself.

@@ -9,6 +9,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"auditbridge/internal/warning"
+
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -58,6 +60,7 @@ func TestVerdicts(t *testing.T) {
 		{"auditctl -e 0", func(s *Status) { s.Enabled = 0 }, Impaired, LosingYes, 4, "kernel audit is switched off"},
 		{"locked", func(s *Status) { s.Enabled = 2 }, OK, LosingNo, 0, ""},
 		{"no rules", func(s *Status) { s.Rules = 0 }, OK, LosingNo, 0, ""},
+		{"warnings", func(s *Status) { s.Warnings = warning.Kernel{}.Warnings() }, OK, LosingNo, 0, ""},
 		{"not asked yet", func(s *Status) { s.Kernel = nil }, OK, LosingNo, 0, ""},
 		{"the kernel does not answer", func(s *Status) { s.KernelSilentSince = now }, Degraded, LosingUnknown, 1, "kernel losses unknown since 2026-03-06T12:00:00Z"},
 		{"the kernel lost some", func(s *Status) { s.KernelLost, s.KernelLostAtMost = 3, 5 }, Degraded, LosingNo, 1, "the kernel lost 3 to 5 records before we could hear of them"},
@@ -179,6 +182,10 @@ func TestLinesOfTheText(t *testing.T) {
 		}, ": probe-lost, link-down of si\\x1Bem; not repeated on terminals until 2026-"},
 		{"a watch that is gone", func(s *Status) { s.Watch = &Watch{Missing: "its process has ended"} }, "\nwatch:   missing (its process has ended), heard last at an unknown time\n"},
 		{"locked", func(s *Status) { s.Enabled = 2 }, "\nkernel:  audit on, locked until reboot, 3 of"},
+		{"a warning", func(s *Status) { s.Warnings = warning.Kernel{BacklogLimit: 64, Rules: 1}.Warnings() }, "\nwarning: backlog-small, The kernel queue is short (it takes 64 records)\n         Make it longer: "},
+		{"a warning that an alarm repeats", func(s *Status) {
+			s.Warnings, s.Alarms = warning.Kernel{RateLimit: 9}.Warnings(), []Alarm{{ID: "no-rules", Title: "No rules", Severity: "warning"}}
+		}, "(warning)\nwarning: rate-limit, The kernel rate limit is set (9 records a second)\n"},
 	} {
 		s := well()
 		row.change(s)

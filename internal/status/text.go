@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"auditbridge/internal/terminal"
+	"auditbridge/internal/warning"
 )
 
 // WriteText writes a judged status for a person: the verdict in the first
@@ -28,6 +29,9 @@ func WriteText(w io.Writer, s *Status) error {
 	}
 	for _, a := range s.Alarms {
 		a.line(&b)
+	}
+	for i := range s.Warnings {
+		s.warningLine(&b, &s.Warnings[i])
 	}
 	s.watchLine(&b)
 	_, err := io.WriteString(w, b.String())
@@ -183,6 +187,15 @@ func (a *Alarm) line(b *strings.Builder) {
 		of = " of " + terminal.Safe(a.Object)
 	}
 	fmt.Fprintf(b, "alarm:   %s%s, %s, since %s (%s)\n", terminal.Safe(a.ID), of, terminal.Safe(a.Title), stamp(a.Since), terminal.Safe(a.Severity))
+}
+
+// warningLine leaves out what an alarm says already.
+func (s *Status) warningLine(b *strings.Builder, w *warning.Warning) {
+	if slices.ContainsFunc(s.Alarms, func(a Alarm) bool { return a.ID == w.Code }) {
+		return
+	}
+	fmt.Fprintf(b, "warning: %s, %s\n", terminal.Safe(w.Code), terminal.Safe(w.String()))
+	fmt.Fprintf(b, "         %s\n", terminal.Safe(w.Remedy))
 }
 
 func stamp(t time.Time) string {
