@@ -3,6 +3,7 @@ package forward
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"auditbridge/auditbridge"
@@ -32,7 +33,7 @@ func (c *crew) follow(r report) error {
 	case r.Link != nil:
 		c.noteLink(r.Relay, book, *r.Link)
 	case r.Stats != nil:
-		return c.tell(book, *r.Stats)
+		return c.tell(r.Relay, book, *r.Stats)
 	case r.Gone:
 		c.keep(r.Relay, book, true)
 		return c.gone(r.Relay)
@@ -129,7 +130,7 @@ func (s *Shipper) restart(name string, book *relayBook, w wireRestart) error {
 
 // tell keeps what ship says of a link for status. The counts there are run's
 // own, and the cursor's.
-func (s *Shipper) tell(book *relayBook, n Stats) error {
+func (s *Shipper) tell(name string, book *relayBook, n Stats) error {
 	end := s.cfg.Durable()
 	possible := uint64(end) + markSlack
 	if n.Pending > possible || n.Delivered > possible+book.latest.Delivered || n.Excluded > possible+book.latest.Excluded {
@@ -141,10 +142,30 @@ func (s *Shipper) tell(book *relayBook, n Stats) error {
 			return fmt.Errorf("events of a class %q", short(class))
 		}
 	}
+	for why := range n.Pieces {
+		if !slices.ContainsFunc(piecemeal[:], func(r auditbridge.EndReason) bool { return r.String() == why }) {
+			return fmt.Errorf("events in pieces for %q", short(why))
+		}
+	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	before := book.stats.Pieces
 	book.stats = n
+	s.mu.Unlock()
+	s.noteCut(name, book, before, n.Pieces)
 	return nil
+}
+
+// noteCut puts on record that more events were open at once than may be: the oldest
+// were sent as far as they had come. Nothing of them is lost.
+func (s *Shipper) noteCut(name string, book *relayBook, before, now map[string]uint64) {
+	limit := auditbridge.EndLimit.String()
+	cut, told := now[limit], before[limit]
+	if cut < told {
+		told = 0 // another ship, which counts anew
+	}
+	if cut > told {
+		s.note(&book.notes, auditbridge.OwnFailure("events-cut", auditbridge.Text("relay", short(name)), auditbridge.Number("n", cut-told)))
+	}
 }
 
 // markSlack is by how much pending may exceed what is durable here: the

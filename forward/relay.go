@@ -34,6 +34,7 @@ type Stats struct {
 	Read      uint64            `json:"read"`    // each once; what is durable counts as read
 	Missed    uint64            `json:"missed"`  // gone from the journal before this relay could read them
 	Classes   map[string]uint64 `json:"classes"` // events read since ship started, sent or not
+	Pieces    map[string]uint64 `json:"pieces"`  // of these, what is no whole event: by limit, late or malformed
 	LastError string            `json:"last_error"`
 	Hint      string            `json:"hint,omitempty"`
 }
@@ -182,7 +183,7 @@ func (r *Relay) Stats() Stats {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s := r.stats
-	s.Classes = r.census.classes()
+	s.Classes, s.Pieces = r.census.classes(), r.census.inPieces()
 	return s
 }
 

@@ -125,6 +125,20 @@ func (n *notes) ops() (ops []string) {
 	return ops
 }
 
+// fields are the values of one field, where it is there.
+func (n *notes) fields(key string) (values []string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, note := range n.all {
+		for _, f := range note.Fields {
+			if f.Key == key {
+				values = append(values, f.Value)
+			}
+		}
+	}
+	return values
+}
+
 // socketPair is the line between run and ship.
 func socketPair(t testing.TB) (run, ship net.Conn) {
 	t.Helper()
@@ -289,6 +303,7 @@ func TestReportsThatAreNotBelieved(t *testing.T) {
 		{"counts that wrap together", "at most", report{Relay: "siem", Cursor: change(func(c *journal.Cursor) { c.Delivered, c.Excluded = 1<<63+60, 1<<63+39 })}},
 		{"records read that are not there", "at most", report{Relay: "siem", Cursor: change(func(c *journal.Cursor) { c.Read = 1 << 40 })}},
 		{"events of a class that is none", "class", report{Relay: "siem", Stats: &Stats{Classes: map[string]uint64{"x\x1b": 1}}}},
+		{"events in pieces for no reason there is", "in pieces", report{Relay: "siem", Stats: &Stats{Pieces: map[string]uint64{"x\x1b": 1}}}},
 		{"a balance beyond the journal", "beyond the journal", report{Relay: "siem", Stats: &Stats{Pending: 1 << 60}}},
 	} {
 		t.Run(row.name, func(t *testing.T) {

@@ -82,6 +82,7 @@ func (j *Journal) position() position {
 func (j *Journal) writeNotes(now time.Time) error {
 	var dropped int
 	if j.pending, dropped = j.notes.take(j.pending); dropped > 0 {
+		j.books.notesDropped.Add(uint64(dropped))
 		j.pending = append(j.pending, noted{configNote("notes-dropped", auditbridge.Number("n", dropped)), now})
 	}
 	for i := range j.pending {

@@ -91,6 +91,7 @@ type Journal struct {
 type books struct {
 	lines, records, discarded, lost atomic.Uint64
 	gaps, removed                   atomic.Uint64
+	quarantined, notesDropped       atomic.Uint64
 	bytes, blocks, checkpoints      atomic.Uint64
 	sealed                          atomic.Uint64 // sequence of the last checkpoint
 	sealedAt                        atomic.Int64  // Unix nanoseconds

@@ -196,6 +196,7 @@ func (j *Journal) keepTorn(f *found, damaged bool) error {
 		if err := durable.Create(dir, name, t.torn, j.cfg.fileMode(), j.cfg.GroupID); err != nil {
 			return fmt.Errorf("keep a damaged end: %w", err)
 		}
+		j.books.quarantined.Add(uint64(len(t.torn)))
 		n.Fields = append(n.Fields, auditbridge.Text("quarantine", name))
 	}
 	f.notes = append(f.notes, n)

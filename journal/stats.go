@@ -11,22 +11,24 @@ import (
 // Stats counts what this process has done with the journal. Records are what
 // came through the ring and are stored; lines are those, our own and block lines.
 type Stats struct {
-	State       State
-	Err         error                // why nothing is stored; nil in StateOK and StateSuspended
-	Written     auditbridge.Sequence // last line in the file
-	Durable     auditbridge.Sequence // last line that survives a power failure
-	Lines       uint64
-	Records     uint64
-	Bytes       uint64
-	Blocks      uint64
-	Checkpoints uint64
-	Syncs       uint64
-	Refused     uint64               // records given up because they could not be stored
-	Lost        uint64               // records written and then lost to a failing disk
-	Gaps        uint64               // notes on record that say that records are missing (auditbridge.Note.Gap)
-	Removed     uint64               // segments that somebody else took away while they were open
-	LastSealed  auditbridge.Sequence // sequence of the last checkpoint
-	SealedAt    time.Time
+	State        State
+	Err          error                // why nothing is stored; nil in StateOK and StateSuspended
+	Written      auditbridge.Sequence // last line in the file
+	Durable      auditbridge.Sequence // last line that survives a power failure
+	Lines        uint64
+	Records      uint64
+	Bytes        uint64
+	Blocks       uint64
+	Checkpoints  uint64
+	Syncs        uint64
+	Refused      uint64               // records given up because they could not be stored
+	Lost         uint64               // records written and then lost to a failing disk
+	Gaps         uint64               // notes on record that say that records are missing (auditbridge.Note.Gap)
+	Quarantined  uint64               // bytes that the start copied to quarantine
+	NotesDropped uint64               // our own records that found no place to wait
+	Removed      uint64               // segments that somebody else took away while they were open
+	LastSealed   auditbridge.Sequence // sequence of the last checkpoint
+	SealedAt     time.Time
 }
 
 // trouble is why nothing is stored.
@@ -40,22 +42,24 @@ func (b *books) trouble() error {
 // Stats may be called from any goroutine.
 func (j *Journal) Stats() Stats {
 	return Stats{
-		State:       State(j.books.state.Load()),
-		Err:         j.books.trouble(),
-		Written:     j.mark.Written(),
-		Durable:     j.mark.Durable(),
-		Lines:       j.books.lines.Load(),
-		Records:     j.books.records.Load() - j.books.lost.Load(),
-		Bytes:       j.books.bytes.Load(),
-		Blocks:      j.books.blocks.Load(),
-		Checkpoints: j.books.checkpoints.Load(),
-		Syncs:       j.sync.syncs.Load(),
-		Refused:     j.books.discarded.Load(),
-		Lost:        j.books.lost.Load(),
-		Gaps:        j.books.gaps.Load(),
-		Removed:     j.books.removed.Load(),
-		LastSealed:  auditbridge.Sequence(j.books.sealed.Load()),
-		SealedAt:    time.Unix(0, j.books.sealedAt.Load()),
+		State:        State(j.books.state.Load()),
+		Err:          j.books.trouble(),
+		Written:      j.mark.Written(),
+		Durable:      j.mark.Durable(),
+		Lines:        j.books.lines.Load(),
+		Records:      j.books.records.Load() - j.books.lost.Load(),
+		Bytes:        j.books.bytes.Load(),
+		Blocks:       j.books.blocks.Load(),
+		Checkpoints:  j.books.checkpoints.Load(),
+		Syncs:        j.sync.syncs.Load(),
+		Refused:      j.books.discarded.Load(),
+		Lost:         j.books.lost.Load(),
+		Gaps:         j.books.gaps.Load(),
+		Quarantined:  j.books.quarantined.Load(),
+		NotesDropped: j.books.notesDropped.Load(),
+		Removed:      j.books.removed.Load(),
+		LastSealed:   auditbridge.Sequence(j.books.sealed.Load()),
+		SealedAt:     time.Unix(0, j.books.sealedAt.Load()),
 	}
 }
 

@@ -68,6 +68,7 @@ func TestOwnRecords(t *testing.T) {
 		{"clock-held", true, []auditbridge.Field{text("seen", "2026-03-06T12:00:00Z"), text("wall", "2026-03-07T18:00:00Z")}, "auditbridge held segments back, because the clock is not believed: it says 2026-03-07T18:00:00Z, last 2026-03-06T12:00:00Z."},
 		{"clock-believed", false, nil, "auditbridge believed the clock again."},
 		{"cursor-unkept", true, []auditbridge.Field{text("relay", "siem"), text("reason", "no space")}, `auditbridge could not keep the cursor of siem: "no space".`},
+		{"events-cut", true, []auditbridge.Field{text("relay", "siem"), number("n", 3)}, "auditbridge sent in pieces 3 events to siem, too many being open at once."},
 		{"cursor-kept", false, []auditbridge.Field{text("relay", "siem")}, "auditbridge kept the cursor of siem again."},
 		{"alarm-raised", true, []auditbridge.Field{text("alarm", "link-down"), number("number", 17), text("of", "siem"), text("severity", "warning"), text("title", "A destination is not connected")}, `auditbridge raised the alarm link-down of siem: "A destination is not connected".`},
 		{"warning", false, []auditbridge.Field{text("warning", "backlog-small"), text("title", "The kernel queue is short"), text("detail", "it takes 64 records")}, `auditbridge warned of backlog-small: "The kernel queue is short", "it takes 64 records".`},

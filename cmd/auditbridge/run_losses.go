@@ -282,6 +282,10 @@ func (l *losses) fill(s *status.Status) {
 	}
 	s.KernelLost, s.KernelLostAtMost = lossRange(l.lost.Load(), u.Missing-u.Late)
 	s.KernelLostResets = l.resets.Load()
+	if l.kernel != nil {
+		heard := l.kernel.Stats()
+		s.Overruns, s.Foreign, s.Malformed, s.Truncated = heard.Overruns, heard.Foreign, heard.Malformed, heard.Truncated
+	}
 	if l.listener != nil {
 		l.fillListener(s, u)
 	}

@@ -20,12 +20,13 @@ func (d *daemon) facts() status.Status {
 		Running: true, Answering: true, Time: time.Now(), SignOfLife: d.journal.Mark().Heartbeat(),
 		PID: os.Getpid(), Version: thisBuild().Version, Started: d.started,
 		Source: d.cfg.Audit.Source, JournalDir: d.cfg.JournalDir,
-		Recording: status.Recording(kept.State.String()),
-		Stored:    kept.Records,
-		Gaps:      kept.Gaps, // whoever noted them: losses, the journal, retention
-		InRing:    heard.Received - heard.Written - heard.Discarded,
-		Refused:   kept.Refused + kept.Lost + heard.Refused - d.before.Refused,
-		Received:  heard.Received - (d.before.Written + d.before.Discarded) + heard.Refused - d.before.Refused,
+		Recording:   status.Recording(kept.State.String()),
+		Stored:      kept.Records,
+		Gaps:        kept.Gaps, // whoever noted them: losses, the journal, retention
+		Quarantined: kept.Quarantined, NotesDropped: kept.NotesDropped,
+		InRing:   heard.Received - heard.Written - heard.Discarded,
+		Refused:  kept.Refused + kept.Lost + heard.Refused - d.before.Refused,
+		Received: heard.Received - (d.before.Written + d.before.Discarded) + heard.Refused - d.before.Refused,
 
 		Written: uint64(kept.Written), Durable: uint64(kept.Durable),
 		Disk: status.Disk{
@@ -61,7 +62,7 @@ func (d *daemon) fillDestinations(s *status.Status) {
 		s.Destinations = append(s.Destinations, status.Destination{
 			Name: to.Name, Via: to.Via, Connected: b.Connected, Since: b.Since,
 			Delivered: b.Delivered, Excluded: b.Excluded, Pending: b.Pending, Missed: b.Missed,
-			Read: b.Read, LastError: b.LastError, Hint: b.Hint, Classes: b.Classes,
+			Read: b.Read, LastError: b.LastError, Hint: b.Hint, Classes: b.Classes, Pieces: b.Pieces,
 		})
 	}
 }

@@ -48,6 +48,18 @@ var table = []metric{
 		count(func(s *status.Status) uint64 { return s.KernelLostAtMost })},
 	{"auditbridge_kernel_lost_resets_total", counter, "kernel_lost_resets", "How often somebody set the kernel's own count of lost records back.", nil,
 		count(func(s *status.Status) uint64 { return s.KernelLostResets })},
+	{"auditbridge_socket_overruns_total", counter, "overruns", "Times the kernel's socket had no room; what that cost is among the records lost.", nil,
+		count(func(s *status.Status) uint64 { return s.Overruns })},
+	{"auditbridge_foreign_messages_total", counter, "foreign", "Messages on the kernel's socket that are not the kernel's, dropped.", nil,
+		count(func(s *status.Status) uint64 { return s.Foreign })},
+	{"auditbridge_malformed_messages_total", counter, "malformed", "Messages on the kernel's socket that are none, dropped.", nil,
+		count(func(s *status.Status) uint64 { return s.Malformed })},
+	{"auditbridge_truncated_records_total", counter, "truncated", "Records that are longer than any may be, stored cut.", nil,
+		count(func(s *status.Status) uint64 { return s.Truncated })},
+	{"auditbridge_quarantined_bytes_total", counter, "quarantined_bytes", "Bytes that the start of run copied to quarantine: damaged, or torn.", nil,
+		count(func(s *status.Status) uint64 { return s.Quarantined })},
+	{"auditbridge_notes_dropped_total", counter, "notes_dropped", "Our own records that found no place to wait while nothing could be written.", nil,
+		count(func(s *status.Status) uint64 { return s.NotesDropped })},
 	{"auditbridge_gaps_total", counter, "gaps", "Gaps put on record in the journal.", nil,
 		count(func(s *status.Status) uint64 { return s.Gaps })},
 	{"auditbridge_books_balanced", gauge, "balanced", "1 while all books balance, 0 when they do not.", nil,
@@ -108,6 +120,14 @@ var table = []metric{
 			for i := range s.Destinations {
 				for class, n := range s.Destinations[i].Classes {
 					put(float64(n), s.Destinations[i].Name, class)
+				}
+			}
+		}},
+	{"auditbridge_destination_pieces_total", counter, "destinations[].pieces", "Of these, what is no whole event: by limit, when too much was open at once, late or malformed.", []string{"destination", "cause"},
+		func(s *status.Status, put put) {
+			for i := range s.Destinations {
+				for why, n := range s.Destinations[i].Pieces {
+					put(float64(n), s.Destinations[i].Name, why)
 				}
 			}
 		}},

@@ -17,7 +17,7 @@ const silence = 10 * time.Second
 // when there is none: what grew since then is going on now. Judge is pure: the
 // same facts give the same words.
 func Judge(s, before *Status, now time.Time) {
-	s.Balanced = balanced(s)
+	s.Balanced = imbalance(s) == ""
 	s.Causes = []Cause{}
 	if s.Destinations == nil {
 		s.Destinations = []Destination{} // lists are never null for those who read the JSON
@@ -54,18 +54,21 @@ func Judge(s, before *Status, now time.Time) {
 
 var weight = map[State]int{OK: 0, Degraded: 1, Impaired: 2}
 
-// balanced holds every book to its sum. A relay that does not say what it read
-// has no book.
-func balanced(s *Status) bool {
+// imbalance holds every book to its sum and says which does not keep to it. A relay
+// that does not say what it read has no book.
+func imbalance(s *Status) string {
 	if s.Received != s.Stored+s.InRing+s.Refused {
-		return false
+		return fmt.Sprintf("received %d, stored %d + in the ring %d + refused %d", s.Received, s.Stored, s.InRing, s.Refused)
+	}
+	if s.KernelLost > s.KernelLostAtMost {
+		return fmt.Sprintf("lost at least %d, at most %d", s.KernelLost, s.KernelLostAtMost)
 	}
 	for _, d := range s.Destinations {
 		if d.Read > 0 && d.Read != d.Delivered+d.Excluded+d.Pending {
-			return false
+			return fmt.Sprintf("%s read %d, delivered %d + excluded %d + pending %d", d.Name, d.Read, d.Delivered, d.Excluded, d.Pending)
 		}
 	}
-	return true
+	return ""
 }
 
 // findings look at one thing each. Their order is that of causes of one weight.
@@ -239,7 +242,7 @@ func books(s, _ *Status, _ time.Time) []Cause {
 	if s.Balanced || !s.Answering {
 		return nil
 	}
-	return []Cause{{Degraded, fmt.Sprintf("the books do not balance: received %d, stored %d + in the ring %d + refused %d", s.Received, s.Stored, s.InRing, s.Refused),
+	return []Cause{{Degraded, "the books do not balance: " + imbalance(s),
 		"records may be missing without being counted", "auditbridge verify", ""}}
 }
 

@@ -73,7 +73,13 @@ type Status struct {
 	KernelLost       uint64 `json:"kernel_lost"`         // at least, before we could hear of them
 	KernelLostAtMost uint64 `json:"kernel_lost_at_most"` // loss is a range
 	KernelLostResets uint64 `json:"kernel_lost_resets"`  // how often somebody set the kernel's own count back
+	Overruns         uint64 `json:"overruns"`            // times the kernel's socket had no room; what that cost is in KernelLost
+	Foreign          uint64 `json:"foreign"`             // messages on it that are not the kernel's
+	Malformed        uint64 `json:"malformed"`           // messages on it that are none
+	Truncated        uint64 `json:"truncated"`           // records stored cut, for they were too long
 	Gaps             uint64 `json:"gaps"`                // on record in the journal
+	Quarantined      uint64 `json:"quarantined_bytes"`   // copied to quarantine/ by the start of run: damaged, or torn
+	NotesDropped     uint64 `json:"notes_dropped"`       // our own records, more than wait while nothing can be written
 	Balanced         bool   `json:"balanced"`            // all books
 
 	Written      uint64            `json:"written"` // last sequence
@@ -127,6 +133,7 @@ type Destination struct {
 	Pending   uint64            `json:"pending"`
 	Read      uint64            `json:"read"`
 	Classes   map[string]uint64 `json:"classes,omitempty"` // events read since the sender started, sent or not
+	Pieces    map[string]uint64 `json:"pieces,omitempty"`  // of these, what is no whole event: by limit (too much was open), late or malformed
 	Missed    uint64            `json:"missed,omitempty"`  // dropped from the journal before they were sent
 	LastError string            `json:"last_error,omitempty"`
 	Hint      string            `json:"hint,omitempty"` // what to do about LastError

@@ -66,7 +66,8 @@ func TestVerdicts(t *testing.T) {
 		{"the kernel lost some", func(s *Status) { s.KernelLost, s.KernelLostAtMost = 3, 5 }, Degraded, LosingNo, 1, "the kernel lost 3 to 5 records before we could hear of them"},
 		{"some were refused", func(s *Status) { s.Refused, s.Received = 4, 104 }, Degraded, LosingNo, 1, "4 records were refused since run started"},
 		{"received less than stored", func(s *Status) { s.Stored++ }, Degraded, LosingNo, 1, "the books do not balance: received 100, stored 91 + in the ring 10 + refused 0"},
-		{"a relay's book", func(s *Status) { s.Destinations[0].Read++ }, Degraded, LosingNo, 1, "the books do not balance"},
+		{"a relay's book", func(s *Status) { s.Destinations[0].Read++ }, Degraded, LosingNo, 1, "the books do not balance: siem read 81, delivered 50 + excluded 20 + pending 10"},
+		{"a range that is none", func(s *Status) { s.KernelLost = 2; s.KernelLostAtMost = 1 }, Degraded, LosingNo, 1, "the kernel lost 2 records"},
 		{"ship is dead", func(s *Status) { s.Ship = false }, Degraded, LosingNo, 1, "the sender, auditbridge ship, is not running"},
 		{"link down", func(s *Status) { s.Destinations[0].Connected, s.Destinations[0].LastError = false, "host key differs" }, Degraded, LosingNo, 1, "siem is not connected: host key differs"},
 		{"space is low", func(s *Status) { s.Disk.Level = "space-left" }, Degraded, LosingNo, 1, "the journal has 9.0 GiB left of max-size (space-left)"},
@@ -182,6 +183,13 @@ func TestLinesOfTheText(t *testing.T) {
 		}, ": probe-lost, link-down of si\\x1Bem; not repeated on terminals until 2026-"},
 		{"a watch that is gone", func(s *Status) { s.Watch = &Watch{Missing: "its process has ended"} }, "\nwatch:   missing (its process has ended), heard last at an unknown time\n"},
 		{"locked", func(s *Status) { s.Enabled = 2 }, "\nkernel:  audit on, locked until reboot, 3 of"},
+		{"a range that is none", func(s *Status) { s.KernelLost, s.KernelLostAtMost = 2, 1 }, "\n  cause: the books do not balance: lost at least 2, at most 1\n"},
+		{"what went wrong on the way", func(s *Status) {
+			s.KernelLostResets, s.Overruns, s.Foreign, s.Malformed, s.Truncated, s.Quarantined, s.NotesDropped = 1, 2, 3, 4, 5, 6, 7
+		}, "\nalso:    resets of the kernel's count 1, overruns of the socket 2, messages not of the kernel 3, malformed messages 4, records cut short 5, bytes in quarantine 6, own records dropped 7\n"},
+		{"what a destination did not get", func(s *Status) {
+			s.Destinations[0].Missed, s.Destinations[0].Pieces = 8, map[string]uint64{"limit": 9, "late": 1}
+		}, "pending 10, dropped before they were sent 8, events sent in pieces 9\n"},
 		{"a warning", func(s *Status) { s.Warnings = warning.Kernel{BacklogLimit: 64, Rules: 1}.Warnings() }, "\nwarning: backlog-small, The kernel queue is short (it takes 64 records)\n         Make it longer: "},
 		{"a warning that an alarm repeats", func(s *Status) {
 			s.Warnings, s.Alarms = warning.Kernel{RateLimit: 9}.Warnings(), []Alarm{{ID: "no-rules", Title: "No rules", Severity: "warning"}}

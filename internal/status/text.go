@@ -81,6 +81,7 @@ func (s *Status) figures(b *strings.Builder) {
 		fmt.Fprintf(b, "records: received %d = stored %d + in the ring %d + refused %d%s\n", s.Received, s.Stored, s.InRing, s.Refused, s.balance())
 		s.lostLine(b)
 	}
+	s.oddLine(b)
 	s.sourceLine(b)
 	s.kernelLine(b)
 	fmt.Fprintf(b, "journal: %s, durable up to %d of %d\n", terminal.Safe(s.JournalDir), s.Durable, s.Written)
@@ -115,6 +116,25 @@ func (s *Status) lostLine(b *strings.Builder) {
 		return
 	}
 	fmt.Fprintf(b, "lost:    %s (dropped by the socket %d, serials missing %d), gaps %d\n", lost, s.Dropped, s.Missing, s.Gaps)
+}
+
+// oddLine says what went wrong on the way, when anything did.
+func (s *Status) oddLine(b *strings.Builder) {
+	var odd []string
+	for _, c := range []struct {
+		n    uint64
+		what string
+	}{
+		{s.KernelLostResets, "resets of the kernel's count"}, {s.Overruns, "overruns of the socket"}, {s.Foreign, "messages not of the kernel"},
+		{s.Malformed, "malformed messages"}, {s.Truncated, "records cut short"}, {s.Quarantined, "bytes in quarantine"}, {s.NotesDropped, "own records dropped"},
+	} {
+		if c.n > 0 {
+			odd = append(odd, fmt.Sprintf("%s %d", c.what, c.n))
+		}
+	}
+	if len(odd) > 0 {
+		fmt.Fprintf(b, "also:    %s\n", strings.Join(odd, ", "))
+	}
 }
 
 // sourceLine says what a listener must not be taken for.
@@ -171,7 +191,7 @@ func (d *Destination) line(b *strings.Builder) {
 	if d.Via != "" {
 		link += " via " + terminal.Safe(d.Via)
 	}
-	fmt.Fprintf(b, "to %s: %s, delivered %d, excluded %d, pending %d\n", terminal.Safe(d.Name), link, d.Delivered, d.Excluded, d.Pending)
+	fmt.Fprintf(b, "to %s: %s, delivered %d, excluded %d, pending %d%s\n", terminal.Safe(d.Name), link, d.Delivered, d.Excluded, d.Pending, d.missed())
 	if len(d.Classes) > 0 {
 		b.WriteString("  events read:")
 		for _, class := range slices.Sorted(maps.Keys(d.Classes)) {
@@ -179,6 +199,17 @@ func (d *Destination) line(b *strings.Builder) {
 		}
 		b.WriteString("\n")
 	}
+}
+
+// missed says what it did not get, or not whole, when there is any.
+func (d *Destination) missed() (words string) {
+	if d.Missed > 0 {
+		words = fmt.Sprintf(", dropped before they were sent %d", d.Missed)
+	}
+	if cut := d.Pieces["limit"]; cut > 0 {
+		words += fmt.Sprintf(", events sent in pieces %d", cut)
+	}
+	return words
 }
 
 func (a *Alarm) line(b *strings.Builder) {
