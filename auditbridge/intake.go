@@ -78,9 +78,10 @@ func (in *intake) admit() bool {
 	return !in.refusing
 }
 
-// refuse counts a record that found no room. text is the record's text or its
-// whole line.
-func (in *intake) refuse(text []byte) {
+// refuse counts a record that found no room, 0 when its type is not known. text is
+// the record's text or its whole line.
+func (in *intake) refuse(t RecordType, text []byte) {
+	in.ring.OfType(uint16(t))
 	serial, _ := serialOf(text)
 	if in.refused == 0 {
 		in.first = serial

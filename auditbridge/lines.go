@@ -86,7 +86,8 @@ func (s *splitter) store(line []byte) bool {
 			return false
 		}
 		if !s.stops && (waited || !s.room()) {
-			s.in.refuse(line)
+			h, _ := ParseHeader(line)
+			s.in.refuse(h.Type, line)
 			return true
 		}
 	}

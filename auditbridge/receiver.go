@@ -195,7 +195,7 @@ func (r *receiver) message(i int) {
 			r.in.room = AppendLine(r.in.room, RecordType(t), text)
 			r.in.records++
 		} else {
-			r.in.refuse(text)
+			r.in.refuse(RecordType(t), text)
 		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"auditbridge/auditbridge"
 	"auditbridge/internal/durable"
+	"auditbridge/journal/ring"
 )
 
 // disk is the seam: it passes every file operation on to real directories,
@@ -317,6 +318,13 @@ func (r *memRing) Refused() (int, uint32, uint32) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.refused - r.told[0], 1, 2
+}
+
+func (r *memRing) DiscardTypes(ring.Types) {}
+func (r *memRing) TypesTold(ring.Types)    {}
+func (r *memRing) RefusedTypes() (int, uint32, uint32, ring.Types) {
+	n, first, last := r.Refused()
+	return n, first, last, nil
 }
 
 func (r *memRing) Abandon(segmentFirst, offset uint64, lost int) {

@@ -2,9 +2,15 @@ package journal
 
 import (
 	"bytes"
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"auditbridge/auditbridge"
+	"auditbridge/journal/ring"
 )
 
 // refusalQuiet is how long no further record must have been refused before the
@@ -39,6 +45,7 @@ func (r *refusal) grew(n int, why string, now time.Time) {
 func (j *Journal) discard(pending []byte, now time.Time) {
 	records := bytes.Count(pending, lf)
 	first, last := serialOf(firstLine(pending)), serialOf(lastLine(pending))
+	j.ring.DiscardTypes(typesOf(pending))
 	j.ring.Discard(len(pending), records, first, last)
 	j.books.discarded.Add(uint64(records))
 	n, _, _ := j.ring.Refused()
@@ -59,18 +66,20 @@ func (j *Journal) noteRefusals(now time.Time) error {
 // ring's knowing of it, the next process notes it once more: rather told twice
 // than never.
 func (j *Journal) noteAllRefusals(now time.Time) error {
-	n, first, last := j.ring.Refused()
+	n, first, last, types := j.ring.RefusedTypes()
 	if n == 0 || j.seg == nil {
 		return nil
 	}
 	j.refusal.grew(n, "ring-full", now)
 	note := auditbridge.OwnFailure("refused", auditbridge.Number("n", n),
 		auditbridge.Number("first-serial", first), auditbridge.Number("last-serial", last),
-		moment("since", j.refusal.since), moment("until", j.refusal.until), auditbridge.Text("why", j.refusal.why))
+		moment("since", j.refusal.since), moment("until", j.refusal.until), auditbridge.Text("why", j.refusal.why),
+		auditbridge.Text("types", typeWords(types, uint64(n))))
 	if err := j.appendNote(&note, now); err != nil {
 		return err
 	}
 	j.tell(n, 0)
+	j.ring.TypesTold(types)
 	j.refusal = refusal{}
 	return nil
 }
@@ -88,6 +97,38 @@ func (j *Journal) carryNotes(at uint64) {
 	if j.ring.Telling() != 0 && len(j.owed.lines) == 0 {
 		j.ring.Told(at, 0, 0)
 	}
+}
+
+// typesOf counts whole lines by the type of their record.
+func typesOf(lines []byte) ring.Types {
+	types := ring.Types{}
+	for line := range bytes.Lines(lines) {
+		h, _ := auditbridge.ParseHeader(line)
+		types[uint16(h.Type)]++
+	}
+	return types
+}
+
+// mostTypes is how many types a note names; the others go under "?", as does what a
+// process before refused, of which only the number is known.
+const mostTypes = 12
+
+// typeWords says of which types n records are, the most first: "SYSCALL:30,EOE:12,?:3".
+func typeWords(types ring.Types, n uint64) string {
+	kinds := slices.SortedFunc(maps.Keys(types), func(a, b uint16) int {
+		return cmp.Or(cmp.Compare(types[b], types[a]), cmp.Compare(a, b))
+	})
+	var words []string
+	for _, kind := range kinds {
+		if kind != 0 && len(words) < mostTypes && types[kind] <= n {
+			words = append(words, fmt.Sprintf("%v:%d", auditbridge.RecordType(kind), types[kind]))
+			n -= types[kind]
+		}
+	}
+	if n > 0 {
+		words = append(words, fmt.Sprintf("?:%d", n))
+	}
+	return strings.Join(words, ",")
 }
 
 func firstLine(b []byte) []byte {

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -81,6 +82,10 @@ func TestAFullDiskIsCountedAndEnds(t *testing.T) {
 	}
 	if !strings.Contains(strings.Join(d.journalLines(), "\n"), fmt.Sprintf("op=refused auid=4294967295 pid=%d uid=0 ses=4294967295 n=%d ", d.cmd.Process.Pid, s.Refused)) {
 		t.Error("the gap is not on record")
+	}
+	kind := regexp.MustCompile(`op=refused .* first-serial=\d+ last-serial=\d+ .* types=(\w+):(\d+) `).FindStringSubmatch(strings.Join(d.journalLines(), "\n"))
+	if kind == nil || kind[2] != fmt.Sprint(s.Refused) || len(s.RefusedTypes) != 1 || s.RefusedTypes[kind[1]] != s.Refused {
+		t.Errorf("refused %d, on record %q, status %v", s.Refused, kind, s.RefusedTypes)
 	}
 	d.verifies(d.journal)
 }

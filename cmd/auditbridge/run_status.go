@@ -36,6 +36,16 @@ func (d *daemon) facts() status.Status {
 		Checkpoint: status.Checkpoint{Sequence: uint64(kept.LastSealed), Time: kept.SealedAt},
 		Alarms:     d.alarms.active(),
 	}
+	for kind, n := range d.ring.AllRefusedTypes() {
+		if s.RefusedTypes == nil {
+			s.RefusedTypes = map[string]uint64{}
+		}
+		name := "?" // a line that is no record
+		if kind != 0 {
+			name = auditbridge.RecordType(kind).String()
+		}
+		s.RefusedTypes[name] = n
+	}
 	if kept.LastSealed == 0 {
 		s.Checkpoint.Time = time.Time{}
 	}

@@ -42,6 +42,12 @@ var table = []metric{
 		count(func(s *status.Status) uint64 { return s.InRing })},
 	{"auditbridge_refused_records_total", counter, "refused", "Records that a full ring or a full disk refused.", nil,
 		count(func(s *status.Status) uint64 { return s.Refused })},
+	{"auditbridge_refused_records_by_type_total", counter, "refused_types", "Of these, how many of which type of record, since run started.", []string{"type"},
+		func(s *status.Status, put put) {
+			for kind, n := range s.RefusedTypes {
+				put(float64(n), kind)
+			}
+		}},
 	{"auditbridge_kernel_lost_records_min_total", counter, "kernel_lost", "Records lost before we could hear of them, at least.", nil,
 		count(func(s *status.Status) uint64 { return s.KernelLost })},
 	{"auditbridge_kernel_lost_records_max_total", counter, "kernel_lost_at_most", "The same, at most: loss is a range.", nil,

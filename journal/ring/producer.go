@@ -36,6 +36,10 @@ func (r *Ring) At(position string) { r.position = position }
 // full, the serials of the first and last of them, and with them what Slots.Take
 // announced.
 func (r *Ring) Refuse(n int, firstSerial, lastSerial uint32) {
+	r.types.mu.Lock()
+	defer r.types.mu.Unlock()
+	r.types.add(r.types.said)
+	clear(r.types.said)
 	if r.made.refused == r.noted.Load() {
 		r.made.firstRefused = firstSerial
 	}

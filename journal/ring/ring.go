@@ -62,7 +62,7 @@ func (c Config) Validate() error {
 	return nil
 }
 
-// Ring is a mapped ring. Room, At, Publish, Refuse, Close and Slots belong to one
+// Ring is a mapped ring. Room, At, OfType, Publish, Refuse, Close and Slots belong to one
 // goroutine, the producer; Pending, Position, Intent, Written, Left, Replay,
 // Refused and Lost, with what changes these, to another, the consumer. Stats may be called by anyone.
 type Ring struct {
@@ -82,6 +82,8 @@ type Ring struct {
 	discarded                         atomic.Uint64
 	refusedSerials                    atomic.Uint64 // first<<32 | last
 	closed                            atomic.Bool
+
+	types refusedTypes
 
 	firstFresh uint32 // serial of the first record discarded that no note tells of
 
