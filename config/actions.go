@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"auditbridge/banner"
 	"auditbridge/diskguard"
 )
 
@@ -29,6 +30,10 @@ func (k *completion) actions() {
 	for _, a := range k.Audit.actions() {
 		switch action := diskguard.Action(a.value); {
 		case k.refusedAction(&a):
+		case action == diskguard.Email:
+			if err := banner.CheckAddress(k.Audit.ActionMailAccount); err != nil {
+				k.wrong("audit.action-mail-acct", `such as "root" or "audit@example.com"`, "%v", err)
+			}
 		case action == diskguard.Rotate && k.Audit.LegalHold:
 			k.wrong(a.key, "choose another action, or end the hold", "\"rotate\" drops the oldest segments, and legal-hold keeps them")
 		case action == diskguard.Rotate && a.level == diskguard.LevelFull && k.Audit.Overrun == "keep":
@@ -55,9 +60,8 @@ func (k *completion) refusedAction(a *diskAction) bool {
 	var refused *diskguard.RefusedError
 	if errors.As(err, &refused) {
 		hint = refused.Hint()
-	} else if kind, _, _ := strings.Cut(a.value, ":"); kind == "exec" || kind == "email" || kind == "banner" {
-		err = errors.New(notYet(a.value))
-		hint = "this version has: " + diskguard.ActionWords(a.level)
+	} else if strings.HasPrefix(a.value, "exec") {
+		hint = `such as "exec:/usr/local/sbin/make-room": an absolute path, without arguments`
 	} else if near := closest(a.value, strings.Fields(diskguard.ActionWords(a.level))); near != "" {
 		hint = fmt.Sprintf("nearest value: %q", near)
 	}

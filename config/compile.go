@@ -112,12 +112,19 @@ func (s *Settings) Watch() watch.Settings {
 	w := watch.Settings{
 		Node:   s.Host(),
 		Want:   watch.Want{Source: kind, Local: kind != "file" || filepath.Dir(path) == "/var/log/audit", Backlog: shortestBacklog, MaxLag: time.Duration(b.MaxLag)},
-		RunDir: s.RunDir, JournalDir: s.JournalDir, Socket: s.ControlSocket(), Cursors: map[string]string{},
+		RunDir: s.RunDir, JournalDir: s.JournalDir, Socket: s.ControlSocket(), Cursors: map[string]string{}, Disk: map[string]watch.DiskAction{},
 		Repeat: time.Duration(b.Repeat), Hook: b.Exec, Mail: b.Mail,
 		Places: banner.Places{RunDir: s.RunDir, SSHD: b.SSHDBanner, SSHDText: b.SSHDText},
 	}
 	if kind == "kernel" {
 		w.Want.Backlog = auditbridge.DefaultBacklogLimit
+	}
+	for _, a := range s.Audit.actions() {
+		if program, runs := diskguard.Action(a.value).Program(); runs {
+			w.Disk[string(a.level)] = watch.DiskAction{Program: program}
+		} else if diskguard.Action(a.value) == diskguard.Email {
+			w.Disk[string(a.level)] = watch.DiskAction{Mail: s.Audit.ActionMailAccount}
+		}
 	}
 	for i := range s.Servers {
 		w.Cursors[s.Servers[i].Name] = forward.CursorFile(s.StateDir, s.Servers[i].Name)

@@ -24,7 +24,7 @@ func (c *Config) probe() (problems Problems, warnings []Problem) {
 	if at, err := metrics.ParseAddress(c.Metrics.Listen); err == nil && at.Network == "unix" {
 		k.trusted("metrics.listen", filepath.Dir(at.Place))
 	}
-	k.hook()
+	k.programs()
 	k.room()
 	if c.LogGroup != "" {
 		if _, err := c.GroupID(); err != nil {
@@ -46,19 +46,27 @@ func (k *completion) trusted(path, name string) {
 	}
 }
 
-// hook checks the program that is started when auditing fails, as root.
-func (k *completion) hook() {
-	name := k.Banner.Exec
-	if !filepath.IsAbs(name) {
+// programs checks those that the watch starts as root.
+func (k *completion) programs() {
+	k.program("banner.exec", k.Banner.Exec)
+	for _, a := range k.Audit.actions() {
+		if path, runs := diskguard.Action(a.value).Program(); runs {
+			k.program(a.key, path)
+		}
+	}
+}
+
+func (k *completion) program(key, path string) {
+	if !filepath.IsAbs(path) {
 		return // there is none, or complete has said so
 	}
-	if err := banner.CheckProgram(name); err != nil && !os.IsPermission(err) {
+	if err := banner.CheckProgram(path); err != nil && !os.IsPermission(err) {
 		hint := ""
 		var hinted interface{ Hint() string }
 		if errors.As(err, &hinted) {
 			hint = hinted.Hint()
 		}
-		k.wrong("banner.exec", hint, "%v", err)
+		k.wrong(key, hint, "%v", err)
 	}
 }
 

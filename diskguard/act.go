@@ -29,6 +29,8 @@ func (g *Guard) act(ctx context.Context, action Action, level Level) {
 		g.end(ctx)
 	case action == Suspend:
 		g.suspend(ctx, level)
+	case action.elsewhere():
+		g.order(action, level)
 	}
 }
 
@@ -64,13 +66,17 @@ func (g *Guard) alert(action Action, level Level) string {
 	if cause := g.Space().Cause; cause != "" {
 		text += " (" + string(cause) + ")"
 	}
-	if action == Syslog {
+	what := does[action]
+	if path, runs := action.Program(); runs {
+		what = "run " + path
+	}
+	switch {
+	case action == Syslog:
 		return text
+	case !g.enforced():
+		return text + "; would " + what + ", but enforce = \"report\""
 	}
-	if !g.enforced() {
-		return text + "; would " + does[action] + ", but enforce = \"report\""
-	}
-	return text + "; will " + does[action]
+	return text + "; will " + what
 }
 
 var alerts = map[Level]string{
@@ -81,7 +87,8 @@ var alerts = map[Level]string{
 }
 
 var does = map[Action]string{
-	Syslog:  "tell syslog",
+	Banner:  "tell every operator",
+	Email:   "send a mail",
 	Rotate:  "drop the oldest records",
 	Suspend: "suspend recording until there is room or `auditbridge resume`",
 	Single:  "put this host into single-user mode",

@@ -3,6 +3,7 @@ package diskguard
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -14,6 +15,8 @@ type Action string
 const (
 	Ignore  Action = "ignore"  // nothing; the level is on record and status shows it all the same
 	Syslog  Action = "syslog"  // an alert to the host's syslog, as all below, too
+	Banner  Action = "banner"  // every operator is told until the level is over; by the watch, as Email and programs are
+	Email   Action = "email"   // a mail
 	Rotate  Action = "rotate"  // the oldest closed segments go, on record, until there is room
 	Suspend Action = "suspend" // recording stops: what arrives is drained and counted, until there is room or somebody resumes it
 	Single  Action = "single"  // the host goes into single-user mode, as at Halt
@@ -22,18 +25,27 @@ const (
 )
 
 // actions are all there are, from the mildest to the last.
-var actions = []Action{Ignore, Syslog, Rotate, Suspend, Single, Halt}
+var actions = []Action{Ignore, Syslog, Banner, Email, program + "/path", Rotate, Suspend, Single, Halt}
 
-// email is auditd's, and not here yet.
-const email Action = "email"
+// program goes before the path of one that is run: "exec:/path".
+const program = "exec:"
+
+// Program is the path of the program that the action runs, if it is one that does.
+func (a Action) Program() (path string, runs bool) { return strings.CutPrefix(string(a), program) }
+
+// elsewhere says that the watch carries the action out: run executes nothing.
+func (a Action) elsewhere() bool {
+	_, runs := a.Program()
+	return runs || a == Email
+}
 
 const noMail = "mail is queued on a disk, and may find no room there either"
 
 // refusals are auditd's, with the reason it has for them.
 var refusals = map[Level]map[Action]string{
 	LevelSpaceLeft: {Halt: "there is still room to record in; admin-space-left-action and disk-full-action may halt"},
-	LevelFull:      {email: noMail},
-	LevelError:     {email: noMail, Rotate: "dropping segments mends no disk"},
+	LevelFull:      {Email: noMail},
+	LevelError:     {Email: noMail, Rotate: "dropping segments mends no disk"},
 }
 
 // RefusedError says why a level cannot have an action.
@@ -62,6 +74,9 @@ func ActionWords(level Level) string { return words(ActionsAt(level)) }
 func CheckAction(level Level, a Action) error {
 	if why := refusals[level][a]; why != "" {
 		return &RefusedError{level, a, why}
+	}
+	if path, runs := a.Program(); runs && filepath.IsAbs(path) {
+		return nil
 	}
 	if !slices.Contains(actions, a) {
 		return fmt.Errorf("%q is none of: %s", a, words(ActionsAt(level)))

@@ -152,7 +152,9 @@ func (g *Guard) enter(ctx context.Context, change Change, now time.Time) {
 	if change.Worse() {
 		action = g.cfg.ActionAt(change.New)
 	}
-	g.update(func(s *Space) { s.Level, s.Since, s.Action = change.New, now, action })
+	g.update(func(s *Space) {
+		s.Level, s.Since, s.Action, s.Banner = change.New, now, action, g.wantsBanner()
+	})
 	space := g.Space()
 	g.journal.Note(levelNote(change, space))
 	if !change.Worse() {
@@ -188,6 +190,19 @@ func (g *Guard) goOn(ctx context.Context, now time.Time) {
 
 // Close gives back what New opened.
 func (g *Guard) Close() error { return g.memory.close() }
+
+// wantsBanner says that a level which has begun and is not over has that action.
+func (g *Guard) wantsBanner() bool {
+	if !g.enforced() {
+		return false
+	}
+	for _, level := range line[:g.machine.at+1] {
+		if g.cfg.ActionAt(level) == Banner {
+			return true
+		}
+	}
+	return g.machine.failed && g.cfg.DiskErrorAction == Banner
+}
 
 // levelNote is the record of a change.
 func levelNote(change Change, s Space) auditbridge.Note {

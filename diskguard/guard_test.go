@@ -244,3 +244,52 @@ func TestASmallDiskWarnsBeforeItIsFull(t *testing.T) {
 		}
 	}
 }
+
+// What the watch is to do stands until it says that it did, or why not; a level that
+// begins anew asks once. Only where nothing is enforced nobody is asked.
+func TestOrdersStandUntilTheyAreCarriedOut(t *testing.T) {
+	cfg := config(Suspend)
+	cfg.SpaceLeftAction, cfg.AdminSpaceLeftAction = "exec:/sbin/make-room", Email
+	j, g := watched(t, cfg)
+	at := func(bytes int64) []Order {
+		j.bytes = bytes
+		g.look(t.Context(), time.Now())
+		return g.Space().Orders
+	}
+	first := at(800)
+	if len(first) != 1 || first[0].Level != LevelSpaceLeft || first[0].Action != "exec:/sbin/make-room" {
+		t.Fatalf("%+v", first)
+	}
+	at(0)
+	again := at(960)
+	if len(again) != 2 || again[0].Number <= first[0].Number || again[1].Number <= again[0].Number || again[1].Action != Email {
+		t.Fatalf("%+v", again)
+	}
+	g.Carried(again[0].Number, "exit status 1")
+	g.Carried(again[1].Number, "")
+	g.Carried(12345, "nobody's")
+	if left := g.Space().Orders; len(left) > 0 || !did(j, "failed exec:/sbin/make-room at space-left: exit status 1") || !did(j, "space-action-done at admin-space-left") {
+		t.Errorf("%+v, %v", left, j.did)
+	}
+	cfg.Enforce = Report
+	j, g = watched(t, cfg)
+	if orders := at(960); len(orders) > 0 || !did(j, "would email at admin-space-left") {
+		t.Errorf("%+v, %v", orders, j.did)
+	}
+}
+
+// Operators are told for as long as the level lasts, below it, too.
+func TestTheBannerStaysBelowItsLevel(t *testing.T) {
+	cfg := config(Suspend)
+	cfg.SpaceLeftAction = Banner
+	j, g := watched(t, cfg)
+	for _, row := range []struct {
+		bytes int64
+		want  bool
+	}{{0, false}, {800, true}, {960, true}, {800, true}, {0, false}} {
+		j.bytes = row.bytes
+		if g.look(t.Context(), time.Now()); g.Space().Banner != row.want {
+			t.Errorf("at %d: %v", row.bytes, g.Space().Banner)
+		}
+	}
+}

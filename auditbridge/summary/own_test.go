@@ -47,6 +47,7 @@ func TestOwnRecords(t *testing.T) {
 		{"space-action", false, []auditbridge.Field{text("why", "disk-full"), text("action", "halt"), text("enforce", "report")}, "auditbridge acted on too little space by halt, enforce report: disk-full."},
 		{"space-action", true, []auditbridge.Field{text("why", "disk-full"), text("action", "rotate"), text("reason", "nothing to drop")}, `auditbridge could not act on too little space by rotate: "nothing to drop".`},
 		{"disk-level", true, []auditbridge.Field{text("level", "disk-full"), text("was", "admin-space-left"), text("cause", "quota")}, "auditbridge noted the journal's disk at disk-full after admin-space-left: quota."},
+		{"space-action-done", false, []auditbridge.Field{text("why", "space-left"), text("action", "email")}, "auditbridge carried out email at space-left."},
 		{"single-user", false, []auditbridge.Field{text("why", "disk-full"), text("action", "single")}, "auditbridge put the host into single-user mode: disk-full."},
 		{"suspend", false, []auditbridge.Field{text("why", "disk full"), text("action", "suspend")}, `auditbridge suspended storing: "disk full".`},
 		{"resume", false, []auditbridge.Field{text("state", "suspended")}, "auditbridge was told to resume storing after suspended."},

@@ -105,7 +105,7 @@ func recording(s *status.Status, now time.Time, add func(code, detail string)) {
 	left := fmt.Sprintf("%d MiB left for %s", s.Disk.FreeBytes>>20, s.JournalDir)
 	switch {
 	case s.Disk.Level != "space-left" && s.Disk.Level != "admin-space-left":
-	case s.Disk.Action == "banner":
+	case s.Disk.Banner:
 		add("space-banner", left)
 	default:
 		add(s.Disk.Level, left)

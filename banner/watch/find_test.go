@@ -70,7 +70,7 @@ func TestWhatIsFound(t *testing.T) {
 		{"rules-gone", kernel, func(f *Facts) { f.Kernel.Rules = 0 }},
 		{"rules-fewer", kernel, func(f *Facts) { f.Kernel.Rules = 8 }},
 		{"", kernel, func(f *Facts) { f.Kernel.Rules = -1 }},
-		{"space-banner", kernel, func(f *Facts) { f.Run.Status.Disk = status.Disk{Level: "admin-space-left", Action: "banner"} }},
+		{"space-banner", kernel, func(f *Facts) { f.Run.Status.Disk = status.Disk{Level: "admin-space-left", Banner: true} }},
 		{"admin-space-left", kernel, func(f *Facts) { f.Run.Status.Disk = status.Disk{Level: "admin-space-left", Action: "syslog"} }},
 		{"space-left", kernel, func(f *Facts) { f.Run.Status.Disk.Level = "space-left" }},
 		{"link-late/siem", kernel, func(f *Facts) { f.Late = []Late{{"siem", f.At.Add(-2 * time.Hour)}, {"other", f.At}} }},

@@ -40,7 +40,8 @@ type told struct {
 	Raised  *Verdict  `json:"raised,omitempty"` // as last told; nil when operators have no reason to worry
 	At      time.Time `json:"at,omitzero"`      // when terminals were told last
 	Snooze  *Snooze   `json:"snooze,omitempty"`
-	Number  uint64    `json:"number"` // of the last entry
+	Number  uint64    `json:"number"`          // of the last entry
+	Order   int64     `json:"order,omitempty"` // number of the last one that was begun
 	Entries []Entry   `json:"entries,omitempty"`
 }
 
@@ -58,6 +59,9 @@ type job struct {
 	event    Event
 	subject  string
 	text     string
+
+	order *status.Order // what it is about instead of a change; nil for a change
+	disk  DiskEvent
 }
 
 // Event is what a hook gets on its standard input.
@@ -84,7 +88,11 @@ func (h *herald) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case j := <-h.work:
-			h.tellPrograms(ctx, &j)
+			if j.order != nil {
+				h.carryOut(ctx, &j)
+			} else {
+				h.tellPrograms(ctx, &j)
+			}
 		}
 	}
 }
@@ -152,7 +160,7 @@ func (h *herald) announce(now time.Time, v *Verdict, event, op string) {
 	h.log.Error("auditing is impaired: operators are told", "because", v.Codes(), "reached", reached.Reached, "missed", reached.Missed, "excluded", reached.Excluded)
 	summary := fmt.Sprintf("audit logging is impaired on %s: %s", terminal.Safe(h.settings.Node), h.details(v))
 	h.complain("tell syslog", h.syslog(summary))
-	h.programs(job{h.settings, Event{event, h.settings.Node, now, told, text}, summary, text})
+	h.programs(job{settings: h.settings, event: Event{event, h.settings.Node, now, told, text}, subject: summary, text: text})
 }
 
 // details is a verdict in one line. Foreign text in it is harmless.
@@ -194,7 +202,7 @@ func (h *herald) restore(now time.Time, v *Verdict) {
 	h.keep()
 	summary := fmt.Sprintf("audit logging works again on %s", terminal.Safe(h.settings.Node))
 	h.complain("tell syslog", h.syslog(summary))
-	h.programs(job{h.settings, Event{"cleared", h.settings.Node, now, *v, text}, summary, text})
+	h.programs(job{settings: h.settings, event: Event{"cleared", h.settings.Node, now, *v, text}, subject: summary, text: text})
 }
 
 // text is the message of the moment; "" when there is none.

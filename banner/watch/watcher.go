@@ -20,6 +20,8 @@ type Settings struct {
 	Socket     string            // where run answers
 	Cursors    map[string]string // file of each destination's cursor
 
+	Disk map[string]DiskAction // what run may order, by disk level
+
 	Repeat  time.Duration // between two times that terminals are told
 	Exclude []banner.Exclusion
 	Places  banner.Places
@@ -119,6 +121,9 @@ func (w *Watcher) look(ctx context.Context, now time.Time) {
 	w.verdict = v
 	w.mu.Unlock()
 	w.herald.hear(now, &v, now.Sub(w.began))
+	if f.Run.Status != nil {
+		w.herald.obey(now, &f.Run.Status.Disk)
+	}
 }
 
 func (w *Watcher) took(invalid error) {

@@ -143,7 +143,7 @@ func openDaemon(c *config.Config, deputy *deputy.Deputy, log *slog.Logger) (d *d
 		}
 	}
 	d.alarms = &alarms{stateDir: c.StateDir, note: d.journal.Note, seal: d.journal.Checkpoint, log: log}
-	d.watched = &watched{note: d.journal.Note, log: log}
+	d.watched = &watched{note: d.journal.Note, carried: d.guard.Carried, log: log}
 	d.tracker = status.NewTracker(d.facts)
 	d.alarms.look = d.tracker.Now
 	d.warnings = newWarnings(func() []warning.Warning { return hostWarnings(c) }, d.tracker.Now, d.journal.Note, log)

@@ -31,7 +31,7 @@ func (d *daemon) facts() status.Status {
 		Written: uint64(kept.Written), Durable: uint64(kept.Durable),
 		Disk: status.Disk{
 			Level: string(space.Level), Cause: string(space.Cause), FreeBytes: space.Free, UsedBytes: space.Used,
-			FullIn: int64(space.FullIn.Seconds()), Action: string(space.Action),
+			FullIn: int64(space.FullIn.Seconds()), Action: string(space.Action), Banner: space.Banner,
 		},
 		Checkpoint: status.Checkpoint{Sequence: uint64(kept.LastSealed), Time: kept.SealedAt},
 		Alarms:     d.alarms.active(),
@@ -56,6 +56,9 @@ func (d *daemon) facts() status.Status {
 	d.losses.fill(&s)
 	if from, ok := d.source.(interface{ Hearing() auditbridge.Hearing }); ok {
 		s.Hear(from.Hearing().Since, from.Hearing().Err)
+	}
+	for _, o := range space.Orders {
+		s.Disk.Orders = append(s.Disk.Orders, status.Order{Number: o.Number, Level: string(o.Level), Action: string(o.Action), Since: o.Since})
 	}
 	d.fillDestinations(&s)
 	d.watched.fill(&s)

@@ -19,8 +19,9 @@ import (
 // watched is what run knows of the watch: it hears of it every second, puts on
 // record what it did, and notices when it is gone.
 type watched struct {
-	note func(auditbridge.Note)
-	log  *slog.Logger
+	note    func(auditbridge.Note)
+	carried func(order int64, failure string) // of a disk level
+	log     *slog.Logger
 
 	mu     sync.Mutex
 	report *watch.Report // the last; nil when there was none
@@ -55,9 +56,13 @@ func (w *watched) take(who control.Peer, r *watch.Report) {
 		w.note(auditbridge.OwnNote(auditbridge.TypeDaemonResume, "watch-begins", auditbridge.Number("watch-pid", who.PID)))
 	}
 	for _, e := range r.Entries {
-		if e.Number > w.last {
+		if e.Number <= w.last {
+			continue
+		}
+		if w.last = e.Number; e.Order != 0 {
+			w.carried(e.Order, e.Detail)
+		} else {
 			w.note(entryNote(&e))
-			w.last = e.Number
 		}
 	}
 	r.Entries = nil

@@ -274,7 +274,23 @@ func destinations(s, _ *Status, _ time.Time) []Cause {
 	return all
 }
 
-func disk(s, _ *Status, _ time.Time) []Cause {
+func disk(s, _ *Status, now time.Time) []Cause {
+	return append(room(s), orders(s, now)...)
+}
+
+// orderWait is how long the watch may take to carry an order out.
+const orderWait = time.Minute
+
+func orders(s *Status, now time.Time) []Cause {
+	if len(s.Disk.Orders) == 0 || now.Sub(s.Disk.Orders[0].Since) < orderWait {
+		return nil
+	}
+	o := s.Disk.Orders[0]
+	return []Cause{{Degraded, fmt.Sprintf("what is to be done at %s, %s, has not been done since %s", o.Level, o.Action, stamp(o.Since)),
+		"it is auditbridge watch that does it, as soon as it runs", "systemctl status auditbridge-watch", ""}}
+}
+
+func room(s *Status) []Cause {
 	if s.Disk.Level == "" || s.Disk.Level == "ok" || s.Recording != RecordingOK {
 		return nil
 	}

@@ -148,6 +148,17 @@ type Disk struct {
 	UsedBytes int64  `json:"used_bytes"`
 	FullIn    int64  `json:"full_in_seconds,omitempty"` // until nothing is left, at the present rate; 0 when that is not known
 	Action    string `json:"action,omitempty"`          // what was done about it
+	Banner    bool   `json:"banner,omitempty"`          // operators are to be told
+	// Orders are actions that the watch is to carry out, oldest first.
+	Orders []Order `json:"orders,omitempty"`
+}
+
+// Order is an action of a disk level that the watch has not carried out yet.
+type Order struct {
+	Number int64     `json:"number"` // rises
+	Level  string    `json:"level"`
+	Action string    `json:"action"`
+	Since  time.Time `json:"since"`
 }
 
 // Checkpoint is the last signed block line.
