@@ -189,12 +189,15 @@ func (j *Journal) Run(ctx context.Context) error {
 	return errors.Join(j.loop(ctx), j.finish())
 }
 
-// Close gives back files and locks. It writes nothing. The mark's page stays
-// mapped: Stats and Mark answer whoever asks late.
+// Close gives back files and locks. It writes nothing. Stats and Mark go on
+// answering whoever asks late.
 func (j *Journal) Close() error {
 	var errs []error
 	if j.seg != nil {
 		errs = append(errs, j.seg.file.Close())
+	}
+	if j.mark != nil {
+		errs = append(errs, j.mark.Close())
 	}
 	for _, lock := range j.locks {
 		errs = append(errs, lock.Close())

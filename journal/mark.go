@@ -21,8 +21,7 @@ const markSize = 4096
 
 var markMagic = [8]byte{'A', 'B', 'm', 'a', 'r', 'k', '\r', '\n'}
 
-// markPage is the mark file. Every word is written whole (8-byte stores), in
-// the machine's order, which is little-endian wherever auditbridge runs. The
+// markPage is the mark file. Every word is written whole, in the machine's order, which is little-endian wherever auditbridge runs. The
 // file need not survive a power failure, but whatever value of durable is
 // found on disk was true when it was stored, and so is still.
 type markPage struct {
@@ -60,8 +59,9 @@ func (p *markPage) known() (durable auditbridge.Sequence, ok bool) {
 // publishes in it, readers in any process map it. Its methods are safe for
 // concurrent use.
 type Mark struct {
-	page *markPage
-	mem  []byte
+	page *markPage // who writes has a copy of its own, who reads has the mapped file
+	mem  []byte    // the mapped file
+	out  *markFile // nil for who reads
 }
 
 // OpenMark maps the mark of the journal in dir for reading. It fails with
@@ -76,15 +76,15 @@ func OpenMark(dir string) (*Mark, error) {
 	if st, err := f.Stat(); err != nil || st.Size() < markSize {
 		return nil, fmt.Errorf("open durable mark: %s: not a mark", path)
 	}
-	return mapMark(int(f.Fd()), path, unix.PROT_READ)
+	return mapMark(int(f.Fd()), path)
 }
 
-func mapMark(fd int, path string, prot int) (*Mark, error) {
-	mem, err := unix.Mmap(fd, 0, markSize, prot, unix.MAP_SHARED)
+func mapMark(fd int, path string) (*Mark, error) {
+	mem, err := unix.Mmap(fd, 0, markSize, unix.PROT_READ, unix.MAP_SHARED)
 	if err != nil {
 		return nil, fmt.Errorf("map durable mark: %s: %w", path, err)
 	}
-	m := &Mark{(*markPage)(unsafe.Pointer(&mem[0])), mem}
+	m := &Mark{page: (*markPage)(unsafe.Pointer(&mem[0])), mem: mem}
 	if err := m.page.valid(path); err != nil {
 		unix.Munmap(mem)
 		return nil, err
@@ -122,21 +122,22 @@ func takeMark(dir durable.Dir, id ID, at auditbridge.Sequence, cfg *Config) (*Ma
 	if err != nil {
 		return nil, fmt.Errorf("open durable mark: %w", err)
 	}
-	defer f.Close()
 	if err := f.Grant(cfg.fileMode(), cfg.GroupID); err != nil {
 		cfg.Logger.Warn("who may read the durable mark cannot be set", "err", err)
 	}
-	m, err := mapMark(int(f.Fd()), dir.Path()+"/"+markName, unix.PROT_READ|unix.PROT_WRITE)
+	m, err := mapMark(int(f.Fd()), dir.Path()+"/"+markName)
 	if err != nil {
+		f.Close()
 		return nil, err
 	}
-	err = publish(func() {
-		atomic.StoreUint32(&m.page.pid, uint32(os.Getpid()))
-		atomic.StoreUint64(&m.page.refused, 0)
-		atomic.AddUint64(&m.page.epoch, 1)
-		m.store(at)
-	})
-	return m, err
+	own := *m.page
+	own.pid, own.refused, own.epoch = uint32(os.Getpid()), 0, own.epoch+1
+	m.page, m.out = &own, &markFile{file: f}
+	if err := m.begin(at); err != nil {
+		m.Close()
+		return nil, err
+	}
+	return m, nil
 }
 
 // readMark returns what the mark in dir says, for recovery: the zero page when
@@ -159,7 +160,16 @@ func (m *Mark) Journal() ID { return m.page.id }
 
 // Durable is the last sequence that survives a power failure.
 func (m *Mark) Durable() auditbridge.Sequence {
-	return auditbridge.Sequence(atomic.LoadUint64(&m.page.durable))
+	// While the writer changes one of the two copies the other is whole.
+	for range 100 {
+		if d := atomic.LoadUint64(&m.page.durable); d == ^atomic.LoadUint64(&m.page.check) {
+			return auditbridge.Sequence(d)
+		}
+		if d := atomic.LoadUint64(&m.page.spare); d == ^atomic.LoadUint64(&m.page.sparing) {
+			return auditbridge.Sequence(d)
+		}
+	}
+	return 0 // it is damaged: nothing is known to be
 }
 
 // Written is the last sequence in the file, durable or not.
@@ -212,12 +222,19 @@ func (m *Mark) Wait(ctx context.Context, beyond auditbridge.Sequence) error {
 	}
 }
 
-// Close unmaps the page; no method may be called afterwards.
+// Close gives back the mapping and the file. Of a mark that was read no method may
+// be called afterwards; the writer's goes on saying what it said last.
 func (m *Mark) Close() error {
-	if m.mem == nil {
-		return nil
+	var err error
+	if m.out != nil {
+		err = m.out.close()
+	} else {
+		m.page = nil
 	}
 	mem := m.mem
-	m.mem, m.page = nil, nil
-	return unix.Munmap(mem)
+	m.mem = nil
+	if mem == nil {
+		return err
+	}
+	return errors.Join(err, unix.Munmap(mem))
 }

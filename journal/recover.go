@@ -137,9 +137,7 @@ func (j *Journal) mend(f *found, now time.Time) error {
 	j.chain.Write(t.open.carried, bytes.Count(t.open.carried, lf))
 	j.chain.Write(t.bytes, t.lines)
 	j.sync.install(j.position())
-	if err := j.mark.raise(j.at); err != nil {
-		return err
-	}
+	j.mark.raise(j.at)
 	j.tellRing(t)
 	if n, _ := j.chain.Open(); n > 0 {
 		j.schedule.came(now)

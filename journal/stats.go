@@ -73,10 +73,11 @@ type progress struct {
 
 func (j *Journal) publish(now time.Time) {
 	p := progress{written: j.at, refused: j.books.discarded.Load() + j.books.lost.Load(), state: j.trouble.state, at: now}
-	if err := j.mark.turn(p); err != nil && !j.markLost {
-		j.markLost = true
+	err := j.mark.turn(p)
+	if err != nil && !j.markLost {
 		j.log.Error("readers in other processes see no more progress", "err", err)
 	}
+	j.markLost = err != nil
 }
 
 // errorWord is a plain word for an error, for a record: the errno's name.

@@ -38,7 +38,7 @@ type blockStart struct {
 // syncer makes durable what append has written, one fdatasync in flight, and
 // raises the durable mark. run is the sync goroutine; append calls the others.
 type syncer struct {
-	raise func(auditbridge.Sequence) error
+	raise func(auditbridge.Sequence)
 	kick  chan struct{} // capacity 1: there is something to sync, or it has become urgent
 	fault chan struct{} // capacity 1: err was set
 
@@ -55,7 +55,7 @@ type syncer struct {
 	syncs atomic.Uint64
 }
 
-func newSyncer(raise func(auditbridge.Sequence) error) *syncer {
+func newSyncer(raise func(auditbridge.Sequence)) *syncer {
 	s := &syncer{raise: raise, kick: make(chan struct{}, 1), fault: make(chan struct{}, 1)}
 	s.turned.L = &s.mu
 	return s
@@ -180,7 +180,7 @@ func (s *syncer) sync() error {
 	s.mu.Unlock()
 	err := target.file.Sync()
 	if err == nil {
-		err = s.raise(target.at)
+		s.raise(target.at)
 	}
 	s.syncs.Add(1)
 	s.mu.Lock()

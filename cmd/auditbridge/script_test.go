@@ -19,6 +19,7 @@ func TestMain(m *testing.M) {
 		"confined":     tryConfined,
 		"confined-run": tryConfinedRun,
 		"no-seccomp":   withoutSeccomp,
+		"makecalls":    makeCalls,
 	})
 }
 

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 	"unsafe"
@@ -139,17 +140,15 @@ func (d *Disk) Feed(t testing.TB) {
 }
 
 // Freeze holds all writing, as a snapshot does, until the returned function is
-// called.
+// called, from any goroutine.
 func (d *Disk) Freeze(t testing.TB) (thaw func()) {
 	t.Helper()
 	command(t, "fsfreeze", "-f", d.Dir)
-	frozen := true
-	thaw = func() {
-		if frozen {
-			frozen = false
-			command(t, "fsfreeze", "-u", d.Dir)
+	thaw = sync.OnceFunc(func() {
+		if out, err := exec.Command("fsfreeze", "-u", d.Dir).CombinedOutput(); err != nil {
+			t.Errorf("thaw: %v\n%s", err, out)
 		}
-	}
+	})
 	t.Cleanup(thaw)
 	return thaw
 }
