@@ -110,6 +110,9 @@ func TestDamageBelowTheDurableMarkStaysAndIsOnRecord(t *testing.T) {
 	if len(copies) != 1 {
 		t.Fatalf("%d copies in quarantine", len(copies))
 	}
+	if info, err := os.Stat(copies[0]); err != nil || j.Stats().Quarantined != uint64(info.Size()) || info.Size() == 0 {
+		t.Errorf("%d bytes count as copied, %v, %v", j.Stats().Quarantined, info, err)
+	}
 	newest, _ := os.ReadFile(filepath.Join(cfg.Dir, linkName))
 	for _, want := range []string{"op=damage ", "op=gap ", "why=damaged"} {
 		if !bytes.Contains(newest, []byte(want)) {

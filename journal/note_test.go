@@ -98,3 +98,23 @@ func TestWaitingNotesComeBeforeResumed(t *testing.T) {
 		t.Errorf("%d gaps, want 1", got)
 	}
 }
+
+// Our own records wait while nothing can be written, but not without end: how many
+// found no place is on record, a gap.
+func TestNotesThatFindNoPlaceAreCounted(t *testing.T) {
+	cfg := testConfig(t)
+	j := mustOpen(t, cfg, newMemRing())
+	const more = 5
+	for range maxNotes + more {
+		j.Note(auditbridge.OwnNote(auditbridge.TypeDaemonErr, "x"))
+	}
+	if err := j.finish(); err != nil {
+		t.Fatal(err)
+	}
+	defer j.Close()
+	s := j.Stats()
+	text := string(allBytes(t, cfg))
+	if s.NotesDropped != more || s.Gaps != 1 || strings.Count(text, ": op=x ") != maxNotes || !strings.Contains(text, "op=notes-dropped ") || !strings.Contains(text, " n=5 res=success") {
+		t.Errorf("%+v, %d on record", s, strings.Count(text, ": op=x "))
+	}
+}

@@ -140,7 +140,7 @@ func tell(all map[string]float64, name, label string, value any) {
 		all[braced] = map[bool]float64{true: 1}[v]
 	case map[string]any: // by class
 		for class, n := range v {
-			all[name+"{"+class+" "+label+"}"] = n.(float64)
+			all[name+"{"+strings.TrimSpace(class+" "+label)+"}"] = n.(float64)
 		}
 	case string:
 		if when, err := time.Parse(time.RFC3339Nano, v); err == nil {

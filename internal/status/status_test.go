@@ -187,6 +187,7 @@ func TestLinesOfTheText(t *testing.T) {
 		{"what went wrong on the way", func(s *Status) {
 			s.KernelLostResets, s.Overruns, s.Foreign, s.Malformed, s.Truncated, s.Quarantined, s.NotesDropped = 1, 2, 3, 4, 5, 6, 7
 		}, "\nalso:    resets of the kernel's count 1, overruns of the socket 2, messages not of the kernel 3, malformed messages 4, records cut short 5, bytes in quarantine 6, own records dropped 7\n"},
+		{"what was refused", func(s *Status) { s.RefusedTypes = map[string]uint64{"EOE": 2, "SYSCALL": 5, "?\x1b": 2} }, "\nrefused: SYSCALL 5 ?\\x1B 2 EOE 2\nlost:"},
 		{"what a destination did not get", func(s *Status) {
 			s.Destinations[0].Missed, s.Destinations[0].Pieces = 8, map[string]uint64{"limit": 9, "late": 1}
 		}, "pending 10, dropped before they were sent 8, events sent in pieces 9\n"},

@@ -1,6 +1,7 @@
 package status
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"maps"
@@ -79,6 +80,7 @@ func (s *Status) verdict() string {
 func (s *Status) figures(b *strings.Builder) {
 	if s.Answering || s.Received > 0 {
 		fmt.Fprintf(b, "records: received %d = stored %d + in the ring %d + refused %d%s\n", s.Received, s.Stored, s.InRing, s.Refused, s.balance())
+		s.refusedLine(b)
 		s.lostLine(b)
 	}
 	s.oddLine(b)
@@ -107,6 +109,21 @@ func (d *Disk) forecast() string {
 		return fmt.Sprintf(", nothing left in %.0f hours at this rate", left.Hours())
 	}
 	return fmt.Sprintf(", nothing left in %.0f days at this rate", left.Hours()/24)
+}
+
+// refusedLine says of which types the refused records are, the most first.
+func (s *Status) refusedLine(b *strings.Builder) {
+	if len(s.RefusedTypes) == 0 {
+		return
+	}
+	types := slices.SortedFunc(maps.Keys(s.RefusedTypes), func(a, b string) int {
+		return cmp.Or(cmp.Compare(s.RefusedTypes[b], s.RefusedTypes[a]), cmp.Compare(a, b))
+	})
+	b.WriteString("refused:")
+	for _, kind := range types {
+		fmt.Fprintf(b, " %s %d", terminal.Safe(kind), s.RefusedTypes[kind])
+	}
+	b.WriteString("\n")
 }
 
 func (s *Status) lostLine(b *strings.Builder) {

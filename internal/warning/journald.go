@@ -33,7 +33,7 @@ func (h Host) journaldReads() bool {
 	if len(listening) == 0 {
 		return false
 	}
-	looked := false
+	blind := true
 	names, _ := filepath.Glob(h.path("proc/[0-9]*/comm"))
 	for _, name := range names {
 		comm, _ := os.ReadFile(name)
@@ -42,15 +42,20 @@ func (h Host) journaldReads() bool {
 		}
 		open := filepath.Join(filepath.Dir(name), "fd")
 		fds, err := os.ReadDir(open)
-		looked = looked || err == nil
+		if err != nil {
+			return h.unitWanted(journaldSocket)
+		}
+		blind = false
 		for _, fd := range fds {
 			if to, err := os.Readlink(filepath.Join(open, fd.Name())); err == nil && listening[to] {
 				return true
 			}
 		}
 	}
-	return !looked && h.unitWanted("systemd-journald-audit.socket")
+	return blind && h.unitWanted(journaldSocket)
 }
+
+const journaldSocket = "systemd-journald-audit.socket"
 
 // listeners are the sockets in the group that audit records are sent to, as links of
 // /proc/PID/fd name them.

@@ -94,6 +94,7 @@ func TestWarningsOfTheHost(t *testing.T) {
 		{"systemd's socket", with("proc/net/netlink", header+listener, "proc/1/comm", "systemd\n", "proc/1/fd/7", "->socket:[42]"), "journald-reads"},
 		{"journald's socket", with("proc/net/netlink", header+owner+listener, "proc/88/comm", "systemd-journal\n", "proc/88/fd/3", "->socket:[42]"), "journald-reads"},
 		{"whose it is is not to be seen", with("proc/net/netlink", header+listener, "proc/1/comm", "systemd\n", wanted, "->../x"), "journald-reads"},
+		{"of one of them it is not to be seen", with("proc/net/netlink", header+listener, "proc/1/comm", "systemd\n", "proc/88/comm", "systemd\n", "proc/88/fd/3", "->socket:[41]", wanted, "->../x"), "journald-reads"},
 		{"the same, and its unit is masked", with("proc/net/netlink", header+listener, wanted, "->../x", "etc/systemd/system/systemd-journald-audit.socket", "->/dev/null"), ""},
 		{"the same, and its unit is not there", with("proc/net/netlink", header+listener), ""},
 		{"nobody listens, whatever is wanted", with(wanted, "->../x"), ""},
