@@ -38,6 +38,7 @@ type herald struct {
 // told is what is remembered across a restart.
 type told struct {
 	Raised  *Verdict  `json:"raised,omitempty"` // as last told; nil when operators have no reason to worry
+	Causes  []string  `json:"causes,omitempty"` // all that was raised since operators are told
 	At      time.Time `json:"at,omitzero"`      // when terminals were told last
 	Snooze  *Snooze   `json:"snooze,omitempty"`
 	Number  uint64    `json:"number"`          // of the last entry
@@ -150,6 +151,7 @@ func (h *herald) announce(now time.Time, v *Verdict, event, op string) {
 	// If we die before terminals are told, the next watch tells them; if we die right
 	// after, it tells them twice.
 	h.told.Raised, h.told.At = &told, time.Time{}
+	h.because(v)
 	h.keep()
 	text := h.text()
 	reached := h.teller.Tell(text)
@@ -161,6 +163,15 @@ func (h *herald) announce(now time.Time, v *Verdict, event, op string) {
 	summary := fmt.Sprintf("audit logging is impaired on %s: %s", terminal.Safe(h.settings.Node), h.details(v))
 	h.complain("tell syslog", h.syslog(summary))
 	h.programs(job{settings: h.settings, event: Event{event, h.settings.Node, now, told, text}, subject: summary, text: text})
+}
+
+// because adds what is raised to the causes of the whole.
+func (h *herald) because(v *Verdict) {
+	for _, code := range v.Codes() {
+		if !slices.Contains(h.told.Causes, code) {
+			h.told.Causes = append(h.told.Causes, code)
+		}
+	}
 }
 
 // details is a verdict in one line. Foreign text in it is harmless.
@@ -182,6 +193,7 @@ func (h *herald) repeat(now time.Time, v *Verdict) {
 	told := *v
 	told.Since = since
 	h.told.Raised, h.told.At = &told, now
+	h.because(v)
 	text := h.text()
 	if s := h.told.Snooze; s == nil || !now.Before(s.Until) {
 		h.teller.Tell(text)
@@ -192,13 +204,13 @@ func (h *herald) repeat(now time.Time, v *Verdict) {
 
 // restore tells that it is over, and takes back all that was shown.
 func (h *herald) restore(now time.Time, v *Verdict) {
-	was := h.told.Raised
-	h.told.Raised, h.told.Snooze, h.told.At = nil, nil, now
-	text := v.Restored(h.settings.Node, was)
+	since, causes := h.told.Raised.Since, h.told.Causes
+	h.told.Raised, h.told.Causes, h.told.Snooze, h.told.At = nil, nil, nil, now
+	text := v.Restored(h.settings.Node, since, causes)
 	reached := h.teller.Tell(text)
 	h.show("")
-	h.log.Info("auditing works again: operators are told", "was", was.Codes(), "reached", reached.Reached)
-	h.enter(Entry{At: now, Op: "banner-cleared", State: v.State, Codes: was.Codes(), Detail: "since " + was.Since.UTC().Format(time.RFC3339)})
+	h.log.Info("auditing works again: operators are told", "was", causes, "reached", reached.Reached)
+	h.enter(Entry{At: now, Op: "banner-cleared", State: v.State, Codes: causes, Detail: "since " + since.UTC().Format(time.RFC3339)})
 	h.keep()
 	summary := fmt.Sprintf("audit logging works again on %s", terminal.Safe(h.settings.Node))
 	h.complain("tell syslog", h.syslog(summary))

@@ -46,12 +46,13 @@ func (v *Verdict) Impaired(node string, repeat time.Duration) string {
 	return b.String()
 }
 
-// Restored is what operators read when it is over. was is the verdict of before.
-func (v *Verdict) Restored(node string, was *Verdict) string {
+// Restored is what operators read when it is over: since when it was impaired, and
+// all that made it so meanwhile.
+func (v *Verdict) Restored(node string, since time.Time, causes []string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "*** AUDIT LOGGING WORKS AGAIN on %s since %s ***\n", terminal.Safe(node), stamp(v.Since))
-	lasted := v.Since.Sub(was.Since).Round(time.Second)
-	paragraph(&b, "    ", fmt.Sprintf("It was impaired for %s: %s.", lasted, strings.Join(was.Codes(), ", ")))
+	lasted := v.Since.Sub(since).Round(time.Second)
+	paragraph(&b, "    ", fmt.Sprintf("It was impaired for %s: %s.", lasted, strings.Join(causes, ", ")))
 	if rest := v.Codes(); len(rest) > 0 {
 		paragraph(&b, "    ", "Still to be looked after: "+strings.Join(rest, ", ")+". See auditbridge status.")
 	}

@@ -41,7 +41,7 @@ it is mended.
     Still to be looked after: link-down of siem\x1B[2J. See auditbridge
     status.
 `
-	if diff := cmp.Diff(want, after.Restored("host", &v)); diff != "" {
+	if diff := cmp.Diff(want, after.Restored("host", v.Since, v.Codes())); diff != "" {
 		t.Error(diff)
 	}
 }

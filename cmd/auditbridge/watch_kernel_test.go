@@ -84,6 +84,7 @@ func TestOperatorsHearWhatIsWrongWithTheKernel(t *testing.T) {
 // keeps out the probe; it is told although nothing else shows it.
 func TestOperatorsHearThatTheProbeIsLost(t *testing.T) {
 	kernel := audittest.Kernel(t)
+	kernel.AddRule("-a", "always,exit", "-F", "arch=b64", "-S", "getpgid", "-F", "a0=999999", "-k", "watched")
 	rule := []string{"always,exclude", "-F", "msgtype=TRUSTED_APP"}
 	kernel.AddRule(append([]string{"-a"}, rule...)...)
 	d := newDaemon(t, quickly)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -109,6 +110,27 @@ func (w *lookout) quiet() {
 	peertest.Until(w.t, "all messages are gone", func() bool { return len(w.left()) == 0 })
 }
 
+// listenAsSyslog takes what is said to the host's syslog below root.
+func listenAsSyslog(t *testing.T, root string) <-chan string {
+	t.Helper()
+	must(t, os.MkdirAll(filepath.Join(root, "dev"), 0o755))
+	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: filepath.Join(root, "dev/log"), Net: "unixgram"})
+	must(t, err)
+	t.Cleanup(func() { conn.Close() })
+	said := make(chan string, 100)
+	go func() {
+		buf := make([]byte, 64<<10)
+		for {
+			n, err := conn.Read(buf)
+			if err != nil {
+				return
+			}
+			said <- string(buf[:n])
+		}
+	}()
+	return said
+}
+
 // seen waits until a person's terminal shows the code of a finding anew, and says
 // how long after from that was.
 func seen(t *testing.T, p *peertest.Person, code string, from time.Time) {
@@ -130,6 +152,7 @@ func TestEveryOperatorHearsThatRunIsGone(t *testing.T) {
 	stopped := peertest.StartPerson(t, w.root, 46234, "less")
 	stopped.Stop(t)
 	d.start()
+	syslog := listenAsSyslog(t, w.root)
 	w.start()
 	d.until("run has heard of the watch", func(s status.Status) bool { return s.Watch != nil && s.Watch.State == status.OK })
 	killed := time.Now()
@@ -142,6 +165,9 @@ func TestEveryOperatorHearsThatRunIsGone(t *testing.T) {
 	}
 	if left := w.left(); strings.Join(left, " ") != "run/motd.d/00-auditbridge etc/issue.d/00-auditbridge.issue banner issue" {
 		t.Errorf("left for others: %v", left)
+	}
+	if text := <-syslog; !strings.HasPrefix(text, "<32>auditbridge[") || !strings.Contains(text, "audit logging is impaired on ") || !strings.Contains(text, ": run-gone (pid ") {
+		t.Errorf("syslog has %q", text)
 	}
 	out, _, code := auditbridgeCommand(t, "status", "--config", d.config)
 	if code != 3 || !strings.Contains(out, "watch:   impaired since ") || !strings.Contains(out, ": run-gone") {
@@ -317,5 +343,52 @@ func TestAHookIsToldOfEachChangeOnce(t *testing.T) {
 		t.Errorf("%q", events)
 	}
 	d.onRecord("op=hook-failed ", " reason=")
+	d.stop()
+}
+
+// TestTheNextLoginSeesTheBanner: whoever logs in over ssh while auditing does not
+// work reads it behind the site's own text, before the password, and again in the
+// message of the day; when it works, the site's own text and nothing else.
+func TestTheNextLoginSeesTheBanner(t *testing.T) {
+	source, _ := elsewhere(t)
+	d := newDaemon(t, source+quickly+"sshd-banner = true\nsshd-text = \"/site-text\"\n")
+	w := newLookout(t, d)
+	must(t, os.WriteFile(filepath.Join(w.root, "site-text"), []byte("Authorized use only.\n"), 0o644))
+	must(t, os.MkdirAll(filepath.Join(w.root, "run"), 0o755))
+	must(t, os.Chmod(w.root, 0o755))
+	w.start()
+	peertest.Until(t, "it is told that run is not there", func() bool { return w.motd() != "" })
+	sshd := peertest.StartLoginSSHDBelow(t, w.root, "Banner "+filepath.Join(d.dir, "run", "issue.net"))
+	shown := sshd.Sit(t)
+	before, after, _ := strings.Cut(shown, "[run-absent,")
+	if !strings.Contains(before, "Authorized use only.") || strings.Count(shown, "AUDIT LOGGING IS IMPAIRED") != 2 || !strings.Contains(after, "[run-absent,") {
+		t.Errorf("a login shows\n%s", shown)
+	}
+	d.start()
+	peertest.Until(t, "it is over", func() bool { return w.motd() == "" })
+	if shown := sshd.Sit(t); strings.Contains(shown, "IMPAIRED") || !strings.Contains(shown, "Authorized use only.") {
+		t.Errorf("when all is well, a login shows\n%s", shown)
+	}
+	d.stop()
+}
+
+// TestAFullDiskIsTold, and that it has room again.
+func TestAFullDiskIsTold(t *testing.T) {
+	source, log := elsewhere(t)
+	d := newDaemon(t, source+quickly)
+	smallDisk(t, d, "40m")
+	w := newLookout(t, d)
+	ann := peertest.StartPerson(t, w.root, 46234, "bash")
+	d.start()
+	w.start()
+	d.until("run has heard of the watch", func(s status.Status) bool { return s.Watch != nil })
+	remove := ballast(t, d)
+	from := time.Now()
+	must(t, os.WriteFile(log, []byte(numbered(1, 8000)), 0o600))
+	seen(t, ann, "disk-full", from)
+	remove()
+	w.quiet()
+	d.onRecord("op=banner-raised ", "disk-full")
+	d.onRecord("op=banner-cleared ", "disk-full")
 	d.stop()
 }
