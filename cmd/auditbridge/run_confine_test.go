@@ -162,7 +162,7 @@ func tryConfinedRun() {
 }
 
 // TestRunIsConfined: every thread of it, and of ship, gains no privileges and has
-// a filter; none of its sockets is of a network; and still all is delivered.
+// a filter, neither can be dumped; none of its sockets is of a network; and still all is delivered.
 func TestRunIsConfined(t *testing.T) {
 	collector := peertest.StartRsyslog(t)
 	d := newDaemon(t, fromStdin+plain("siem", collector.Port, `format = "audit"`))
@@ -189,6 +189,11 @@ func TestRunIsConfined(t *testing.T) {
 					t.Errorf("%s lacks %q", path, line)
 				}
 			}
+		}
+		limits, err := os.ReadFile(fmt.Sprintf("/proc/%d/limits", pid))
+		must(t, err)
+		if _, core, _ := strings.Cut(string(limits), "Max core file size"); !slices.Equal(strings.Fields(core)[:2], []string{"0", "0"}) {
+			t.Errorf("process %d may leave core files", pid)
 		}
 		memory, err := os.Stat(fmt.Sprintf("/proc/%d/mem", pid))
 		must(t, err)
