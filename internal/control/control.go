@@ -118,7 +118,7 @@ func (s *Server) Run(ctx context.Context) error {
 
 // serve answers one peer's requests, one after another.
 func (s *Server) serve(ctx context.Context, conn *net.UnixConn) {
-	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Now()) })
+	stop := context.AfterFunc(ctx, func() { conn.SetReadDeadline(time.Now()) }) // an answer under way is given
 	defer stop()
 	who, err := peerOf(conn)
 	if err != nil {
@@ -136,7 +136,9 @@ func (s *Server) serve(ctx context.Context, conn *net.UnixConn) {
 		if err != nil {
 			return
 		}
-		if !s.answer(conn, s.respond(ctx, who, line)) {
+		r := s.respond(ctx, who, line)                  // which may take its time
+		conn.SetWriteDeadline(time.Now().Add(patience)) // the peer has not begun to take any
+		if !s.answer(conn, r) {
 			return
 		}
 	}
