@@ -139,23 +139,43 @@ func (l *Lines) Run(ctx context.Context) error {
 const smallPiece = 16 << 10
 
 func (l *Lines) read(ctx context.Context) error {
-	if d, ok := l.from.(interface{ SetReadDeadline(time.Time) error }); ok {
+	d, takesDeadline := l.from.(deadliner)
+	if takesDeadline {
 		const grace = 200 * time.Millisecond // for what stands in the pipe
 		defer context.AfterFunc(ctx, func() { d.SetReadDeadline(time.Now().Add(grace)) })()
 	}
 	for {
 		n, err := l.from.Read(l.buffer[len(l.buffer):cap(l.buffer)])
 		l.buffer = l.buffer[:len(l.buffer)+n]
+		over := errors.Is(err, os.ErrDeadlineExceeded) && ctx.Err() != nil
+		if over && takesDeadline {
+			l.finishLine(d)
+		}
 		l.take(err != nil)
 		switch {
 		case err == nil:
 			if n < smallPiece {
 				time.Sleep(l.pause)
 			}
-		case err == io.EOF, errors.Is(err, os.ErrDeadlineExceeded) && ctx.Err() != nil:
+		case err == io.EOF, over:
 			return nil
 		default:
 			return fmt.Errorf("read audit lines: %w", err)
+		}
+	}
+}
+
+type deadliner interface{ SetReadDeadline(time.Time) error }
+
+// finishLine reads the rest of a line that has begun, and nothing behind it: what
+// stands there may be read by another program that takes our place.
+func (l *Lines) finishLine(d deadliner) {
+	const grace = 2 * time.Second // auditd writes a line at once
+	d.SetReadDeadline(time.Now().Add(grace))
+	for n := len(l.buffer); (n > 0 || l.middle) && n < cap(l.buffer); n = len(l.buffer) {
+		got, err := l.from.Read(l.buffer[n : n+1])
+		if l.buffer = l.buffer[:n+got]; err != nil || got == 1 && l.buffer[n] == '\n' {
+			return
 		}
 	}
 }

@@ -228,3 +228,47 @@ func FuzzLines(f *testing.F) {
 		}
 	})
 }
+
+// TestAnEndTakesNoPartOfALine: whoever goes on reading finds whole lines.
+func TestAnEndTakesNoPartOfALine(t *testing.T) {
+	r, err := ring.Open(ring.Config{Size: 1 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Unmap()
+	ctx, end := context.WithCancel(t.Context())
+	from := &interrupted{now: "first\nsec", then: "ond\nthird\n", end: end}
+	l, err := OpenLines(from, Pressure{}, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Run(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if got := string(r.Pending()); got != "first\nsecond\n" || from.then != "third\n" {
+		t.Errorf("stored %q, left for the next one %q", got, from.then)
+	}
+}
+
+// interrupted is a pipe whose reader is told to end when it has read all of now.
+type interrupted struct {
+	now, then string
+	end       func()
+}
+
+func (i *interrupted) SetReadDeadline(time.Time) error { return nil }
+
+func (i *interrupted) Read(p []byte) (n int, err error) {
+	switch {
+	case i.now != "":
+		n = copy(p, i.now)
+		i.now = i.now[n:]
+	case i.end != nil:
+		i.end()
+		i.end, err = nil, os.ErrDeadlineExceeded
+	default:
+		n = copy(p, i.then)
+		i.then = i.then[n:]
+	}
+	return n, err
+}
