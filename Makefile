@@ -5,7 +5,7 @@ BIN     := bin/auditbridge
 PKGS    := ./...
 export CGO_ENABLED = 0
 
-.PHONY: build install demo test corpora check bench fuzz peers clean
+.PHONY: build install demo test soak corpora check bench fuzz peers clean
 
 build:
 	@mkdir -p bin
@@ -38,6 +38,10 @@ demo: build
 # Real peers (auditd, rsyslog, sshd …) take part: what is missing is installed, nothing is started as a service.
 test: build peers
 	$(GO) test -timeout 25m $(PKGS)
+
+# What `make test` does a few times, hundreds of times. As root, nothing else owning kernel audit.
+soak: build peers
+	AUDITBRIDGE_RESTARTS=200 $(GO) test -timeout 60m -count 1 -v -run TestKilledOrReplacedAtAnyMoment ./cmd/auditbridge
 
 # The same code over logs collected elsewhere; CORPORA names the folder.
 CORPORA ?= ../shared/corpora

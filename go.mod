@@ -3,7 +3,7 @@ module auditbridge
 go 1.26.0
 
 require (
-	github.com/coreos/go-systemd/v22 v22.7.0 // sd_notify: ready, reloading, stopping, watchdog
+	github.com/coreos/go-systemd/v22 v22.7.0 // sd_notify: ready, reloading, stopping, watchdog; the descriptor store
 	github.com/elastic/go-libaudit/v2 v2.6.2 // kernel control (status, enable, rules) and record-type tables to test ours against; pinned, @latest does not resolve
 	github.com/elastic/go-seccomp-bpf v1.6.0 // system calls by name, and filters of them
 	github.com/fsnotify/fsnotify v1.10.1 // followed logs, changed configuration files

@@ -215,6 +215,19 @@ func (c *control) setFailure(mode int) error {
 	return wrapSet("failure mode", c.client.SetFailure(libaudit.FailureMode(mode), libaudit.WaitForReply))
 }
 
+// forgetOwner has the kernel look whether its owner's socket is still there, and
+// forget it when it is not; else it refuses (kernel/audit.c, audit_set). By itself it
+// looks when it next has something to deliver.
+func (c *control) forgetOwner() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	status, err := binary.Append(nil, binary.NativeEndian, auditStatus{Mask: auditStatusPID})
+	if err != nil {
+		return err
+	}
+	return c.request(auditSet, status)
+}
+
 func wrapSet(what string, err error) error {
 	if err == nil {
 		return nil

@@ -179,6 +179,13 @@ func (e *exemption) failure() error {
 	return e.err
 }
 
+// leave has withdraw do nothing: a successor does.
+func (e *exemption) leave() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.tried = false
+}
+
 // withdraw deletes the exception. In a locked kernel it stays until reboot.
 func (e *exemption) withdraw() {
 	e.mu.Lock()
@@ -199,19 +206,32 @@ func (e *exemption) withdraw() {
 	}
 }
 
+// succeed takes back what a killed process left behind. It comes before begin.
+func (e *exemption) succeed() {
+	if err := e.control.withdraw(e.file); err != nil {
+		e.log.Warn("what a killed process left in the kernel's rules stays there", "err", err)
+	}
+}
+
 // WithdrawExemptions takes back what a killed process left behind, by the file of
-// its MulticastConfig. The caller knows that it is dead. Without the file nothing
-// was left, and the kernel is not asked.
+// its MulticastConfig or KernelConfig, where there is no such source any more: those
+// do it themselves. The caller knows that it is dead. Without the file nothing was
+// left, and the kernel is not asked.
 func WithdrawExemptions(file string) error {
-	pids, err := remembered(file)
-	if err != nil || len(pids) == 0 {
+	if pids, err := remembered(file); err != nil || len(pids) == 0 {
 		return err
 	}
 	c, err := openControl()
 	if err != nil {
 		return fmt.Errorf("withdraw an exception from being audited: %w", err)
 	}
-	errs := []error{}
+	return errors.Join(c.withdraw(file), c.close())
+}
+
+// withdraw deletes the exceptions that the file names.
+func (c *control) withdraw(file string) error {
+	pids, err := remembered(file)
+	errs := []error{err}
 	for _, pid := range pids {
 		err := c.unexcept(pid)
 		if err == nil {
@@ -219,7 +239,7 @@ func WithdrawExemptions(file string) error {
 		}
 		errs = append(errs, err)
 	}
-	return errors.Join(append(errs, c.close())...)
+	return errors.Join(errs...)
 }
 
 // forget takes pid out of the file, and the file away when it names nobody else.
@@ -250,6 +270,9 @@ func remember(file string, pid int) error {
 }
 
 func remembered(file string) (pids []int, err error) {
+	if file == "" {
+		return nil, nil
+	}
 	text, err := os.ReadFile(file)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("read for whom an exception was made: %w", err)

@@ -26,6 +26,7 @@ type MulticastConfig struct {
 	// ExemptionFile remembers for whom the kernel was told to make an exception, so
 	// that a successor takes it back when we die; empty means that none is made.
 	ExemptionFile string
+	Seen          Seen         // where the source before this one ended: what came since is missing
 	Logger        *slog.Logger // nil means none
 }
 
@@ -75,6 +76,7 @@ func OpenMulticast(cfg MulticastConfig, r *ring.Ring) (*Multicast, error) {
 	}
 	m := &Multicast{}
 	m.receiver = newReceiver(socket, r, k.Pressure, k.Pause, k.Logger)
+	m.serials.resume(cfg.Seen)
 	if m.control, err = openControl(); err == nil {
 		_, err = socket.dropped() // none so far: it is new
 	}
@@ -121,7 +123,10 @@ func (m *Multicast) Run(ctx context.Context) error {
 	defer runtime.UnlockOSThread()
 	m.finish()
 	var asking sync.WaitGroup
-	asking.Go(m.exemption.begin) // a busy kernel answers late; meanwhile we listen
+	asking.Go(func() { // a busy kernel answers late; meanwhile we listen
+		m.exemption.succeed()
+		m.exemption.begin()
+	})
 	m.log.Info("listening to kernel audit")
 	err := m.receive(ctx)
 	asking.Wait()

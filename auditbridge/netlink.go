@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"os"
 	"runtime"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -26,8 +28,13 @@ type KernelConfig struct {
 	Pressure
 	// Pause is how long received records may gather in the socket before they are
 	// fetched, so that one system call carries many; 0 means 1 ms.
-	Pause  time.Duration
-	Logger *slog.Logger // nil means none
+	Pause time.Duration
+	// Inherited is what an owner before this one left; the zero value is nothing.
+	Inherited Inheritance
+	// ExemptionFile remembers for whom the kernel was told to make an exception, so
+	// that a successor takes it back when we die; empty means that none is made.
+	ExemptionFile string
+	Logger        *slog.Logger // nil means none
 }
 
 func (c *KernelConfig) complete() error {
@@ -58,10 +65,15 @@ func (c *KernelConfig) complete() error {
 type Kernel struct {
 	cfg KernelConfig
 	receiver
-	control *control
+	control   *control
+	exemption *exemption
 
-	answered uint32 // number of the last request the kernel answered …
-	answer   error  // … and what it said
+	answered uint32       // number of the last request the kernel answered …
+	answer   error        // … and what it said
+	asker    int          // who the kernel last said wants to be the socket's owner
+	heir     bool         // the socket is another process's that left it
+	dead     atomic.Int32 // the process that is registered as our socket's owner; 0 when we are
+	found    Status       // kernel audit before it was taken
 	undo     []func() error
 }
 
@@ -76,42 +88,79 @@ func OpenKernel(cfg KernelConfig, r *ring.Ring) (*Kernel, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open kernel audit: %w", err)
 	}
-	status, err := ctl.status()
-	if err == nil && status.PID != 0 && status.PID != os.Getpid() && unix.Kill(status.PID, 0) != unix.ESRCH {
-		// The kernel names a dead owner until it next tries to deliver to it.
-		err = OwnedError{status.PID}
-	}
-	var socket *auditSocket
-	if err == nil {
-		socket, err = openAuditSocket(cfg.ReceiveBuffer, 0)
+	k := &Kernel{cfg: cfg, control: ctl, exemption: &exemption{control: ctl, file: cfg.ExemptionFile, log: cfg.Logger}}
+	socket := k.inherit()
+	if socket == nil {
+		socket, err = k.newSocket()
 	}
 	if err != nil {
 		ctl.close()
 		return nil, fmt.Errorf("open kernel audit: %w", refusal(err, 0))
 	}
-	k := &Kernel{cfg: cfg, control: ctl}
 	k.receiver = newReceiver(socket, r, cfg.Pressure, cfg.Pause, cfg.Logger)
-	k.answers = k.acknowledged
+	k.answers = k.answeredBy
+	if k.heir {
+		if err := k.succeed(); err != nil {
+			return nil, fmt.Errorf("open kernel audit: %w", errors.Join(err, k.Close()))
+		}
+	}
 	return k, nil
 }
 
-// Close closes the sockets. The kernel then forgets its owner, in case Run did
-// not end in order.
-func (k *Kernel) Close() error {
-	return errors.Join(k.socket.close(), k.control.close())
+// newSocket opens a socket, unless somebody else has kernel audit.
+func (k *Kernel) newSocket() (*auditSocket, error) {
+	status, err := k.control.status()
+	if err != nil {
+		return nil, err
+	}
+	if status.PID != 0 && status.PID != os.Getpid() && unix.Kill(status.PID, 0) != unix.ESRCH {
+		// The kernel names a dead owner until it next tries to deliver to it.
+		return nil, OwnedError{status.PID}
+	}
+	if k.found = status; k.cfg.Inherited.Found != nil {
+		k.found = *k.cfg.Inherited.Found
+	}
+	return openAuditSocket(k.cfg.ReceiveBuffer, 0)
 }
 
-// Status asks the kernel. Any goroutine may call it.
-func (k *Kernel) Status() (Status, error) { return k.control.status() }
+// Close closes the sockets. The kernel then forgets its owner, in case Run did
+// not end in order, unless somebody else has the socket, too.
+func (k *Kernel) Close() error {
+	k.exemption.withdraw()
+	err := k.socket.close()
+	if k.dead.Load() != 0 {
+		k.control.forgetOwner()
+	}
+	return errors.Join(err, k.control.close())
+}
 
-// Rules asks the kernel how many rules are loaded. It costs the kernel a message
-// per rule. Any goroutine may call it.
-func (k *Kernel) Rules() (int, error) { return k.control.rules() }
+// Status asks the kernel. A dead process that left us its socket, and is its owner
+// still to the kernel, counts as this one. Any goroutine may call it.
+func (k *Kernel) Status() (Status, error) {
+	s, err := k.control.status()
+	if dead := int(k.dead.Load()); dead != 0 && s.PID == dead {
+		s.PID = os.Getpid()
+	}
+	return s, err
+}
+
+// Found is what kernel audit was like before it was taken, by us or by a process
+// that left it to us.
+func (k *Kernel) Found() Status { return k.found }
+
+// Rules asks the kernel how many rules are loaded, those that exempt us not counted.
+// It costs the kernel a message per rule. Any goroutine may call it.
+func (k *Kernel) Rules() (int, error) { return k.exemption.keep() }
 
 // Signaller is who sent this process, while it owns the kernel's audit, the last
-// SIGTERM, SIGHUP, SIGUSR1 or SIGUSR2 (kernel/audit.c, audit_signal_info). Any
-// goroutine may call it.
-func (k *Kernel) Signaller() (Actor, error) { return k.control.signaller() }
+// SIGTERM, SIGHUP, SIGUSR1 or SIGUSR2 (kernel/audit.c, audit_signal_info). It is not
+// known where the owner is a dead process. Any goroutine may call it.
+func (k *Kernel) Signaller() (Actor, error) {
+	if dead := k.dead.Load(); dead != 0 {
+		return Actor{}, fmt.Errorf("ask the kernel who sent a signal: it remembers that of process %d, which is dead and left us its socket", dead)
+	}
+	return k.control.signaller()
+}
 
 // Unheard says which serials did not come; what the kernel itself counts is in
 // Status. One goroutine may call it.
@@ -119,7 +168,8 @@ func (k *Kernel) Unheard(now time.Time) (Unheard, error) { return k.unheard(now)
 
 // Run takes the kernel's audit over, enables it, and receives until ctx ends.
 // Then it gives the kernel back as it was found, but for records: what was
-// logged by then is received. It does not close the ring.
+// logged by then is received. It does not close the ring. When ErrHandOver ends
+// ctx, the kernel stays as it is: Bequeath is for whoever goes on.
 func (k *Kernel) Run(ctx context.Context) error {
 	runtime.LockOSThread() // a thread of its own is never late for want of another goroutine
 	defer runtime.UnlockOSThread()
@@ -127,9 +177,25 @@ func (k *Kernel) Run(ctx context.Context) error {
 	if err := k.acquire(); err != nil {
 		return fmt.Errorf("take over kernel audit: %w", errors.Join(err, k.release()))
 	}
+	var asking sync.WaitGroup
+	asking.Go(k.exempt) // a busy kernel answers late; meanwhile we receive
 	k.log.Info("kernel audit taken")
-	err := errors.Join(k.receive(ctx), k.linger(), k.release())
+	err := k.receive(ctx)
+	if err == nil && errors.Is(context.Cause(ctx), ErrHandOver) {
+		return k.meanwhile(func() error { asking.Wait(); return nil })
+	}
+	err = errors.Join(err, k.linger(), k.release())
+	asking.Wait()
 	k.serials.end()
 	k.log.Info("kernel audit given back")
 	return err
+}
+
+// exempt keeps us from being audited where the kernel by itself does not: it spares
+// its owner. What a killed process left of that it takes back.
+func (k *Kernel) exempt() {
+	k.exemption.succeed()
+	if k.dead.Load() != 0 {
+		k.exemption.begin()
+	}
 }

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"os"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -15,42 +14,46 @@ import (
 const answerTime = 10 * time.Second
 
 // acquire makes this process the owner of kernel audit and enables it. What it
-// changes it notes in k.undo. The queue is made longer before records come.
+// changes, or a program before it did, it notes in k.undo. The queue is made longer
+// before records come.
 func (k *Kernel) acquire() error {
-	found, err := k.control.status()
-	if err != nil {
+	var now Status
+	if err := k.meanwhile(func() (err error) { now, err = k.control.status(); return err }); err != nil {
 		return err
 	}
-	if found.BacklogLimit < k.cfg.BacklogLimit && found.BacklogLimit != 0 {
-		err := k.change(found, func() error { return k.control.setBacklogLimit(k.cfg.BacklogLimit) },
-			func() error { return k.control.setBacklogLimit(found.BacklogLimit) })
+	if limit := k.cfg.BacklogLimit; k.found.BacklogLimit < limit && k.found.BacklogLimit != 0 {
+		err := k.change(now, now.BacklogLimit >= limit, func() error { return k.control.setBacklogLimit(limit) },
+			func() error { return k.control.setBacklogLimit(k.found.BacklogLimit) })
 		if err != nil {
 			return err
 		}
 	}
-	if k.cfg.Failure != 0 && found.Failure != k.cfg.Failure {
-		err := k.change(found, func() error { return k.control.setFailure(k.cfg.Failure) },
-			func() error { return k.control.setFailure(found.Failure) })
+	if mode := k.cfg.Failure; mode != 0 && k.found.Failure != mode {
+		err := k.change(now, now.Failure == mode, func() error { return k.control.setFailure(mode) },
+			func() error { return k.control.setFailure(k.found.Failure) })
 		if err != nil {
 			return err
 		}
 	}
-	if err := k.setPID(os.Getpid()); err != nil {
-		return refusal(err, k.owner())
+	if err := k.register(now.PID); err != nil {
+		return err
 	}
 	k.undo = append(k.undo, k.disown)
-	if found.Enabled == 0 {
-		return k.change(found, func() error { return k.control.setEnabled(true) },
+	if k.found.Enabled == 0 {
+		return k.change(now, now.Enabled != 0, func() error { return k.control.setEnabled(true) },
 			func() error { return k.control.setEnabled(false) })
 	}
 	return nil
 }
 
-// change sets a value and notes how to set it back. A locked kernel refuses,
-// which is no reason not to receive.
-func (k *Kernel) change(found Status, set, back func() error) error {
-	err := k.meanwhile(set)
-	if err != nil && found.Enabled == 2 {
+// change sets a value, unless that is done, and notes how to set it back. A locked
+// kernel refuses, which is no reason not to receive.
+func (k *Kernel) change(now Status, done bool, set, back func() error) error {
+	var err error
+	if !done {
+		err = k.meanwhile(set)
+	}
+	if err != nil && now.Enabled == 2 {
 		k.log.Warn("kernel audit is locked until reboot", "err", err)
 		return nil
 	}
@@ -76,7 +79,8 @@ func (k *Kernel) release() error {
 
 // disown receives what the kernel has queued, gives up the ownership, and
 // receives what came in between. On a host that goes on logging the queue may
-// never be empty: it ends after a while.
+// never be empty: it ends after a while. What a dead process is registered for
+// nobody else can give up; the kernel notes it when the socket is closed.
 func (k *Kernel) disown() error {
 	for deadline := time.Now().Add(answerTime / 2); time.Now().Before(deadline); {
 		var status Status
@@ -85,8 +89,10 @@ func (k *Kernel) disown() error {
 			break
 		}
 	}
-	if err := k.setPID(0); err != nil {
-		return err
+	if k.dead.Load() == 0 {
+		if err := k.setPID(0); err != nil {
+			return err
+		}
 	}
 	for empty := false; !empty; { // nothing is added any more
 		var err error
@@ -145,15 +151,22 @@ func (k *Kernel) meanwhile(ask func() error) error {
 	}
 }
 
-// acknowledged notes the kernel's answer to a request: a negative errno, or 0.
-func (k *Kernel) acknowledged(message []byte) {
+// answeredBy notes what the kernel sends to the owner's socket and is no record:
+// the answer to a request, a negative errno or 0; and the question whether the owner
+// lives, with the process that wants to be it.
+func (k *Kernel) answeredBy(message []byte) {
 	if len(message) < netlinkHeaderLen+4 {
 		k.counts.malformed.Add(1)
 		return
 	}
+	number := int32(binary.NativeEndian.Uint32(message[netlinkHeaderLen:]))
+	if binary.NativeEndian.Uint16(message[4:]) == auditReplace {
+		k.asker = int(number)
+		return
+	}
 	k.answered, k.answer = binary.NativeEndian.Uint32(message[8:]), nil
-	if code := int32(binary.NativeEndian.Uint32(message[netlinkHeaderLen:])); code != 0 {
-		k.answer = unix.Errno(-code)
+	if number != 0 {
+		k.answer = unix.Errno(-number)
 	}
 }
 

@@ -37,7 +37,7 @@ func newFeed(t testing.TB, cfg ring.Config) *feed {
 		t.Fatal(err)
 	}
 	k.receiver = newReceiver(&auditSocket{fd: pair[1]}, r, k.cfg.Pressure, k.cfg.Pause, k.cfg.Logger)
-	k.answers = k.acknowledged
+	k.answers = k.answeredBy
 	return &feed{k, r, pair[0]}
 }
 

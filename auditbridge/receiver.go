@@ -22,7 +22,7 @@ type receiver struct {
 	pause    time.Duration // how long records may gather in the socket
 	log      *slog.Logger
 
-	answers func(message []byte) // takes the kernel's answers; nil when none come
+	answers func(message []byte) // takes what is for the kernel's owner; nil when none comes
 	serials serialBook
 	resets  resetBook // of the kernel's counter of lost records
 
@@ -183,7 +183,7 @@ func (r *receiver) message(i int) {
 		r.counts.truncated.Add(1)
 	}
 	switch t := binary.NativeEndian.Uint16(message[4:]); {
-	case t == netlinkError && r.answers != nil:
+	case (t == netlinkError || t == auditReplace) && r.answers != nil:
 		r.answers(message)
 	case isRecord(t):
 		text := message[netlinkHeaderLen:]
@@ -204,8 +204,8 @@ func (r *receiver) message(i int) {
 // space: of the numbers below 1100 only USER and LOGIN are records; REPLACE is a
 // question to the owner whether it still lives.
 func isRecord(t uint16) bool {
-	const user, login, firstRecord, replace = 1005, 1006, 1100, 1329
-	return t >= firstRecord && t != replace || t == user || t == login
+	const user, login, firstRecord = 1005, 1006, 1100
+	return t >= firstRecord && t != auditReplace || t == user || t == login
 }
 
 // appetite returns how many messages to receive next: as many as surely fit

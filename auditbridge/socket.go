@@ -30,40 +30,54 @@ func openAuditSocket(buffer int, groups uint32) (s *auditSocket, err error) {
 	opened := &auditSocket{fd: -1, poll: -1, bell: -1}
 	s = opened
 	defer func() {
-		if err != nil { // and s is nil
+		if err != nil {
 			opened.close()
+			s = nil
 		}
 	}()
 	if s.fd, err = unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_AUDIT); err != nil {
 		return nil, err
 	}
-	err = unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, buffer)
-	if err == unix.EPERM && groups != 0 {
-		err = unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_RCVBUF, buffer)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("set the receive buffer to %d bytes: %w", buffer, err)
-	}
-	if err = unix.SetsockoptInt(s.fd, unix.SOL_NETLINK, unix.NETLINK_NO_ENOBUFS, 1); err != nil {
-		return nil, fmt.Errorf("set NETLINK_NO_ENOBUFS: %w", err)
+	if err = s.tune(buffer, groups != 0); err != nil {
+		return nil, err
 	}
 	// Records come from here on, and find the buffer they need.
 	if err = unix.Bind(s.fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK, Groups: groups}); err != nil {
 		return nil, fmt.Errorf("bind: %w", err)
 	}
+	return s, s.attach()
+}
+
+// tune sets what a socket needs before records come.
+func (s *auditSocket) tune(buffer int, listener bool) error {
+	err := unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, buffer)
+	if err == unix.EPERM && listener {
+		err = unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_RCVBUF, buffer)
+	}
+	if err != nil {
+		return fmt.Errorf("set the receive buffer to %d bytes: %w", buffer, err)
+	}
+	if err = unix.SetsockoptInt(s.fd, unix.SOL_NETLINK, unix.NETLINK_NO_ENOBUFS, 1); err != nil {
+		return fmt.Errorf("set NETLINK_NO_ENOBUFS: %w", err)
+	}
+	return nil
+}
+
+// attach makes what waits for the socket, and what wakes the waiter.
+func (s *auditSocket) attach() (err error) {
 	if s.bell, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
-		return nil, err
+		return err
 	}
 	if s.poll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
-		return nil, err
+		return err
 	}
 	for _, fd := range []int{s.fd, s.bell} {
 		event := unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(fd)}
 		if err = unix.EpollCtl(s.poll, unix.EPOLL_CTL_ADD, fd, &event); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return s, nil
+	return nil
 }
 
 // dropped is how many messages the kernel could not put into the socket's buffer
@@ -125,11 +139,12 @@ func (s *auditSocket) close() error {
 // auditStatus is struct audit_status (include/uapi/linux/audit.h) as far as
 // AUDIT_SET needs it; the kernel takes shorter ones too.
 type auditStatus struct {
-	mask, enabled, failure, pid, rateLimit, backlogLimit, lost, backlog uint32
+	Mask, Enabled, Failure, PID, RateLimit, BacklogLimit, Lost, Backlog uint32
 }
 
 const (
 	auditSet         = 1001
+	auditReplace     = 1329 // the kernel asks whether its owner lives
 	auditStatusPID   = 4
 	netlinkError     = unix.NLMSG_ERROR
 	netlinkHeaderLen = unix.SizeofNlMsghdr
@@ -140,7 +155,7 @@ const (
 // message comes from that the kernel registers. The answer carries seq.
 func (s *auditSocket) sendSetPID(pid int) (seq uint32, err error) {
 	s.seq++
-	status := auditStatus{mask: auditStatusPID, pid: uint32(pid)}
+	status := auditStatus{Mask: auditStatusPID, PID: uint32(pid)}
 	message := make([]byte, netlinkHeaderLen, netlinkHeaderLen+int(unsafe.Sizeof(status)))
 	message = append(message, unsafe.Slice((*byte)(unsafe.Pointer(&status)), unsafe.Sizeof(status))...)
 	binary.NativeEndian.PutUint32(message[0:], uint32(len(message)))

@@ -17,6 +17,9 @@ func TestOwnRecords(t *testing.T) {
 		want   string
 	}{
 		{"start", false, []auditbridge.Field{text("ver", "1.0"), text("go", "go1.25"), text("fips", "false"), text("source", "kernel")}, "auditbridge started auditing from kernel, version 1.0."},
+		{"start", false, []auditbridge.Field{text("ver", "v2"), text("go", "go1.25"), text("fips", "false"), text("source", "kernel"), text("old", "v1")}, "auditbridge started auditing from kernel, version v2 after v1."},
+		{"restart", false, []auditbridge.Field{text("old", "v1"), text("new", "v2"), text("exe", "/usr/sbin/auditbridge")}, `auditbridge replaced auditbridge v1 by v2.`},
+		{"restart", true, []auditbridge.Field{text("reason", "not valid")}, `auditbridge could not replace auditbridge: "not valid".`},
 		{"stop", false, []auditbridge.Field{text("why", "signal terminated")}, `auditbridge stopped auditing: "signal terminated".`},
 		{"config", true, []auditbridge.Field{text("why", "unknown key")}, `auditbridge refused a changed configuration: "unknown key".`},
 		{"block", false, []auditbridge.Field{number("first", 5), number("count", 20)}, "auditbridge closed a block from record 5 of 20."},

@@ -34,6 +34,7 @@ func newRootCommand() *cobra.Command {
 		newStatusCommand(),
 		newReloadCommand(),
 		newResumeCommand(),
+		newRestartCommand(),
 		newWatchCommand(),
 		newConfirmClockCommand(),
 		newVerifyCommand(),

@@ -51,7 +51,11 @@ was found, makes all durable, and lets each destination take what is left.`,
 			if err := harden(); err != nil {
 				return err
 			}
-			deputy, unconfined, err := confineRun(log)
+			heir, err := inherit()
+			if err != nil {
+				return err
+			}
+			deputy, unconfined, err := confineRun(heir, log)
 			if err != nil {
 				return err
 			}
@@ -71,13 +75,32 @@ was found, makes all durable, and lets each destination take what is left.`,
 			}
 			ctx, stop := untilSignal(cmd.Context())
 			defer stop()
-			d, err := openDaemon(c, deputy, log)
+			if err := heir.find(c.RunDir); err != nil {
+				return err
+			}
+			d, err := openDaemon(c, deputy, heir, log)
 			if err != nil {
 				return err
 			}
 			d.reloader.file, d.reloader.hup = file, hup
 			d.unconfined = unconfined
-			return errors.Join(d.Run(ctx), d.Close())
+			d.restarter.file = file
+			if heir.Stop {
+				stop()
+			}
+			left, err := d.Run(ctx)
+			err = errors.Join(err, d.Close())
+			if left == nil {
+				return err
+			}
+			if err != nil {
+				log.Error("not all has ended in order; another program takes over all the same", "error", err)
+			}
+			left.Stop = ctx.Err() != nil
+			if left.Deputy, left.DeputyPID, err = deputy.Bequeath(); err != nil {
+				return fmt.Errorf("hand the deputy over: %w", err)
+			}
+			return become(d.restarter.next.path, left)
 		},
 	}
 }
@@ -117,6 +140,8 @@ type daemon struct {
 
 	supervisor *supervisor
 	watched    *watched
+	restarter  *restarter
+	heir       inheritance
 
 	started time.Time
 	readers int        // the group that may read the journal; -1 is none
@@ -126,10 +151,11 @@ type daemon struct {
 // openDaemon opens and recovers everything, and starts nothing: nothing is heard
 // before it can be kept. The source comes first, since on a host where there is
 // nothing to hear nothing shall be made on the disk either.
-func openDaemon(c *config.Config, deputy *deputy.Deputy, log *slog.Logger) (d *daemon, err error) {
-	d = &daemon{cfg: c, deputy: deputy, log: log, started: time.Now(), ended: make(chan struct{})}
+func openDaemon(c *config.Config, deputy *deputy.Deputy, heir inheritance, log *slog.Logger) (d *daemon, err error) {
+	d = &daemon{cfg: c, deputy: deputy, heir: heir, log: log, started: time.Now(), ended: make(chan struct{})}
 	d.now.Store(c)
 	d.reloader = &reloader{d: d}
+	d.restarter = &restarter{d: d, asked: make(chan struct{})}
 	d.supervisor = newSupervisor(log, d.standing)
 	d.losses = &losses{log: log, note: func(n auditbridge.Note) { d.journal.Note(n) }}
 	defer func() {
@@ -160,6 +186,7 @@ func openDaemon(c *config.Config, deputy *deputy.Deputy, log *slog.Logger) (d *d
 		askReload:       answerReload(d.reloader),
 		askResume:       answerResume(d.journal),
 		watch.AskReport: answerWatch(d.watched, d.tracker),
+		askRestart:      answerRestart(d.restarter),
 	}, log)
 	return d, err
 }
@@ -172,11 +199,11 @@ func (d *daemon) openRing() error {
 		}
 		return err
 	}
-	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	boot, err := bootID()
 	if err != nil {
-		return fmt.Errorf("tell this boot from others: %w", err)
+		return err
 	}
-	if d.ring, err = d.takeRing(ring.Config{Path: d.cfg.RingFile(), BootID: string(boot[:36])}); err != nil {
+	if d.ring, err = d.takeRing(ring.Config{Path: d.cfg.RingFile(), BootID: boot}); err != nil {
 		return err
 	}
 	d.before = d.ring.Stats()
@@ -184,15 +211,12 @@ func (d *daemon) openRing() error {
 }
 
 func (d *daemon) openSource() (err error) {
-	switch kind, path, _ := strings.Cut(d.cfg.Audit.Source, ":"); kind {
-	case "kernel":
-		cfg := d.cfg.Kernel()
-		cfg.Logger = d.log
-		var k *auditbridge.Kernel
-		if k, err = auditbridge.OpenKernel(cfg, d.ring); err == nil {
-			d.source, d.hears, d.losses.kernel = k, k, k
-			err = d.losses.begin()
-		}
+	kind, path, _ := strings.Cut(d.cfg.Audit.Source, ":")
+	if kind == "kernel" {
+		return d.openKernel()
+	}
+	d.dropSocket()
+	switch kind {
 	case "multicast":
 		err = d.openMulticast()
 	case "plugin":
@@ -319,6 +343,15 @@ func (d *daemon) noteStart() {
 		auditbridge.Text("fips", strconv.FormatBool(b.FIPS)),
 		auditbridge.Text("source", d.cfg.Audit.Source),
 	}
+	if old := d.previousVersion(); old != "" && old != b.Version {
+		fields = append(fields, auditbridge.Text("old", old))
+	}
+	if d.heir.restarted {
+		fields = append(fields, auditbridge.Text("why", "restart"))
+	}
+	if kernel, owns := d.source.(*auditbridge.Kernel); owns && kernel.Inherits() {
+		fields = append(fields, auditbridge.Text("socket", "kept"))
+	}
 	if outside, test := diskguard.Protected(); test && outside != "" {
 		fields = append(fields, auditbridge.Text("never-halt", outside))
 		d.log.Warn("this host will not be halted whatever the configuration says: a variable for tests is in the environment", diskguard.OutsideVariable, outside)
@@ -326,6 +359,7 @@ func (d *daemon) noteStart() {
 	d.journal.Note(auditbridge.OwnNote(auditbridge.TypeDaemonStart, "start", fields...))
 	d.noteChangesSince()
 	d.rememberConfiguration()
+	d.rememberVersion(b.Version)
 	if aside := d.ring.SetAside(); aside != "" {
 		d.journal.Note(auditbridge.OwnFailure("ring-set-aside", auditbridge.Text("why", aside)))
 	}

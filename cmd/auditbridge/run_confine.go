@@ -17,10 +17,19 @@ import (
 // confineRun begins the deputy and then forbids run, for good, to open a network
 // socket and whatever else it never needs. Where the kernel has no seccomp,
 // recording is worth more than being confined: unconfined says why, which is to be
-// told.
-func confineRun(log *slog.Logger) (d *deputy.Deputy, unconfined error, err error) {
-	if d, err = beginDeputy(); err != nil {
+// told. After a restart in place run is confined already, so that another deputy would
+// be, too: the one before goes on.
+func confineRun(from inheritance, log *slog.Logger) (d *deputy.Deputy, unconfined error, err error) {
+	if from.restarted {
+		d, err = deputy.Inherited(from.Deputy, from.DeputyPID)
+	} else {
+		d, err = beginDeputy()
+	}
+	if err != nil {
 		return nil, nil, err
+	}
+	if from.Confined && from.Version == thisBuild().Version {
+		return d, nil, nil // by the same filter; each further one would cost time at every call
 	}
 	err = runCalls.Apply()
 	if errors.Is(err, forbid.ErrUnsupported) {

@@ -80,7 +80,7 @@ have its deputy listen to other hosts: 0.0.0.0 is not the loopback interface's: 
 func tryConfinedRun() {
 	port, free := os.Args[1], os.Args[2]
 	log := slog.Default()
-	d, unconfined, err := confineRun(log)
+	d, unconfined, err := confineRun(inheritance{}, log)
 	if err != nil || unconfined != nil {
 		fmt.Println(err, unconfined)
 		os.Exit(1)

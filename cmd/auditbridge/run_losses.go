@@ -41,6 +41,7 @@ type losses struct {
 	listener listener    // the same, when it is not the kernel's owner; nil else
 	auditd   dispatched  // the source, when it hears auditd; nil else
 	note     func(auditbridge.Note)
+	keep     func(counter int64) error // for an heir: up to there losses are on record; nil for nobody
 	log      *slog.Logger
 
 	lost   atomic.Uint64 // records, by the kernel's own count, since we began
@@ -52,6 +53,7 @@ type losses struct {
 
 	looking  sync.Mutex  // one look at a time; guards what follows
 	counter  lostCounter // the kernel's
+	kept     int64       // what of it an heir finds
 	began    time.Time
 	heard    auditbridge.KernelStats
 	rules    int       // -1 when not known
@@ -73,6 +75,14 @@ const (
 	rulesInterval = 10 * time.Second // counting the rules costs the kernel a message each
 	kernelSilence = 3 * time.Second  // how long the kernel may not say what it lost
 )
+
+// resume goes on where a run before this one stopped: what the kernel lost since is
+// ours, too. The kernel is not asked: that may take while its queue is full.
+func (l *losses) resume(counter int64) {
+	l.unheard.Store(&auditbridge.Unheard{})
+	l.counter.last, l.heard, l.rules = counter, l.kernel.Stats(), -1
+	l.view.Store(&kernelView{answered: time.Now()})
+}
 
 // begin notes what the kernel has lost by now: that was not ours.
 func (l *losses) begin() error {
@@ -123,7 +133,11 @@ func (l *losses) finish() {
 	l.look()
 	l.looking.Lock()
 	defer l.looking.Unlock()
+	if l.finished {
+		return
+	}
 	l.finished = true
+	l.leave()
 	if l.kernel == nil {
 		return
 	}
@@ -143,6 +157,7 @@ func (l *losses) look() {
 		l.lookAtUnheard(l.auditd)
 		return
 	}
+	l.leave()
 	l.lookAtSocket()
 	l.lookAtUnheard(l.kernel)
 	if l.barred != nil {
@@ -167,6 +182,19 @@ func (l *losses) look() {
 		Ours: s.PID == os.Getpid(), Enabled: s.Enabled, Failure: s.Failure,
 		Backlog: s.Backlog, BacklogLimit: s.BacklogLimit, RateLimit: s.RateLimit, Rules: l.rules,
 	}})
+}
+
+// leave tells an heir what was noted at the last look, and is in the journal by now:
+// if we die in between, it notes that loss again rather than never.
+func (l *losses) leave() {
+	if l.keep == nil || l.kept == l.counter.last {
+		return
+	}
+	if err := l.keep(l.counter.last); err != nil {
+		l.log.Warn("an heir would count some of the kernel's losses twice", "err", err)
+		return
+	}
+	l.kept = l.counter.last
 }
 
 // takeResets puts on record who reset the kernel's counter: it belongs to everybody.

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+
 	"auditbridge/auditbridge"
 )
 
@@ -10,13 +12,14 @@ import (
 func (d *daemon) openMulticast() error {
 	cfg := d.cfg.Multicast()
 	cfg.Logger = d.log
+	cfg.Seen = d.heir.Seen
 	m, err := auditbridge.OpenMulticast(cfg, d.ring)
 	if err != nil {
 		return err
 	}
 	d.source, d.hears = m, m
 	d.losses.kernel, d.losses.listener = m, m
-	if err := d.losses.begin(); err != nil {
+	if err := errors.Join(d.losses.begin(), d.leaveEstate(nil, 0)); err != nil {
 		return err
 	}
 	s, err := m.Status()
@@ -33,9 +36,11 @@ func (d *daemon) openMulticast() error {
 }
 
 // withdrawExemptions takes back what a killed run left in the kernel's rules: the
-// ring is ours, so that one is dead. It comes after the source, which, if it is a
-// listener, hears that.
+// ring is ours, so that one is dead. A source that hears the kernel does that itself.
 func (d *daemon) withdrawExemptions() error {
+	if d.hears != nil {
+		return nil
+	}
 	if err := auditbridge.WithdrawExemptions(d.cfg.ExemptionFile()); err != nil {
 		d.log.Warn("what a killed run left in the kernel's rules stays there", "err", err)
 	}

@@ -13,15 +13,20 @@ import (
 // path: ctx ends only the source, the journal ends when it has stored what the
 // source left in the ring, and ship when it has sent what the journal holds or
 // its grace period is over. An error of a stage ends the stages above it too:
-// nothing is heard that cannot be kept.
-func (d *daemon) Run(ctx context.Context) error {
+// nothing is heard that cannot be kept. A restart (restarter.Run) has an order of its
+// own; what it leaves is returned.
+func (d *daemon) Run(ctx context.Context) (*handover, error) {
 	d.noteStart()
 	hear, stopHearing := context.WithCancelCause(ctx)
 	defer stopHearing(nil)
+	store, stopStoring := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopStoring()
 	below, stopBelow := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopBelow()
 	send, stopSending := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopSending()
+	beside, stopBeside := context.WithCancel(hear)
+	defer stopBeside()
 
 	var why string // nothing more is heard
 	var g errgroup.Group
@@ -38,30 +43,34 @@ func (d *daemon) Run(ctx context.Context) error {
 		})
 	}
 	defer context.AfterFunc(hear, d.supervisor.stops)()
-	stage(d.source.Run, hear, func() {
+	stage(d.hear, hear, func() {
 		close(d.ended)
-		d.losses.finish()
 		why = endOf(hear)
-		d.journal.Farewell(auditbridge.OwnNote(auditbridge.TypeDaemonEnd, "stop", auditbridge.Text("why", why)))
+		d.journal.Farewell(farewell(why))
 		stopHearing(nil) // a source that ends by itself ends what goes along with it
 		d.ring.Close()
 	})
-	stage(func(ctx context.Context) error {
-		return d.journal.Run(context.WithoutCancel(ctx)) // ends with the ring
-	}, below, func() {
+	sent, stored := make(chan struct{}), make(chan struct{})
+	stage(d.journal.Run, store, func() { // ends with the ring
+		close(stored)
 		stopBelow()
 		stopSending()
 	})
-	stage(func(ctx context.Context) error { return d.shipper.Run(ctx, d.startShip) }, send, nil)
-	stage(d.keeper.Run, hear, nil)
+	stage(func(ctx context.Context) error { return d.shipper.Run(ctx, d.startShip) }, send, func() { close(sent) })
+	stage(d.keeper.Run, beside, nil)
 	stage(d.guard.Run, below, nil)
-	stage(d.losses.Run, hear, nil)
-	stage(d.reloader.Run, hear, nil)
-	stage(d.alarms.Run, hear, nil)
-	stage(d.warnings.Run, hear, nil)
+	stage(d.losses.Run, beside, nil)
+	stage(d.reloader.Run, beside, nil)
+	stage(d.alarms.Run, beside, nil)
+	stage(d.warnings.Run, beside, nil)
 	if d.accounts != nil {
-		stage(d.accounts.Run, hear, nil)
+		stage(d.accounts.Run, beside, nil)
 	}
+	g.Go(func() error {
+		return d.restarter.Run(stages{
+			endBeside: stopBeside, endSending: stopSending, endStoring: stopStoring, endHearing: stopHearing, sent: sent, stored: stored,
+		})
+	})
 
 	answer, stopAnswering := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopAnswering()
@@ -75,7 +84,25 @@ func (d *daemon) Run(ctx context.Context) error {
 	err := g.Wait()
 	d.leaveLastStatus(why)
 	stopAnswering()
-	return errors.Join(err, speaking.Wait())
+	err = errors.Join(err, speaking.Wait())
+	if d.restarter.caused(hear) {
+		return d.restarter.leave(hear), err
+	}
+	return nil, err
+}
+
+// hear is the first stage.
+func (d *daemon) hear(ctx context.Context) error {
+	err := d.source.Run(ctx)
+	d.losses.finish()
+	if err == nil && !errors.Is(context.Cause(ctx), auditbridge.ErrHandOver) {
+		d.removeEstate()
+	}
+	return err
+}
+
+func farewell(why string) auditbridge.Note {
+	return auditbridge.OwnNote(auditbridge.TypeDaemonEnd, "stop", auditbridge.Text("why", why))
 }
 
 // endOf says why nothing more is heard.
@@ -84,6 +111,8 @@ func endOf(hear context.Context) string {
 	switch {
 	case cause == nil:
 		return "the source has ended"
+	case errors.Is(cause, auditbridge.ErrHandOver):
+		return errRestart.Error()
 	case errors.Is(cause, context.Canceled):
 		return "stopped by signal"
 	}

@@ -36,3 +36,21 @@ func (d *daemon) rememberConfiguration() {
 		d.log.Warn("the configuration in force is not remembered for the next start", "error", err)
 	}
 }
+
+// versionFile, in state-dir, holds the version that last ran, so that an upgrade is
+// on record whichever way it came about.
+const versionFile = "version.json"
+
+// previousVersion is what ran before; "" when that is not known.
+func (d *daemon) previousVersion() (version string) {
+	if err := loadState(d.cfg.StateDir, versionFile, &version); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		d.log.Warn("which version ran before is not known", "error", err)
+	}
+	return version
+}
+
+func (d *daemon) rememberVersion(version string) {
+	if err := storeState(d.cfg.StateDir, versionFile, version); err != nil {
+		d.log.Warn("the version is not remembered for the next start", "error", err)
+	}
+}

@@ -48,6 +48,9 @@ func standardInput() (from *os.File, kind uint32, err error) {
 	if kind != unix.S_IFIFO && kind != unix.S_IFSOCK {
 		return os.Stdin, 0, nil
 	}
+	if flags, err := unix.FcntlInt(uintptr(unix.Stdin), unix.F_GETFL, 0); err == nil && flags&unix.O_NONBLOCK != 0 {
+		return os.Stdin, kind, nil // it was so when we began, after a restart; then it has a poller already
+	}
 	if err := unix.SetNonblock(unix.Stdin, true); err != nil {
 		return nil, 0, err
 	}
@@ -81,6 +84,9 @@ func (d *daemon) resumeSource() error {
 		}
 		from.Resume(trail)
 	case interface{ Expect(serial uint32) }:
+		if d.hears != nil && !d.orphan() {
+			return nil // what it missed, if anything, is no loss, or known already
+		}
 		serial, known, err := d.journal.LastSerial()
 		if err != nil {
 			return fmt.Errorf("find the last record in the journal: %w", err)

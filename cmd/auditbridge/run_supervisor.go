@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"os"
 	"sync"
 	"time"
 
@@ -20,6 +21,7 @@ type supervisor struct {
 
 	mu    sync.Mutex // what is said is said in order
 	phase phase
+	holds bool // the kernel's audit socket, for an heir of ours
 }
 
 // phase is what the supervisor was told last.
@@ -29,6 +31,7 @@ const (
 	starting phase = iota
 	serving
 	stopping
+	replaced
 )
 
 // longestStandstill is how long a stage that is at work may seem not to be: an
@@ -75,8 +78,13 @@ func (s *supervisor) Run(ctx context.Context, begun <-chan struct{}) error {
 
 // stops says that nothing more is heard.
 func (s *supervisor) stops() {
-	s.turn(starting, stopping, systemd.SdNotifyStopping)
-	s.turn(serving, stopping, systemd.SdNotifyStopping)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.phase == starting || s.phase == serving {
+		s.phase = stopping
+		s.forgetSocket()
+		s.say(systemd.SdNotifyStopping)
+	}
 }
 
 // reloads says that the configuration is being taken over, until done is called.
@@ -88,6 +96,61 @@ func (s *supervisor) reloads() (done func()) {
 	}
 	s.turn(serving, serving, fmt.Sprintf("%s\nMONOTONIC_USEC=%d", systemd.SdNotifyReloading, now.Nano()/1000))
 	return func() { s.turn(serving, serving, systemd.SdNotifyReady) }
+}
+
+// restarts says that another program takes our place; that one says when it is
+// ready. To systemd this is a reload: the process stays.
+func (s *supervisor) restarts() {
+	s.reloads()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.phase = replaced
+}
+
+// keep has the service manager hold the kernel's audit socket (sd_notify(3), file
+// descriptor store), so that it outlives us and our heir is given it. It is not to
+// look whether anything happens on it.
+func (s *supervisor) keep(socket int) {
+	s.keeps()
+	if err := passDescriptor(socket, "FDSTORE=1\nFDPOLL=0\nFDNAME="+storedSocket); err != nil {
+		s.log.Warn("the service manager does not keep the audit socket: what comes after a crash is lost", "err", err)
+	}
+}
+
+// keeps notes that the service manager holds the socket.
+func (s *supervisor) keeps() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.holds = true
+}
+
+// forget says that no heir needs the socket.
+func (s *supervisor) forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.forgetSocket()
+}
+
+// forgetSocket is forget for who holds mu.
+func (s *supervisor) forgetSocket() {
+	if s.holds {
+		s.holds = false
+		s.say("FDSTOREREMOVE=1\nFDNAME=" + storedSocket)
+	}
+}
+
+// passDescriptor says something of a descriptor, which go-systemd cannot.
+func passDescriptor(fd int, state string) error {
+	to := os.Getenv("NOTIFY_SOCKET")
+	if to == "" {
+		return nil
+	}
+	from, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(from)
+	return unix.Sendmsg(from, []byte(state), unix.UnixRights(fd), &unix.SockaddrUnix{Name: to}, 0)
 }
 
 // turn says something that is true only in one phase.

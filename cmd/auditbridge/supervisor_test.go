@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net"
 	"os"
@@ -16,15 +17,19 @@ import (
 
 	"auditbridge/internal/audittest"
 	"auditbridge/internal/peertest"
+
+	"golang.org/x/sys/unix"
 )
 
-// manager plays systemd's part: it hears what a service says (sd_notify(3)).
+// manager plays systemd's part: it hears what a service says (sd_notify(3)), and
+// keeps descriptors for it from one start to the next (its file descriptor store).
 type manager struct {
 	path string
 	conn *net.UnixConn
 
-	mu   sync.Mutex
-	said []string // messages in order
+	mu    sync.Mutex
+	said  []string            // messages in order
+	store map[string]*os.File // by FDNAME
 }
 
 // startManager makes a service manager; it listens until the test ends.
@@ -33,36 +38,90 @@ func startManager(t *testing.T) *manager {
 	path := filepath.Join(t.TempDir(), "notify")
 	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
 	must(t, err)
-	t.Cleanup(func() { conn.Close() })
-	m := &manager{path: path, conn: conn}
+	m := &manager{path: path, conn: conn, store: map[string]*os.File{}}
+	t.Cleanup(func() {
+		conn.Close()
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		for _, f := range m.store {
+			f.Close()
+		}
+	})
 	go m.listen()
 	return m
 }
 
-// service has d started by m, with more in its environment.
+// service has d started by m, with more in its environment and with what m keeps.
 func (m *manager) service(d *instance, more ...string) {
-	d.as = func(cmd *exec.Cmd) { cmd.Env = append(append(os.Environ(), "NOTIFY_SOCKET="+m.path), more...) }
-}
-
-func (m *manager) listen() {
-	for buffer := make([]byte, 4096); ; {
-		n, err := m.conn.Read(buffer)
-		if err != nil {
-			return
-		}
+	d.as = func(cmd *exec.Cmd) {
+		cmd.Env = append(append(os.Environ(), "NOTIFY_SOCKET="+m.path), more...)
 		m.mu.Lock()
-		m.said = append(m.said, string(buffer[:n]))
-		m.mu.Unlock()
+		defer m.mu.Unlock()
+		var names []string
+		for name, f := range m.store {
+			names, cmd.ExtraFiles = append(names, name), append(cmd.ExtraFiles, f)
+		}
+		if len(names) > 0 {
+			handDescriptors(d.t, cmd, names)
+		}
 	}
 }
 
-// all is what was said so far but for signs of life, a message a line.
+// handDescriptors says what cmd.ExtraFiles are (sd_listen_fds(3)): whose they are,
+// too, which is known when the process is there.
+func handDescriptors(t *testing.T, cmd *exec.Cmd, names []string) {
+	t.Helper()
+	program, err := os.Executable()
+	must(t, err)
+	cmd.Env = append(cmd.Env, fmt.Sprint("LISTEN_FDS=", len(names)), "LISTEN_FDNAMES="+strings.Join(names, ":"))
+	script := fmt.Sprintf(`LISTEN_PID=$$ exec -a %q "$0" "$@"`, cmd.Args[0])
+	cmd.Args = append([]string{"bash", "-c", script, program}, cmd.Args[1:]...)
+	cmd.Path = "/bin/bash"
+}
+
+func (m *manager) listen() {
+	rights := make([]byte, unix.CmsgSpace(4))
+	for buffer := make([]byte, 4096); ; {
+		n, more, _, _, err := m.conn.ReadMsgUnix(buffer, rights)
+		if err != nil {
+			return
+		}
+		m.hear(string(buffer[:n]), rights[:more])
+	}
+}
+
+func (m *manager) hear(message string, rights []byte) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.said = append(m.said, message)
+	_, name, _ := strings.Cut(message, "FDNAME=")
+	name, _, _ = strings.Cut(name, "\n")
+	switch {
+	case strings.HasPrefix(message, "FDSTORE=1\n"):
+		controls, _ := unix.ParseSocketControlMessage(rights)
+		fds, _ := unix.ParseUnixRights(&controls[0])
+		m.store[name] = os.NewFile(uintptr(fds[0]), name)
+	case strings.HasPrefix(message, "FDSTOREREMOVE=1\n"):
+		m.store[name].Close()
+		delete(m.store, name)
+	}
+}
+
+// keeps tells whether it has a descriptor of that name.
+func (m *manager) keeps(name string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.store[name] != nil
+}
+
+// all is what was said so far of the service's state, a message a line: neither signs
+// of life nor what is kept for it.
 func (m *manager) all() string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var all []string
 	for _, said := range m.said {
-		if said != "WATCHDOG=1" {
+		if said != "WATCHDOG=1" && !strings.HasPrefix(said, "FDSTORE") {
 			all = append(all, strings.ReplaceAll(said, "\n", " "))
 		}
 	}

@@ -120,7 +120,8 @@ func (a *Audit) Generate(count, perSecond int, key string) {
 
 // Generator is a process that makes events.
 type Generator struct {
-	Wait func() // returns when the events are made
+	Wait func()     // returns when the events are made
+	Stop func() int // has it make no more, and returns how many it made
 	pid  int
 }
 
@@ -138,19 +139,31 @@ func (a *Audit) StartGenerate(count, perSecond int, key string) *Generator {
 	a.t.Helper()
 	rule := []string{"always,exit", "-F", "arch=b64", "-S", "getpgid", "-F", "a0=999999", "-k", key}
 	auditctl(a.t, append([]string{"-a"}, rule...)...)
-	var output bytes.Buffer
+	var output, trouble bytes.Buffer
 	command := exec.Command(a.generator(), strconv.Itoa(count), strconv.Itoa(perSecond))
-	command.Stdout, command.Stderr = &output, &output
+	command.Stdout, command.Stderr = &output, &trouble
 	if err := command.Start(); err != nil {
 		a.t.Fatalf("generate events: %v", err)
 	}
-	return &Generator{pid: command.Process.Pid, Wait: sync.OnceFunc(func() {
+	wait := sync.OnceFunc(func() {
 		a.t.Helper()
 		if err := command.Wait(); err != nil {
-			a.t.Fatalf("generate events: %v: %s", err, &output)
+			a.t.Fatalf("generate events: %v: %s", err, &trouble)
 		}
 		auditctl(a.t, append([]string{"-d"}, rule...)...)
-	})}
+	})
+	stop := func() int {
+		a.t.Helper()
+		command.Process.Signal(unix.SIGTERM)
+		wait()
+		made, err := strconv.Atoi(strings.TrimSpace(output.String()))
+		if err != nil {
+			a.t.Fatalf("generate events: %v", err)
+		}
+		return made
+	}
+	a.t.Cleanup(func() { command.Process.Kill() })
+	return &Generator{pid: command.Process.Pid, Wait: wait, Stop: stop}
 }
 
 func (a *Audit) generator() string {

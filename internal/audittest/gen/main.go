@@ -3,13 +3,17 @@
 //
 //	auditctl -a always,exit -F arch=b64 -S getpgid -F a0=999999 -k KEY
 //
+// At SIGTERM it ends before it has made them all. It prints how many it made.
+//
 // usage: gen COUNT [PER-SECOND]
 package main
 
 import (
 	"fmt"
 	"os"
+	"os/signal"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -21,8 +25,19 @@ func main() {
 		fmt.Fprintf(os.Stderr, "gen: %v\nusage: gen COUNT [PER-SECOND]\n", err)
 		os.Exit(2)
 	}
-	start := time.Now()
+	var told atomic.Bool
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, unix.SIGTERM)
+	go func() {
+		<-signals
+		told.Store(true)
+	}()
+	start, made := time.Now(), 0
 	for i := range count {
+		if told.Load() {
+			break
+		}
+		made++
 		unix.RawSyscall(unix.SYS_GETPGID, 999999, 0, 0)
 		// Paced in bursts of a millisecond: a sleep per event would pace nothing.
 		if perSecond > 0 && i%max(perSecond/1000, 1) == 0 {
@@ -30,6 +45,7 @@ func main() {
 			time.Sleep(time.Until(due))
 		}
 	}
+	fmt.Println(made)
 }
 
 func arguments(args []string) (count, perSecond int, err error) {
