@@ -92,7 +92,11 @@ func (g *getent) run(d database, id uint32) (name string, err error) {
 	select {
 	case err = <-ended:
 	case <-ctx.Done():
-		return "", ctx.Err()
+		select {
+		case err = <-ended: // it ends with the answer, too
+		default:
+			return "", ctx.Err()
+		}
 	}
 	var exit *exec.ExitError
 	if errors.As(err, &exit) && exit.ExitCode() == 2 { // no such key: getent(1)
