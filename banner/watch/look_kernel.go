@@ -12,7 +12,10 @@ import (
 // kernelTime is how long a look waits for the kernel. While its queue is full, it
 // lets whoever asks wait for longer than that; then nobody is asked again before
 // the answer is there.
-const kernelTime = 500 * time.Millisecond
+const (
+	kernelTime = 500 * time.Millisecond
+	shortTime  = 100 * time.Millisecond // where run is what is wrong: nobody empties the queue
+)
 
 // kernelLook asks the kernel from a goroutine of its own, which may hang.
 type kernelLook struct {
@@ -56,7 +59,7 @@ func (l *kernelLook) run(ctx context.Context) error {
 
 // look asks, unless an answer is still to come. said tells that the message is on
 // its way.
-func (l *kernelLook) look(q question) (k Kernel, said bool) {
+func (l *kernelLook) look(q question, wait time.Duration) (k Kernel, said bool) {
 	if !l.asked {
 		l.questions <- q
 		l.asked, said = true, true
@@ -65,8 +68,8 @@ func (l *kernelLook) look(q question) (k Kernel, said bool) {
 	case k = <-l.answers:
 		l.asked = false
 		return k, said
-	case <-time.After(kernelTime):
-		return Kernel{Silent: "no answer within " + kernelTime.String()}, said
+	case <-time.After(wait):
+		return Kernel{Silent: "no answer within " + wait.String()}, said
 	}
 }
 

@@ -160,7 +160,11 @@ func (w *Watcher) askKernel(f *Facts, now time.Time) (Kernel, Probe) {
 	if f.Run.Life == Alive && f.Run.Status != nil && w.probing.due(now, w.memory.Orphaned()) {
 		q.say, _ = w.probing.next(w.settings.JournalDir)
 	}
-	k, said := w.kernel.look(q)
+	wait := kernelTime
+	if f.Run.Life != Alive {
+		wait = shortTime
+	}
+	k, said := w.kernel.look(q, wait)
 	if said && q.say != "" {
 		w.probing.sent(now)
 	}

@@ -15,6 +15,7 @@ import (
 	"auditbridge/banner/watch"
 	"auditbridge/config"
 	"auditbridge/internal/control"
+	"auditbridge/internal/durable"
 	"auditbridge/internal/hostlog"
 
 	systemd "github.com/coreos/go-systemd/v22/daemon"
@@ -57,7 +58,7 @@ func watchOver(ctx context.Context, file string, log *slog.Logger) error {
 	}
 	settings := &watchSettings{file: file}
 	first, _, _ := settings.read()
-	if err := os.MkdirAll(first.RunDir, 0o755); err != nil {
+	if err := openToAll(first.RunDir); err != nil {
 		return fmt.Errorf("make run-dir: %w", err)
 	}
 	settings.again = true
@@ -86,6 +87,17 @@ func watchOver(ctx context.Context, file string, log *slog.Logger) error {
 	g.Go(func() error { return answers.Run(ctx) })
 	g.Go(func() error { return w.Run(ctx) })
 	return g.Wait()
+}
+
+// openToAll makes a directory in which everybody may look up a name: shells read
+// the banner there. What is not for everybody has a mode that says so.
+func openToAll(path string) error {
+	dir, err := durable.OpenDir(path, 0o755, -1)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	return dir.Grant(0o755, -1)
 }
 
 // ownProgram is where this program is started from.

@@ -392,3 +392,44 @@ func TestAFullDiskIsTold(t *testing.T) {
 	d.onRecord("op=banner-cleared ", "disk-full")
 	d.stop()
 }
+
+// TestRecordsThatWaitTooLongAreTold: a server that is not there is no failure of
+// auditing, until what it has not got is older than max-lag.
+func TestRecordsThatWaitTooLongAreTold(t *testing.T) {
+	source, log := elsewhere(t)
+	port := peertest.FreePort(t)
+	server := plain("siem", port, `include = ["all"]`)
+	d := newDaemon(t, source+quickly+server)
+	w := newLookout(t, d)
+	ann := peertest.StartPerson(t, w.root, 46234, "bash")
+	d.start()
+	w.start()
+	must(t, os.WriteFile(log, []byte(numbered(1, 10)), 0o600))
+	d.until("run has heard of the watch", func(s status.Status) bool { return s.Watch != nil })
+	for range 3 {
+		d.until("the watch has looked again", heardAnew(d))
+	}
+	if strings.Contains(ann.Shown(), "IMPAIRED") {
+		t.Errorf("told before it was time: %s", ann.Shown())
+	}
+	d.configure(source + quickly + "max-lag = \"1s\"\n" + server)
+	seen(t, ann, "link-late", time.Now())
+	peertest.Until(t, "the next login sees it", func() bool {
+		return strings.Contains(strings.Join(strings.Fields(w.motd()), " "), "Records have waited for a remote server for too long: siem: the oldest is of ")
+	})
+	d.stop()
+}
+
+// heardAnew holds when run has heard of the watch once more.
+func heardAnew(d *instance) func(status.Status) bool {
+	var first time.Time
+	return func(s status.Status) bool {
+		if s.Watch == nil {
+			return false
+		}
+		if first.IsZero() {
+			first = s.Watch.Heard
+		}
+		return s.Watch.Heard.After(first)
+	}
+}
