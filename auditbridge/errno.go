@@ -30,6 +30,36 @@ func Errno(n int) (name, text string) {
 	return errnos[n].name, errnos[n].text
 }
 
+// ErrnoNamed is the inverse of Errno's name; auditctl's spelling of those with
+// two names counts too.
+func ErrnoNamed(name string) (n int, ok bool) {
+	switch name {
+	case "":
+		return 0, false
+	case "EWOULDBLOCK":
+		name = "EAGAIN"
+	case "EDEADLOCK":
+		name = "EDEADLK"
+	case "ENOTSUP":
+		name = "EOPNOTSUPP"
+	}
+	for n := range errnos {
+		if errnos[n].name == name {
+			return n, true
+		}
+	}
+	return 0, false
+}
+
+// ErrnoNames yields the names of all errors that have one.
+func ErrnoNames(yield func(string) bool) {
+	for n := range errnos {
+		if errnos[n].name != "" && !yield(errnos[n].name) {
+			return
+		}
+	}
+}
+
 func readErrnos(text string) []errno {
 	table := make([]errno, 532)
 	for line := range strings.Lines(text) {

@@ -7,6 +7,7 @@ import (
 
 	"auditbridge/banner"
 	"auditbridge/diskguard"
+	"auditbridge/internal/nearest"
 )
 
 // diskAction is one of the keys that say what is done about the journal's disk.
@@ -62,7 +63,7 @@ func (k *completion) refusedAction(a *diskAction) bool {
 		hint = refused.Hint()
 	} else if strings.HasPrefix(a.value, "exec") {
 		hint = `such as "exec:/usr/local/sbin/make-room": an absolute path, without arguments`
-	} else if near := closest(a.value, strings.Fields(diskguard.ActionWords(a.level))); near != "" {
+	} else if near := nearest.Word(a.value, strings.Fields(diskguard.ActionWords(a.level))); near != "" {
 		hint = fmt.Sprintf("nearest value: %q", near)
 	}
 	k.wrong(a.key, hint, "%v", err)

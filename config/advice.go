@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"auditbridge/auditbridge"
+	"auditbridge/internal/nearest"
 )
 
 // advise notes what is unwise in a configuration as a whole. It is asked only
@@ -41,7 +42,7 @@ func (k *completion) unused(f *Forwarding, path string) {
 	if f.LocalPort != 0 {
 		local := endpoint(f.LocalAddress, f.LocalPort)
 		means = fmt.Sprintf("none has its local end, %s, nor via = %q", local, f.Name)
-		if near := closest(local, ends); near != "" {
+		if near := nearest.Word(local, ends); near != "" {
 			hint = "nearest server: " + near
 		}
 	}

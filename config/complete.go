@@ -11,6 +11,7 @@ import (
 	"auditbridge/auditbridge"
 	"auditbridge/banner"
 	"auditbridge/internal/metrics"
+	"auditbridge/internal/nearest"
 )
 
 // completion derives what the files leave open and checks what only makes sense
@@ -182,7 +183,7 @@ func (k *completion) source() {
 		k.wrong("audit.source", fmt.Sprintf("such as %q", kind+":"+sourcePaths[kind]), "%q is not an absolute path", path)
 	default:
 		hint := ""
-		if near := closest(kind, strings.Fields(sources)); near != "" && sourcePaths[near] != "" {
+		if near := nearest.Word(kind, strings.Fields(sources)); near != "" && sourcePaths[near] != "" {
 			hint = fmt.Sprintf("nearest value: %q", near+":"+cmp.Or(path, sourcePaths[near]))
 		} else if near != "" {
 			hint = fmt.Sprintf("nearest value: %q", near)
@@ -209,7 +210,7 @@ func (k *completion) classes(path string, names []string) {
 			continue
 		}
 		hint := ""
-		if near := closest(name, strings.Fields("all login session config-change system alarm")); near != "" {
+		if near := nearest.Word(name, strings.Fields("all login session config-change system alarm")); near != "" {
 			hint = fmt.Sprintf("nearest value: %q", near)
 		}
 		k.wrong(path, hint, "%q is none of: all login session config-change system alarm", name)

@@ -204,7 +204,7 @@ func (d *decoder) field(here place, key *unstable.Node) (reflect.Value, string, 
 		}
 	}
 	hint := ""
-	if near := nearest(t, bare(here.path), name); near != "" {
+	if near := nearestKey(t, bare(here.path), name); near != "" {
 		hint = "nearest key: " + near
 	}
 	d.problem(key, join(here.path, name), "unknown key", hint)

@@ -12,6 +12,7 @@ import (
 	"auditbridge/banner"
 	"auditbridge/diskguard"
 	"auditbridge/internal/metrics"
+	"auditbridge/internal/nearest"
 )
 
 // probe looks at what the configuration names on this machine: directories,
@@ -119,7 +120,7 @@ func UserHint(name string) string {
 		account, _, _ := bytes.Cut(line, []byte(":"))
 		users = append(users, string(account))
 	}
-	if near := closest(name, users); near != "" {
+	if near := nearest.Word(name, users); near != "" {
 		return fmt.Sprintf("nearest user: %q; or %s", near, hint)
 	}
 	return hint

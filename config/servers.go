@@ -1,6 +1,7 @@
 package config
 
 import (
+	"auditbridge/internal/nearest"
 	"fmt"
 	"net/netip"
 	"regexp"
@@ -184,7 +185,7 @@ func (k *completion) through(s *Server, path string) {
 	f := k.Forwarding(s.Via)
 	if f == nil {
 		hint := ""
-		if near := closest(s.Via, k.forwardingNames()); near != "" {
+		if near := nearest.Word(s.Via, k.forwardingNames()); near != "" {
 			hint = fmt.Sprintf("nearest name: %q", near)
 		}
 		k.wrong(path+".via", hint, "there is no [[port-forwarding]] called %q", s.Via)
@@ -250,7 +251,7 @@ func (k *completion) tunnelHint(s *Server, other string) string {
 	}
 	hint, least := other, 2
 	for _, f := range k.Forwardings {
-		if d := distance(f.LocalPort.String(), s.Port.String()); f.LocalPort != 0 && d < least {
+		if d := nearest.Distance(f.LocalPort.String(), s.Port.String()); f.LocalPort != 0 && d < least {
 			least = d
 			hint = fmt.Sprintf("the forwarding %q has the local end %s, port %d; to go through it, write that or via = %q", f.Name, f.LocalAddress, f.LocalPort, f.Name)
 		}

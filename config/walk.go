@@ -1,6 +1,7 @@
 package config
 
 import (
+	"auditbridge/internal/nearest"
 	"encoding"
 	"fmt"
 	"reflect"
@@ -78,7 +79,7 @@ func (l *leaf) choice() *Problem {
 		return &Problem{What: notYet(value), Hint: "this version has: " + strings.Join(list, " ")}
 	}
 	p := &Problem{What: fmt.Sprintf("%q is none of: %s", value, strings.Join(list, " "))}
-	if near := closest(value, list); near != "" {
+	if near := nearest.Word(value, list); near != "" {
 		p.Hint = fmt.Sprintf("nearest value: %q", near)
 	}
 	return p

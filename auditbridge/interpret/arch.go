@@ -73,3 +73,13 @@ func readArch(v []byte) *arch {
 	}
 	return nil
 }
+
+// ArchNamed is the inverse of ArchName.
+func ArchNamed(name string) (value uint32, ok bool) {
+	for i := range arches {
+		if arches[i].name == name {
+			return arches[i].value, true
+		}
+	}
+	return 0, false
+}

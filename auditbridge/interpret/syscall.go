@@ -3,6 +3,7 @@ package interpret
 import (
 	_ "embed"
 	"fmt"
+	"iter"
 	"strconv"
 	"strings"
 )
@@ -12,6 +13,8 @@ type call struct {
 	name   string
 	args   []kind
 	differ map[string][]kind // by the column of an architecture where they are others
+
+	numbers map[string]int // by the column of an architecture; the lowest, where it has two
 }
 
 var (
@@ -33,6 +36,31 @@ func SyscallName(arch uint32, nr int) string {
 		return c.name
 	}
 	return ""
+}
+
+// SyscallNumber is the inverse of SyscallName.
+func SyscallNumber(arch uint32, name string) (nr int, ok bool) {
+	a, c := archOf(arch), calls[name]
+	if a == nil || c == nil {
+		return 0, false
+	}
+	nr, ok = c.numbers[a.calls]
+	return nr, ok
+}
+
+// Syscalls yields the names of the calls an architecture has, in no order.
+func Syscalls(arch uint32) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		a := archOf(arch)
+		if a == nil {
+			return
+		}
+		for _, c := range callNumbers[a.calls] {
+			if !yield(c.name) {
+				return
+			}
+		}
+	}
 }
 
 func callOf(a *arch, nr int) *call {
@@ -71,7 +99,7 @@ func readSyscalls(texts ...string) (byName map[string]*call, byNumber map[string
 		}
 		c := byName[row[0]]
 		if c == nil {
-			c = &call{name: row[0]}
+			c = &call{name: row[0], numbers: map[string]int{}}
 			byName[c.name] = c
 		}
 		for i, word := range row[1:] {
@@ -89,6 +117,13 @@ func readSyscalls(texts ...string) (byName map[string]*call, byNumber map[string
 		for nr, c := range byNumber[from] {
 			if _, own := byNumber[column][nr]; !own {
 				byNumber[column][nr] = c
+			}
+		}
+	}
+	for column, numbers := range byNumber {
+		for nr, c := range numbers {
+			if other, two := c.numbers[column]; !two || nr < other {
+				c.numbers[column] = nr
 			}
 		}
 	}

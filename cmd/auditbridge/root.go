@@ -40,22 +40,19 @@ func newRootCommand() *cobra.Command {
 		newVerifyCommand(),
 		newDumpCommand(),
 		newReadCommand(),
+		newRulesCommand(),
 		newDemoCommand(),
 		newVersionCommand(),
 	)
-	for _, cmd := range append(root.Commands(), root) {
-		checkArgs(cmd)
-		for _, below := range cmd.Commands() {
-			if cmd != root {
-				checkArgs(below)
-			}
-		}
-	}
+	checkArgs(root)
 	return root
 }
 
 // checkArgs makes a wrong number of arguments a usage error, as a wrong flag is.
 func checkArgs(cmd *cobra.Command) {
+	for _, sub := range cmd.Commands() {
+		checkArgs(sub)
+	}
 	args := cmd.Args
 	if args == nil {
 		return

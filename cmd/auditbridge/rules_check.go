@@ -1,0 +1,89 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"auditbridge/config"
+	"auditbridge/rules"
+
+	"github.com/spf13/cobra"
+)
+
+func newRulesCheckCommand() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "check [FILE|DIRECTORY]...",
+		Short: "Say what is wrong with rule files, and what is unwise",
+		Long: `check reads rule files as load does and changes nothing. Errors are what auditctl
+or the kernel would refuse; warnings are rules that never match, that say less
+than they seem to, or that would audit auditbridge itself.
+Exit status: 0 valid, 2 not.`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			host, err := rules.ThisHost()
+			if err != nil {
+				return err
+			}
+			out := cmd.OutOrStdout()
+			if asJSON {
+				return checkRulesJSON(cmd, host, args)
+			}
+			f, err := readRules(out, host, args)
+			var status exitStatus
+			if err != nil && !errors.As(err, &status) {
+				return err
+			}
+			warnings := rules.Check(host, f, rules.TheseSurroundings(ownDirectories(cmd)...))
+			for _, p := range warnings {
+				writeRuleProblem(out, "warning", p)
+			}
+			if err == nil {
+				fmt.Fprintf(out, "valid: %s, %s\n", count(len(f.Desire().Rules), "rule"), count(len(warnings), "warning"))
+			}
+			return err
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
+	return cmd
+}
+
+// checkedRules is what `rules check --json` prints.
+type checkedRules struct {
+	Valid    bool            `json:"valid"`
+	Rules    int             `json:"rules"`
+	Problems []rules.Problem `json:"problems"`
+	Warnings []rules.Problem `json:"warnings"`
+}
+
+func checkRulesJSON(cmd *cobra.Command, host *rules.Host, paths []string) error {
+	if len(paths) == 0 {
+		paths = []string{rulesDirectory}
+	}
+	f, err := rules.Read(host, paths...)
+	r := checkedRules{Valid: err == nil, Problems: []rules.Problem{}, Warnings: []rules.Problem{}}
+	var problems rules.Problems
+	if errors.As(err, &problems) {
+		r.Problems = problems
+	} else if err != nil {
+		return err
+	}
+	r.Rules = len(f.Desire().Rules)
+	r.Warnings = append(r.Warnings, rules.Check(host, f, rules.TheseSurroundings(ownDirectories(cmd)...))...)
+	if err := writeIndented(cmd.OutOrStdout(), r); err != nil {
+		return err
+	}
+	if !r.Valid {
+		return exitStatus(2)
+	}
+	return nil
+}
+
+// ownDirectories is where auditbridge reads and writes all the time: by the
+// configuration, or by default where there is none.
+func ownDirectories(cmd *cobra.Command) []string {
+	file, _ := cmd.Flags().GetString("config")
+	if c, err := config.Load(file); err == nil {
+		return []string{c.JournalDir, c.StateDir, c.RunDir}
+	}
+	return []string{"/var/log/audit/auditbridge", "/var/lib/auditbridge", "/run/auditbridge"}
+}

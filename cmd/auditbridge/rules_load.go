@@ -1,0 +1,104 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"auditbridge/rules"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+)
+
+func newRulesLoadCommand() *cobra.Command {
+	var lock, dryRun bool
+	cmd := &cobra.Command{
+		Use:   "load [FILE|DIRECTORY]...",
+		Short: "Make the kernel's rules what rule files say, as one change",
+		Long: `load changes what differs and nothing else, then lists what the kernel has and
+compares. When anything fails, the rules and settings are put back as they were.
+Exit status: 0 loaded, 1 not, or with -c in the files when a rule was passed over,
+2 the files are not valid.`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			k, host, err := openKernelRules()
+			if err != nil {
+				return err
+			}
+			defer k.Close()
+			f, err := readRules(cmd.ErrOrStderr(), host, args)
+			if err != nil {
+				return err
+			}
+			desired := f.Desire()
+			if dryRun {
+				d, err := compareRules(k, host, desired)
+				if err != nil {
+					return err
+				}
+				return writeLines(cmd.OutOrStdout(), d.Text())
+			}
+			if err := seesWhatTheHostSees(); err != nil {
+				return err
+			}
+			done, err := rules.Load(k, desired, lock)
+			if err != nil {
+				return refusedRules(err)
+			}
+			return reportLoad(cmd, done, desired)
+		},
+	}
+	cmd.Flags().BoolVar(&lock, "lock", false, "then lock the rules until the next boot: nobody can change them, root neither")
+	cmd.Flags().BoolVarP(&dryRun, "dry-run", "n", false, "print what would be changed, as diff does, and change nothing")
+	return cmd
+}
+
+func reportLoad(cmd *cobra.Command, done *rules.Loaded, desired *rules.Desired) error {
+	out := cmd.OutOrStdout()
+	for _, p := range done.Skipped {
+		writeRuleProblem(cmd.ErrOrStderr(), "warning", p)
+	}
+	fmt.Fprintf(out, "loaded: %s added, %d deleted, %d kept\n", count(done.Added, "rule"), done.Deleted, done.Kept)
+	if len(done.Set) > 0 {
+		names := make([]string, len(done.Set))
+		for i, s := range done.Set {
+			names[i] = fmt.Sprintf("%s %d", s, *desired.Settings[s])
+		}
+		fmt.Fprintf(out, "set: %s\n", strings.Join(names, ", "))
+	}
+	switch {
+	case done.Locked:
+		fmt.Fprintln(out, "locked until the next boot")
+	case done.Lock:
+		fmt.Fprintln(out, "not locked: the files have -e 2, and only `auditbridge rules load --lock` obeys it")
+	}
+	if desired.Failing && len(done.Skipped) > 0 {
+		return exitStatus(1)
+	}
+	return nil
+}
+
+// seesWhatTheHostSees refuses to load rules from within a mount namespace of our
+// own: the kernel looks paths up as we see them, and a rule for a path that is
+// hidden here, or is another one here, would never match.
+func seesWhatTheHostSees() error {
+	ours, err := os.Readlink("/proc/self/ns/mnt")
+	first, failed := os.Readlink("/proc/1/ns/mnt")
+	if err != nil || failed != nil || ours == first {
+		return nil // it cannot be told, or is so
+	}
+	return withHint(errors.New("load rules: this process has a mount namespace of its own, where paths may not be the host's"),
+		"run it outside of the container or sandbox: `nsenter -t 1 -m auditbridge rules load`")
+}
+
+// refusedRules explains why the kernel does not answer.
+func refusedRules(err error) error {
+	switch {
+	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES):
+		return withHint(err, "run as root (CAP_AUDIT_CONTROL) in the initial PID and user namespaces")
+	case errors.Is(err, unix.ECONNREFUSED), errors.Is(err, unix.EPROTONOSUPPORT), errors.Is(err, unix.EAFNOSUPPORT):
+		return withHint(err, "this kernel has no audit, or was booted with audit=0")
+	}
+	return err
+}

@@ -1,0 +1,230 @@
+package rules
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"golang.org/x/sys/unix"
+)
+
+// Loaded is what a load did.
+type Loaded struct {
+	Added, Deleted, Kept int
+	Skipped              []Problem // rules that -i or -c let pass, and why
+	Set                  []Setting // settings that had another value
+	Locked               bool
+	Lock                 bool // -e 2 was asked for, and not obeyed
+}
+
+// Load makes the kernel's rules and settings what is desired, as one change:
+// when anything fails, what was there before is put back, and the error says
+// both. It succeeds only when the kernel then lists what is desired. With lock it
+// locks the rules until the next boot, last of all.
+//
+// Rules by which a process exempts itself from being audited stay in front: they
+// are the state of that process and stand in no file.
+func Load(k Kernel, d *Desired, lock bool) (*Loaded, error) {
+	before, err := k.List()
+	if err != nil {
+		return nil, err
+	}
+	state, err := k.State()
+	if err != nil {
+		return nil, err
+	}
+	wanted := withExemptions(before, d.Rules)
+	changes := plan(before, wanted)
+	if state.Locked() {
+		if n := len(changes) + len(d.unequal(&state)); n > 0 {
+			return nil, LockedError{n}
+		}
+		return &Loaded{Kept: len(wanted), Locked: true}, nil
+	}
+	l := &loading{kernel: k, desired: d, before: before, state: state, done: &Loaded{}}
+	if err := l.do(changes, wanted); err != nil {
+		return nil, errors.Join(err, l.undo())
+	}
+	return l.done, l.finish(lock)
+}
+
+// loading is a load under way.
+type loading struct {
+	kernel  Kernel
+	desired *Desired
+	before  []Rule
+	state   State // before
+	done    *Loaded
+}
+
+func (l *loading) do(changes []Change, wanted []Rule) error {
+	for _, s := range l.desired.unequal(&l.state) {
+		if s == LoginUIDImmutable || s == Enabled {
+			continue // in the end
+		}
+		if err := l.set(s); err != nil {
+			return err
+		}
+	}
+	results, err := l.kernel.Change(changes)
+	if err != nil {
+		return err
+	}
+	var without []string
+	for i, failed := range results {
+		c := &changes[i]
+		switch {
+		case failed == nil && c.Delete:
+			l.done.Deleted++
+		case failed == nil:
+			l.done.Added++
+		case c.Delete || !l.desired.Lenient:
+			return l.refused(c, failed)
+		default:
+			l.done.Skipped = append(l.done.Skipped, at(l.desired.origin(c.Rule), l.refused(c, failed)))
+			without = append(without, c.Rule.identity())
+		}
+	}
+	wanted = slices.DeleteFunc(slices.Clone(wanted), func(r Rule) bool { return slices.Contains(without, r.identity()) })
+	l.done.Kept = len(wanted) - l.done.Added
+	return l.verify(wanted)
+}
+
+// verify asks the kernel what it has.
+func (l *loading) verify(wanted []Rule) error {
+	now, err := l.kernel.List()
+	if err != nil {
+		return err
+	}
+	if !slices.Equal(identities(now), identities(wanted)) {
+		return fmt.Errorf("the kernel lists other rules than were loaded: %d and not %d, or in another order; did somebody else change them at the same time?", len(now), len(wanted))
+	}
+	state, err := l.kernel.State()
+	if err != nil {
+		return err
+	}
+	for _, s := range l.desired.unequal(&state) {
+		if s != LoginUIDImmutable && s != Enabled {
+			return fmt.Errorf("the kernel's audit %s is %d after it was set to %d", s, state.Settings[s], *l.desired.Settings[s])
+		}
+	}
+	return nil
+}
+
+func (l *loading) set(s Setting) error {
+	l.done.Set = append(l.done.Set, s)
+	return l.kernel.Set(s, *l.desired.Settings[s])
+}
+
+// finish does what cannot be undone, once all else stands.
+func (l *loading) finish(lock bool) error {
+	for _, s := range l.desired.unequal(&l.state) {
+		if s == LoginUIDImmutable || s == Enabled && *l.desired.Settings[s] != locked {
+			if err := l.set(s); err != nil {
+				return err
+			}
+		}
+	}
+	for _, request := range l.desired.Requests {
+		if err := l.kernel.Request(request); err != nil {
+			return at(request.At, err)
+		}
+	}
+	if !lock {
+		l.done.Lock = l.desired.Settings[Enabled] != nil && *l.desired.Settings[Enabled] == locked
+		return nil
+	}
+	l.done.Locked = true
+	return l.kernel.Set(Enabled, locked)
+}
+
+// undo puts back what was there, whatever the kernel has now.
+func (l *loading) undo() error {
+	var errs []error
+	now, err := l.kernel.List()
+	if err == nil {
+		var results []error
+		results, err = l.kernel.Change(plan(now, l.before))
+		errs = append(errs, results...)
+	}
+	for _, s := range l.done.Set {
+		errs = append(errs, l.kernel.Set(s, l.state.Settings[s]))
+	}
+	if err := errors.Join(append(errs, err)...); err != nil {
+		return fmt.Errorf("put back the rules that were loaded before: %w", err)
+	}
+	return nil
+}
+
+// refused says which rule the kernel did not take.
+func (l *loading) refused(c *Change, err error) error {
+	what := "the kernel refuses"
+	switch {
+	case errors.Is(err, unix.ENOENT) && !c.Delete:
+		what = "a directory on the way does not exist:"
+	case errors.Is(err, unix.EINVAL) && !c.Delete:
+		what = "the kernel does not understand"
+	case errors.Is(err, unix.EEXIST):
+		what = "the kernel already has"
+	case c.Delete:
+		what = "the kernel does not delete"
+	}
+	host, failed := ThisHost()
+	if failed != nil {
+		return failed
+	}
+	problem := at(l.desired.origin(c.Rule), fmt.Errorf("%s %q: %w", what, host.Show(c.Rule.Listed()), err))
+	if problem.At.File == "" {
+		return errors.New(problem.What)
+	}
+	return problem
+}
+
+// origin is where a rule stands in the files.
+func (d *Desired) origin(r Rule) Position {
+	for _, l := range d.Rules {
+		if l.Rule.identity() == r.identity() {
+			return l.From
+		}
+	}
+	return Position{}
+}
+
+// unequal are the settings that have another value than is desired. Locked is
+// equal to enabled here: load locks only on request.
+func (d *Desired) unequal(s *State) (unequal []Setting) {
+	for i, want := range d.Settings {
+		if want == nil || *want == s.Settings[i] {
+			continue
+		}
+		if Setting(i) == Enabled && (*want == locked && s.Settings[i] == 1 || s.Settings[i] == locked && *want == 1) {
+			continue
+		}
+		unequal = append(unequal, Setting(i))
+	}
+	return unequal
+}
+
+// withExemptions is what the kernel shall list: in front of the exit rules of the
+// files those by which a process has exempted itself.
+func withExemptions(loaded []Rule, lines []Line) (wanted []Rule) {
+	known := map[string]bool{}
+	for _, l := range lines {
+		known[l.Rule.identity()] = true
+	}
+	exempt := slices.DeleteFunc(slices.Clone(loaded), func(r Rule) bool { return !r.exempts() || known[r.identity()] })
+	for _, l := range lines {
+		if l.Rule.List > ListTask && exempt != nil {
+			wanted, exempt = append(wanted, exempt...), nil
+		}
+		wanted = append(wanted, l.Rule)
+	}
+	return append(wanted, exempt...)
+}
+
+// exempts tells whether a rule keeps one process, or its children, from being
+// audited: never,exit with its pid and nothing else.
+func (r *Rule) exempts() bool {
+	return r.List == ListExit && r.Action == Never && r.Calls.all() && len(r.Fields) == 1 && r.Fields[0].Op == Equal &&
+		(r.Fields[0].ID == fieldPID || r.Fields[0].ID == fieldPPID)
+}

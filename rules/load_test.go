@@ -1,0 +1,234 @@
+package rules
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
+	"pgregory.net/rapid"
+)
+
+// desire is what lines of a rule file ask for.
+func desire(t testing.TB, lines ...string) *Desired {
+	t.Helper()
+	f, err := Parse("test.rules", strings.Join(lines, "\n"), testHost())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f.Desire()
+}
+
+// shown are a kernel's rules, each by its key.
+func keysOf(rules []Rule) (keys []string) {
+	for i := range rules {
+		keys = append(keys, strings.Join(rules[i].Keys(), ","))
+	}
+	return keys
+}
+
+func keyed(keys string) (lines []string) {
+	for _, k := range strings.Fields(keys) {
+		lines = append(lines, fmt.Sprintf("-a always,exit -S %d -k %s", k[0], k))
+	}
+	return lines
+}
+
+func TestLoadMakesTheKernelsListWhatTheFilesSay(t *testing.T) {
+	for _, test := range []struct {
+		name, before, after string
+		fewest              int // rules loaded at any moment
+	}{
+		{"from nothing", "", "a b c", 0},
+		{"to nothing", "a b c", "", 0},
+		{"what is there stays", "a b c", "a b c", 3},
+		{"one more behind", "a b", "a b c", 2},
+		{"one more in front", "b c", "a b c", 2},
+		{"one more in the middle", "a c", "a b c", 1},
+		{"one less", "a b c", "a c", 2},
+		{"the order is another", "a b c d", "d a b c", 3},
+		{"reversed", "a b c", "c b a", 2},
+		{"all others come before the old ones go", "a b c", "x y z", 3},
+		{"most stay", "a b c d e f", "a b x d e f", 4},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			k, n := newFakeKernel(t)
+			if _, err := Load(n, desire(t, keyed(test.before)...), false); err != nil {
+				t.Fatal(err)
+			}
+			k.fewest = len(k.rules)
+			if _, err := Load(n, desire(t, keyed(test.after)...), false); err != nil {
+				t.Fatal(err)
+			}
+			if got := strings.Join(keysOf(k.rules), " "); got != test.after {
+				t.Errorf("the kernel has %q, want %q", got, test.after)
+			}
+			if k.fewest < test.fewest {
+				t.Errorf("at one moment there were %d rules, want %d", k.fewest, test.fewest)
+			}
+		})
+	}
+}
+
+// TestAFailureAnywhereLeavesTheOldList: whichever change the kernel refuses,
+// afterwards it has the rules and settings that it had before.
+func TestAFailureAnywhereLeavesTheOldList(t *testing.T) {
+	const before, after = "a b c d e f", "x b d a y z"
+	for broken := 1; ; broken++ {
+		k, n := newFakeKernel(t)
+		if _, err := Load(n, desire(t, append(keyed(before), "-b 100", "-f 0")...), false); err != nil {
+			t.Fatal(err)
+		}
+		changes := 0
+		k.refuse = func(kind uint16, r *Rule) unix.Errno {
+			if changes++; changes == broken {
+				return unix.ENOMEM
+			}
+			return 0
+		}
+		_, err := Load(n, desire(t, append(keyed(after), "-b 200", "-f 1")...), false)
+		if changes < broken {
+			if err != nil || broken < 6 {
+				t.Errorf("after %d changes: %v", changes, err)
+			}
+			return
+		}
+		if !errors.Is(err, unix.ENOMEM) && (err == nil || !strings.Contains(err.Error(), "cannot allocate memory")) {
+			t.Errorf("change %d was refused, and load says: %v", broken, err)
+		}
+		if got := strings.Join(keysOf(k.rules), " "); got != before {
+			t.Errorf("change %d was refused; the kernel has %q", broken, got)
+		}
+		if k.status[5] != 100 || k.status[2] != 0 {
+			t.Errorf("change %d was refused; backlog_limit is %d, failure %d", broken, k.status[5], k.status[2])
+		}
+	}
+}
+
+func TestLoadPassesOverWhatCannotBeLoadedOnlyWhenToldTo(t *testing.T) {
+	gone := func(kind uint16, r *Rule) unix.Errno {
+		if slices.Contains(r.Keys(), "b") {
+			return unix.ENOENT
+		}
+		return 0
+	}
+	k, n := newFakeKernel(t)
+	k.refuse = gone
+	_, err := Load(n, desire(t, keyed("a b c")...), false)
+	if err == nil || !strings.HasPrefix(err.Error(), `test.rules:2:1: a directory on the way does not exist: "-a always,exit -S lstat`) && !strings.HasPrefix(err.Error(), "test.rules:2:1: ") {
+		t.Errorf("load says %v", err)
+	}
+	if len(k.rules) != 0 {
+		t.Errorf("the kernel has %q", keysOf(k.rules))
+	}
+	done, err := Load(n, desire(t, append([]string{"-i"}, keyed("a b c")...)...), false)
+	if err != nil || done.Added != 2 || len(done.Skipped) != 1 || done.Skipped[0].At.Line != 3 {
+		t.Errorf("with -i: %+v, %v", done, err)
+	}
+	if got := strings.Join(keysOf(k.rules), " "); got != "a c" {
+		t.Errorf("the kernel has %q", got)
+	}
+}
+
+func TestRulesAreLockedLastAndOnlyOnRequest(t *testing.T) {
+	k, n := newFakeKernel(t)
+	lines := append(keyed("a b"), "-b 8192", "-e 2", "--loginuid-immutable")
+	done, err := Load(n, desire(t, lines...), false)
+	if err != nil || !done.Lock || done.Locked || k.status[1] == 2 {
+		t.Fatalf("without being asked: %+v, enabled %d, %v", done, k.status[1], err)
+	}
+	k.order = nil
+	if done, err = Load(n, desire(t, append(lines, keyed("c")...)...), true); err != nil || !done.Locked || k.status[1] != 2 {
+		t.Fatalf("on request: %+v, enabled %d, %v", done, k.status[1], err)
+	}
+	if k.order[len(k.order)-1] != "enabled" || !k.fixed {
+		t.Errorf("the order was %q", k.order)
+	}
+
+	// Locked, and as desired: nothing to do. Else it says what a reboot is needed for.
+	if done, err = Load(n, desire(t, keyed("a b c")...), false); err != nil || !done.Locked {
+		t.Errorf("locked and equal: %+v, %v", done, err)
+	}
+	_, err = Load(n, desire(t, append(keyed("a"), "-f 2")...), false)
+	var lockedErr LockedError
+	if !errors.As(err, &lockedErr) || lockedErr.Changes != 3 || !strings.Contains(lockedErr.Hint(), "reboot") {
+		t.Errorf("locked and other: %v", err)
+	}
+	if got := strings.Join(keysOf(k.rules), " "); got != "a b c" {
+		t.Errorf("the kernel has %q", got)
+	}
+}
+
+// TestAProcessKeepsItsExemption: the rule by which a listener keeps itself from
+// being audited stays, and stays in front.
+func TestAProcessKeepsItsExemption(t *testing.T) {
+	k, n := newFakeKernel(t)
+	exempt := desire(t, "-a never,exit -F pid=77", "-a never,exit -F ppid=77")
+	for _, l := range exempt.Rules {
+		k.insert(l.Rule)
+	}
+	for _, lines := range []string{"b c", "a b c", "", "c"} {
+		d := desire(t, append(keyed(lines), "-a never,task")...)
+		if _, err := Load(n, d, false); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(append([]string{"", "", ""}, strings.Fields(lines)...), keysOf(k.rules)); diff != "" || !k.rules[1].exempts() || !k.rules[2].exempts() {
+			t.Errorf("%q: %s", lines, diff)
+		}
+		if diff := Compare(testHost(), k.rules, State{}, d); !diff.Equal() {
+			t.Errorf("%q: exemptions count as a difference: %s", lines, diff.Text())
+		}
+	}
+}
+
+// TestManyRulesGoInFewMessages, each of which the kernel answers rule by rule.
+func TestManyRulesGoInFewMessages(t *testing.T) {
+	k, n := newFakeKernel(t)
+	var lines []string
+	for i := range 500 {
+		lines = append(lines, fmt.Sprintf("-a always,exit -S getpgid -F a0=%d -k %d", i, i))
+	}
+	if _, err := Load(n, desire(t, lines...), false); err != nil {
+		t.Fatal(err)
+	}
+	if len(k.rules) != 500 || k.messages > 30 {
+		t.Errorf("%d rules came in %d messages", len(k.rules), k.messages)
+	}
+}
+
+// TestAnyListBecomesAnyOther: whatever is loaded and whatever is wanted, load
+// succeeds, and never leaves fewer rules than both have in their places.
+func TestAnyListBecomesAnyOther(t *testing.T) {
+	var all []Rule
+	for _, list := range []string{"exit", "exclude", "task"} {
+		for i := range 8 {
+			all = append(all, desire(t, fmt.Sprintf("-a always,%s -F uid=%d", list, i)).Rules[0].Rule)
+		}
+	}
+	some := rapid.Custom(func(t *rapid.T) (lines []Line) {
+		rules := rapid.Permutation(all).Draw(t, "order")[:rapid.IntRange(0, len(all)).Draw(t, "n")]
+		slices.SortStableFunc(rules, func(a, b Rule) int { return int(a.List) - int(b.List) })
+		for _, r := range rules {
+			lines = append(lines, Line{Rule: r})
+		}
+		return lines
+	})
+	k, n := newFakeKernel(t)
+	rapid.Check(t, func(t *rapid.T) {
+		before, after := &Desired{Rules: some.Draw(t, "before")}, &Desired{Rules: some.Draw(t, "after")}
+		if _, err := Load(n, before, false); err != nil {
+			t.Fatal(err)
+		}
+		k.fewest = math.MaxInt
+		if _, err := Load(n, after, false); err != nil {
+			t.Fatal(err)
+		}
+		if diff := Compare(testHost(), k.rules, State{}, after); !diff.Equal() {
+			t.Fatalf("%s", diff.Text())
+		}
+	})
+}

@@ -1,0 +1,167 @@
+package rules
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+)
+
+// List is where the kernel looks for rules: when a task is made, at the end of
+// a system call, before a record is written, …
+type List uint32
+
+// The lists (include/uapi/linux/audit.h, AUDIT_FILTER_*). The kernel lists its
+// rules in the order of these numbers.
+const (
+	ListUser       List = 0
+	ListTask       List = 1
+	ListExit       List = 4
+	ListExclude    List = 5
+	ListFilesystem List = 6
+	ListURing      List = 7
+)
+
+func (l List) String() string { return listNames.name[uint32(l)] }
+
+// takesCalls tells whether rules of the list are for some system calls, or
+// io_uring operations, only.
+func (l List) takesCalls() bool { return l == ListExit || l == ListURing }
+
+// Action is what the first rule that matches decides.
+type Action uint32
+
+// AUDIT_POSSIBLE is deprecated; auditctl passes over such lines.
+const (
+	Never  Action = 0
+	Always Action = 2
+)
+
+func (a Action) String() string { return actionNames.name[uint32(a)] }
+
+// Operator is how a field is compared (AUDIT_EQUAL and so on).
+type Operator uint32
+
+const (
+	Equal    Operator = 0x40000000
+	NotEqual Operator = 0x30000000
+	Mask     Operator = 0x08000000 // some of the bits are set
+	Test     Operator = 0x48000000 // all of them are
+
+	operators = 0x78000000 // AUDIT_OPERATORS; what else stands in fieldflags is not the operator
+)
+
+func (o Operator) String() string { return operatorNames.name[uint32(o)] }
+
+const (
+	maxFields   = 64  // AUDIT_MAX_FIELDS
+	maskWords   = 64  // AUDIT_BITMASK_SIZE
+	maxKey      = 256 // AUDIT_MAX_KEY_LEN
+	keyBoundary = "\x01"
+	maxPath     = 4096
+)
+
+// Calls are the system calls a rule is for, a bit each (AUDIT_WORD, AUDIT_BIT).
+type Calls [maskWords]uint32
+
+// classWord is where the bits are that stand for classes of calls. The kernel
+// puts the class's calls in their place, so they are never listed
+// (kernel/auditfilter.c, audit_to_entry_common). It has 16 of them.
+const (
+	classWord = maskWords - 1
+	classBits = 0xFFFF0000
+)
+
+func allCalls() (c Calls) {
+	for i := range c {
+		c[i] = ^uint32(0)
+	}
+	return c
+}
+
+// all tells whether every call is among them, whatever the bits of classes.
+func (c *Calls) all() bool {
+	for _, word := range c[:classWord] {
+		if word != ^uint32(0) {
+			return false
+		}
+	}
+	return true
+}
+
+func (c *Calls) has(nr int) bool { return c[nr/32]>>(nr%32)&1 != 0 }
+
+// add reports false when there is no room for such a number.
+func (c *Calls) add(nr int) bool {
+	if nr < 0 || nr >= maskWords*32 {
+		return false
+	}
+	c[nr/32] |= 1 << (nr % 32)
+	return true
+}
+
+// within tells whether every call of c is one of d.
+func (c *Calls) within(d *Calls) bool {
+	for i := range c[:classWord] {
+		if c[i]&^d[i] != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// Field is one comparison of a rule. All of them must hold.
+type Field struct {
+	ID    FieldID
+	Op    Operator
+	Value uint32
+	Text  string // instead of Value, when the field is a string
+}
+
+func (f Field) info() *fieldInfo { return fields[f.ID] }
+
+// text tells whether the value is a string; of a field that is newer than this
+// program it is not.
+func (f Field) text() bool { return f.info() != nil && f.info().kind.text() }
+
+// Rule is one rule as the kernel takes and lists it (struct audit_rule_data).
+type Rule struct {
+	List    List
+	Prepend bool // before the others of its list; never set in a listing
+	Action  Action
+	Calls   Calls
+	Fields  []Field
+}
+
+// Listed is the rule as the kernel lists it once it has it.
+func (r Rule) Listed() Rule {
+	r.Prepend = false
+	r.Calls[classWord] &^= classBits
+	return r
+}
+
+// find returns the first comparison with the field.
+func (r *Rule) find(id FieldID) (Field, bool) {
+	i := slices.IndexFunc(r.Fields, func(f Field) bool { return f.ID == id })
+	if i < 0 {
+		return Field{}, false
+	}
+	return r.Fields[i], true
+}
+
+// Keys are the rule's keys, none when it has none.
+func (r *Rule) Keys() []string {
+	if f, ok := r.find(fieldKey); ok {
+		return strings.Split(f.Text, keyBoundary)
+	}
+	return nil
+}
+
+// identity is the same string for two rules that do the same: the order of
+// comparisons does not matter, since all of them must hold.
+func (r Rule) identity() string {
+	r = r.Listed()
+	r.Fields = slices.SortedFunc(slices.Values(r.Fields), func(a, b Field) int {
+		return cmp.Or(cmp.Compare(a.ID, b.ID), cmp.Compare(a.Op, b.Op), cmp.Compare(a.Value, b.Value), cmp.Compare(a.Text, b.Text))
+	})
+	return string(r.AppendWire(nil))
+}

@@ -1,0 +1,125 @@
+package rules
+
+import (
+	"fmt"
+	"strings"
+
+	"auditbridge/auditbridge"
+)
+
+// Show writes the rule as auditctl -l does, such that Parse reads the same rule
+// on that host. Field numbers that are newer than this program are shown as
+// auditctl shows them, f300=1, and cannot be read back.
+func (h *Host) Show(r Rule) string {
+	if h.isWatch(&r) {
+		return h.showWatch(&r)
+	}
+	var b strings.Builder
+	option := "-a"
+	if r.Prepend {
+		option = "-A"
+	}
+	list := r.List.String()
+	if list == "" {
+		list = fmt.Sprintf("list-%d", uint32(r.List))
+	}
+	fmt.Fprintf(&b, "%s %s,%s", option, r.Action, list)
+	arch, called := h.Arch, false
+	calls := func() {
+		// No -S is every operation of io_uring; -S all would be those with a name.
+		if !called && r.List.takesCalls() && r.Calls != (Calls{}) && (r.List == ListExit || !r.Calls.all()) {
+			fmt.Fprintf(&b, " -S %s", r.showCalls(arch))
+		}
+		called = true
+	}
+	if f, ok := r.find(fieldArch); ok {
+		arch = f.Value
+	} else {
+		calls()
+	}
+	for _, f := range r.Fields {
+		h.showField(&b, f, " -F key=")
+		if f.ID == fieldArch {
+			calls()
+		}
+	}
+	return b.String()
+}
+
+// isWatch tells whether -w says the same: all calls, a path and permissions, and
+// then a key at most. -w asks the host what the path is.
+func (h *Host) isWatch(r *Rule) bool {
+	if r.List != ListExit || r.Action != Always || r.Prepend || !r.Calls.all() || len(r.Fields) < 2 || len(r.Fields) > 3 {
+		return false
+	}
+	path, perm := r.Fields[0], r.Fields[1]
+	if perm.ID != fieldPerm || len(r.Fields) == 3 && r.Fields[2].ID != fieldKey || strings.HasSuffix(path.Text, "/") {
+		return false
+	}
+	return path.ID == fieldDir && h.IsDir(path.Text) || path.ID == fieldPath && !h.IsDir(path.Text)
+}
+
+func (h *Host) showWatch(r *Rule) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "-w %s -p %s", escapeWord(r.Fields[0].Text), showPermissions(r.Fields[1].Value))
+	for _, f := range r.Fields[2:] {
+		h.showField(&b, f, " -k ")
+	}
+	return b.String()
+}
+
+func (h *Host) showField(b *strings.Builder, f Field, key string) {
+	info := f.info()
+	switch {
+	case info == nil:
+		fmt.Fprintf(b, " f%d%s%d", f.ID, f.Op, f.Value)
+	case info.kind == "key":
+		for k := range strings.SplitSeq(f.Text, keyBoundary) {
+			b.WriteString(key)
+			b.WriteString(escapeWord(k))
+		}
+	case info.kind == "compare":
+		one, other, _ := strings.Cut(values["compare"].name[f.Value], "=")
+		fmt.Fprintf(b, " -C %s%s%s", one, f.Op, other)
+	case info.kind.text():
+		fmt.Fprintf(b, " -F %s%s%s", info.name, f.Op, escapeWord(f.Text))
+	default:
+		fmt.Fprintf(b, " -F %s%s%s", info.name, f.Op, h.showValue(info.kind, f.Value))
+	}
+}
+
+func (h *Host) showValue(k kind, v uint32) string {
+	switch k {
+	case "hex":
+		return fmt.Sprintf("0x%X", v)
+	case "unsigned", "family":
+		return fmt.Sprint(v)
+	case "arch":
+		return h.showArch(v)
+	case "permissions":
+		return showPermissions(v)
+	case "type":
+		if name := auditbridge.RecordType(v).String(); v < 3000 && !strings.HasPrefix(name, "UNKNOWN") {
+			return name
+		}
+	case "exit":
+		if name, _ := auditbridge.Errno(-int(int32(v))); int32(v) < 0 && name != "" {
+			return "-" + name
+		}
+	case "file", "fs":
+		if name := values[string(k)].name[v]; name != "" {
+			return name
+		}
+	}
+	return fmt.Sprint(int32(v))
+}
+
+func showPermissions(v uint32) string {
+	var b strings.Builder
+	for _, name := range values["permission"].order {
+		if v&values["permission"].number[name] != 0 {
+			b.WriteString(name)
+		}
+	}
+	return b.String()
+}

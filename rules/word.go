@@ -1,0 +1,52 @@
+package rules
+
+import "strings"
+
+// word is one argument of a line.
+type word struct {
+	text   string
+	column int  // of its first byte in the file
+	quoted bool // stood in quotes, which auditctl does not know
+}
+
+// splitWords cuts a line as auditctl does: words stand between spaces, `\ ` is a
+// space inside a word and `\\` a backslash; any other backslash is itself.
+//
+// Beyond auditctl, which would refuse such a line, tabs stand between words too,
+// and a path may stand in quotes: no other word can, for auditctl takes the quotes
+// of a key, say, as part of it.
+func splitWords(line string) (words []word, tabs bool) {
+	for i := 0; i < len(line); {
+		switch c := line[i]; {
+		case c == ' ', c == '\t', c == '\r':
+			tabs = tabs || c == '\t'
+			i++
+			continue
+		case (c == '"' || c == '\'') && strings.HasPrefix(line[i+1:], "/"):
+			if end := strings.IndexByte(line[i+1:], c); end > 0 {
+				words = append(words, word{line[i+1 : i+1+end], i + 1, true})
+				i += end + 2
+				continue
+			}
+		}
+		start := i
+		var text strings.Builder
+		for i < len(line) && line[i] != ' ' && line[i] != '\t' && line[i] != '\r' {
+			if line[i] == '\\' && i+1 < len(line) && (line[i+1] == ' ' || line[i+1] == '\\') {
+				i++
+			}
+			text.WriteByte(line[i])
+			i++
+		}
+		words = append(words, word{text: text.String(), column: start + 1})
+	}
+	return words, tabs
+}
+
+// escapeWord writes a word so that splitWords reads it as one.
+func escapeWord(text string) string {
+	if !strings.ContainsAny(text, ` \`) {
+		return text
+	}
+	return strings.NewReplacer(`\`, `\\`, ` `, `\ `).Replace(text)
+}
