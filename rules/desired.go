@@ -19,21 +19,37 @@ type Desired struct {
 type Line struct {
 	Rule Rule
 	From Position
+
+	id string // the rule's identity, once it is known
+}
+
+// identity is the rule's; it is worked out once.
+func (l *Line) identity() string {
+	if l.id == "" {
+		l.id = l.Rule.identity()
+	}
+	return l.id
 }
 
 // Desire works out what the statements of a file ask for.
 func (f *File) Desire() *Desired {
 	d := &Desired{Warnings: slices.Clone(f.Warnings)}
-	lists := map[List][]Line{}
+	lists, known := map[List][]Line{}, map[string]Position{}
 	for _, s := range f.Statements {
 		switch s.Verb {
 		case Add:
-			d.add(lists, s)
+			d.add(lists, known, s)
 		case Delete:
-			d.remove(lists, s)
+			d.remove(lists, known, s)
 		case Clear:
 			for l := range lists {
-				lists[l] = slices.DeleteFunc(lists[l], func(l Line) bool { return s.Word == "" || hasKey(&l.Rule, s.Word) })
+				lists[l] = slices.DeleteFunc(lists[l], func(l Line) bool {
+					gone := s.Word == "" || hasKey(&l.Rule, s.Word)
+					if gone {
+						delete(known, l.identity())
+					}
+					return gone
+				})
 			}
 		case Set:
 			d.Settings[s.Setting] = &s.Value
@@ -53,30 +69,28 @@ func (f *File) Desire() *Desired {
 	return d
 }
 
-func (d *Desired) add(lists map[List][]Line, s Statement) {
-	line := Line{s.Rule.Listed(), s.At}
-	list := lists[s.Rule.List]
-	for _, other := range list {
-		if other.Rule.identity() == line.Rule.identity() {
-			d.warn(s, "the same rule as at "+other.From.String(), "auditctl stops here, unless -i or -c stands above; remove one")
-			return
-		}
+func (d *Desired) add(lists map[List][]Line, known map[string]Position, s Statement) {
+	line := Line{Rule: s.Rule.Listed(), From: s.At}
+	if other, ok := known[line.identity()]; ok {
+		d.warn(s, "the same rule as at "+other.String(), "auditctl stops here, unless -i or -c stands above; remove one")
+		return
 	}
-	if s.Rule.Prepend {
+	known[line.identity()] = s.At
+	if list := lists[s.Rule.List]; s.Rule.Prepend {
 		lists[s.Rule.List] = slices.Insert(list, 0, line)
 	} else {
 		lists[s.Rule.List] = append(list, line)
 	}
 }
 
-func (d *Desired) remove(lists map[List][]Line, s Statement) {
-	list := lists[s.Rule.List]
-	i := slices.IndexFunc(list, func(l Line) bool { return l.Rule.identity() == s.Rule.Listed().identity() })
-	if i < 0 {
+func (d *Desired) remove(lists map[List][]Line, known map[string]Position, s Statement) {
+	id := s.Rule.Listed().identity()
+	if _, ok := known[id]; !ok {
 		d.warn(s, "no line above adds the rule that this one deletes", "the files say all that shall be loaded: there is nothing to delete")
 		return
 	}
-	lists[s.Rule.List] = slices.Delete(list, i, i+1)
+	delete(known, id)
+	lists[s.Rule.List] = slices.DeleteFunc(lists[s.Rule.List], func(l Line) bool { return l.identity() == id })
 }
 
 func (d *Desired) warn(s Statement, what, hint string) {

@@ -59,9 +59,11 @@ func Compare(host *Host, loaded []Rule, state State, d *Desired) *Difference {
 
 func (diff *Difference) compareList(host *Host, loaded, wanted []Rule, d *Desired) {
 	have, want := identities(loaded), identities(wanted)
+	at, meant := places(have), places(want)
+	isIn := func(places map[string]int, id string) bool { _, ok := places[id]; return ok }
 	put := func(sign string, r Rule, moved bool) {
 		line := DiffLine{Sign: sign, Moved: moved, Rule: host.Show(r)}
-		if from := d.origin(r); from.File != "" {
+		if from := d.origin(r); sign != " " && from.File != "" {
 			line.From = from.String()
 		}
 		diff.Lines = append(diff.Lines, line)
@@ -69,29 +71,26 @@ func (diff *Difference) compareList(host *Host, loaded, wanted []Rule, d *Desire
 	i, j := 0, 0
 	for _, same := range commonSubsequence(have, want) {
 		for ; have[i] != same; i++ {
-			put("-", loaded[i], slices.Contains(want, have[i]))
+			put("-", loaded[i], isIn(meant, have[i]))
 		}
 		for ; want[j] != same; j++ {
-			put("+", wanted[j], slices.Contains(have, want[j]))
+			put("+", wanted[j], isIn(at, want[j]))
 		}
 		put(" ", wanted[j], false)
 		i, j = i+1, j+1
 	}
 	for ; i < len(have); i++ {
-		put("-", loaded[i], slices.Contains(want, have[i]))
+		put("-", loaded[i], isIn(meant, have[i]))
 	}
 	for ; j < len(want); j++ {
-		put("+", wanted[j], slices.Contains(have, want[j]))
+		put("+", wanted[j], isIn(at, want[j]))
 	}
 }
 
 // commonSubsequence is the longest that two sequences without repetition have in
 // common.
 func commonSubsequence(a, b []string) []string {
-	place := map[string]int{}
-	for i, id := range b {
-		place[id] = i
-	}
+	place := places(b)
 	// The longest increasing run of places in b, by patience.
 	var tails, at, before []int
 	var ids []string

@@ -70,7 +70,7 @@ func (l *loading) do(changes []Change, wanted []Rule) error {
 	if err != nil {
 		return err
 	}
-	var without []string
+	without := map[string]bool{}
 	for i, failed := range results {
 		c := &changes[i]
 		switch {
@@ -82,10 +82,12 @@ func (l *loading) do(changes []Change, wanted []Rule) error {
 			return l.refused(c, failed)
 		default:
 			l.done.Skipped = append(l.done.Skipped, at(l.desired.origin(c.Rule), l.refused(c, failed)))
-			without = append(without, c.Rule.identity())
+			without[c.Rule.identity()] = true
 		}
 	}
-	wanted = slices.DeleteFunc(slices.Clone(wanted), func(r Rule) bool { return slices.Contains(without, r.identity()) })
+	if len(without) > 0 {
+		wanted = slices.DeleteFunc(slices.Clone(wanted), func(r Rule) bool { return without[r.identity()] })
+	}
 	l.done.Kept = len(wanted) - l.done.Added
 	return l.verify(wanted)
 }
@@ -182,9 +184,10 @@ func (l *loading) refused(c *Change, err error) error {
 
 // origin is where a rule stands in the files.
 func (d *Desired) origin(r Rule) Position {
-	for _, l := range d.Rules {
-		if l.Rule.identity() == r.identity() {
-			return l.From
+	id := r.identity()
+	for i := range d.Rules {
+		if d.Rules[i].identity() == id {
+			return d.Rules[i].From
 		}
 	}
 	return Position{}
@@ -208,11 +211,9 @@ func (d *Desired) unequal(s *State) (unequal []Setting) {
 // withExemptions is what the kernel shall list: in front of the exit rules of the
 // files those by which a process has exempted itself.
 func withExemptions(loaded []Rule, lines []Line) (wanted []Rule) {
-	known := map[string]bool{}
-	for _, l := range lines {
-		known[l.Rule.identity()] = true
-	}
-	exempt := slices.DeleteFunc(slices.Clone(loaded), func(r Rule) bool { return !r.exempts() || known[r.identity()] })
+	exempt := slices.DeleteFunc(slices.Clone(loaded), func(r Rule) bool {
+		return !r.exempts() || slices.ContainsFunc(lines, func(l Line) bool { return l.Rule.exempts() && l.identity() == r.identity() })
+	})
 	for _, l := range lines {
 		if l.Rule.List > ListTask && exempt != nil {
 			wanted, exempt = append(wanted, exempt...), nil

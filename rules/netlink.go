@@ -80,14 +80,15 @@ const batch = 32
 func (n *Netlink) Change(changes []Change) ([]error, error) {
 	var results []error
 	for part := range slices.Chunk(changes, batch) {
-		var message []byte
+		message := make([]byte, 0, batch*(wireHeader+512))
+		wire := make([]byte, 0, wireHeader+512)
 		first := n.seq + 1
 		for i := range part {
 			kind := uint16(addRule)
 			if part[i].Delete {
 				kind = deleteRule
 			}
-			message = n.append(message, kind, part[i].Rule.AppendWire(nil))
+			message = n.append(message, kind, part[i].Rule.AppendWire(wire))
 		}
 		answers, err := n.exchange(message, first)
 		results = append(results, answers...)
@@ -261,7 +262,7 @@ func (n *Netlink) append(message []byte, kind uint16, data []byte) []byte {
 	message = binary.NativeEndian.AppendUint32(message, n.seq)
 	message = binary.NativeEndian.AppendUint32(message, 0) // the kernel knows from whom
 	message = append(message, data...)
-	return append(message, make([]byte, -len(data)&3)...)
+	return append(message, "\x00\x00\x00"[:-len(data)&3]...)
 }
 
 // exchange sends the requests numbered from first, and collects the answer to

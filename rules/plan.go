@@ -1,7 +1,5 @@
 package rules
 
-import "slices"
-
 // plan is how the kernel's rules become others: the changes in their order. The
 // kernel can put a rule only before or behind all others of its list, so a run of
 // the wanted rules that is loaded in that order stays, and the rest is put around
@@ -25,12 +23,12 @@ func onList(all []Rule, l List) (some []Rule) {
 }
 
 func planList(loaded, wanted []Rule) (changes []Change) {
-	have := identities(loaded)
-	want := identities(wanted)
-	from, to := longestRun(have, want)
+	have, want := identities(loaded), identities(wanted)
+	at, meant := places(have), places(want)
+	from, to := longestRun(at, want)
 	put := func(i int, prepend bool) {
-		if slices.Contains(have, want[i]) {
-			changes = append(changes, Change{Delete: true, Rule: loaded[slices.Index(have, want[i])]})
+		if place, ok := at[want[i]]; ok {
+			changes = append(changes, Change{Delete: true, Rule: loaded[place]})
 		}
 		r := wanted[i]
 		r.Prepend = prepend
@@ -43,7 +41,7 @@ func planList(loaded, wanted []Rule) (changes []Change) {
 		put(i, false)
 	}
 	for i := range loaded {
-		if !slices.Contains(want, have[i]) {
+		if _, ok := meant[have[i]]; !ok {
 			changes = append(changes, Change{Delete: true, Rule: loaded[i]})
 		}
 	}
@@ -58,13 +56,18 @@ func identities(rules []Rule) []string {
 	return all
 }
 
-// longestRun finds the longest stretch want[from:to] that have holds in that
-// order, whatever else stands between.
-func longestRun(have, want []string) (from, to int) {
-	place := map[string]int{}
-	for i, id := range have {
-		place[id] = i
+// places says where in a list each rule is.
+func places(ids []string) map[string]int {
+	at := make(map[string]int, len(ids))
+	for i, id := range ids {
+		at[id] = i
 	}
+	return at
+}
+
+// longestRun finds the longest stretch want[from:to] that is loaded in that
+// order, whatever else stands between; place is where each loaded rule is.
+func longestRun(place map[string]int, want []string) (from, to int) {
 	for start := 0; start < len(want); {
 		end, last := start, -1
 		for end < len(want) {

@@ -2,6 +2,7 @@ package rules
 
 import (
 	"cmp"
+	"encoding/binary"
 	"slices"
 	"strings"
 )
@@ -157,11 +158,30 @@ func (r *Rule) Keys() []string {
 }
 
 // identity is the same string for two rules that do the same: the order of
-// comparisons does not matter, since all of them must hold.
+// comparisons does not matter, since all of them must hold. Rules are many: it is
+// short.
 func (r Rule) identity() string {
 	r = r.Listed()
-	r.Fields = slices.SortedFunc(slices.Values(r.Fields), func(a, b Field) int {
+	order := func(a, b Field) int {
 		return cmp.Or(cmp.Compare(a.ID, b.ID), cmp.Compare(a.Op, b.Op), cmp.Compare(a.Value, b.Value), cmp.Compare(a.Text, b.Text))
-	})
-	return string(r.AppendWire(nil))
+	}
+	if !slices.IsSortedFunc(r.Fields, order) {
+		r.Fields = slices.Clone(r.Fields)
+		slices.SortFunc(r.Fields, order)
+	}
+	id := make([]byte, 0, 256)
+	id = append(id, byte(r.List), byte(r.Action), byte(len(r.Fields)))
+	for _, f := range r.Fields {
+		id = binary.NativeEndian.AppendUint32(id, uint32(f.ID))
+		id = binary.NativeEndian.AppendUint32(id, uint32(f.Op))
+		id = binary.NativeEndian.AppendUint32(id, f.Value)
+		id = binary.NativeEndian.AppendUint32(id, uint32(len(f.Text)))
+		id = append(id, f.Text...)
+	}
+	for i, word := range r.Calls {
+		if word != 0 {
+			id = binary.NativeEndian.AppendUint32(append(id, byte(i)), word)
+		}
+	}
+	return string(id)
 }

@@ -27,7 +27,7 @@ have: what they do not have is deleted.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newRulesCheckCommand(), newRulesShowCommand(), newRulesDiffCommand(), newRulesLoadCommand())
+	cmd.AddCommand(newRulesCheckCommand(), newRulesShowCommand(), newRulesDiffCommand(), newRulesLoadCommand(), newRulesListCommand(), newRulesAddCommand())
 	return cmd
 }
 

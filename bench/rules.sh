@@ -1,0 +1,43 @@
+#!/bin/sh
+# Loads a file of 500 rules with auditctl and with auditbridge, in turns, and says how long each took: from no rules to all of them,
+# and again with nothing to change. Kernel audit is reserved and left disabled and without rules. Needs root and auditd's auditctl.
+set -eu
+cd "$(dirname "$0")/.."
+rounds=${1:-5}
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+CGO_ENABLED=0 go build -o "$dir/auditbridge" ./cmd/auditbridge
+{
+	echo -D
+	i=0
+	while [ $i -lt 500 ]; do
+		echo "-a always,exit -F arch=b64 -S getpgid -F a0=$((900000 + i)) -F auid>=1000 -F key=bench-$i"
+		i=$((i + 1))
+	done
+} >"$dir/500.rules"
+
+exec 9>>/run/lock/auditbridge-audit.lock
+flock 9
+trap 'auditctl -D >/dev/null; rm -rf "$dir"' EXIT
+auditctl -e 0 >/dev/null
+
+milliseconds() {
+	start=$(date +%s%N)
+	"$@" >/dev/null
+	echo $((($(date +%s%N) - start) / 1000000))
+}
+loaded() { [ "$(auditctl -l | wc -l)" = 500 ] || { echo "bench/rules.sh: error: $1 did not load 500 rules" >&2; exit 1; }; }
+
+printf '%-6s %12s %12s %24s\n' round 'auditctl ms' 'auditbridge' 'auditbridge, no change'
+round=1
+while [ $round -le "$rounds" ]; do
+	auditctl -D >/dev/null
+	theirs=$(milliseconds auditctl -R "$dir/500.rules")
+	loaded auditctl
+	auditctl -D >/dev/null
+	ours=$(milliseconds "$dir/auditbridge" rules load "$dir/500.rules")
+	loaded auditbridge
+	again=$(milliseconds "$dir/auditbridge" rules load "$dir/500.rules")
+	printf '%-6s %12s %12s %24s\n' $round "$theirs" "$ours" "$again"
+	round=$((round + 1))
+done
