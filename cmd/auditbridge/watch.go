@@ -110,14 +110,15 @@ func ownProgram() string {
 }
 
 // watchSettings reads the configuration when its files have changed. One that is
-// not valid is used as far as it goes: that run cannot start with it is what there
-// is to tell.
+// not valid leaves the last that was in force; where there was none, it is used as
+// far as it goes: that run cannot start with it is what there is to tell.
 type watchSettings struct {
 	file  string
 	again bool // the next read is the first one's result once more
 	stamp string
 
 	last    watch.Settings
+	good    bool // last was valid
 	invalid error
 	socket  string // where the watch answers
 }
@@ -134,9 +135,12 @@ func (s *watchSettings) read() (*watch.Settings, bool, error) {
 	if onlyMissing(err) && s.file == config.DefaultFile {
 		err = nil // the defaults hold
 	}
+	if s.invalid = err; err != nil && s.good {
+		return &s.last, true, err
+	}
 	next := c.Watch()
 	next.Places.Root = watchRoot
-	s.last, s.invalid, s.socket = next, err, c.WatchSocket()
+	s.last, s.good, s.socket = next, err == nil, c.WatchSocket()
 	return &s.last, true, err
 }
 

@@ -117,3 +117,44 @@ func TestOperatorsHearThatAuditdIsGone(t *testing.T) {
 	w.quiet()
 	d.stop()
 }
+
+// TestARestartIsNoOutage: run that replaces itself in place is not told of; nor is
+// an heir that goes on with a dead process's socket, which the kernel still names: a
+// probe shows that it hears.
+func TestARestartIsNoOutage(t *testing.T) {
+	kernel := audittest.Kernel(t)
+	kernel.AddRule("-a", "always,exit", "-F", "arch=b64", "-S", "getpgid", "-F", "a0=999999", "-k", "watched")
+	d, m := newDaemon(t, quickly), startManager(t)
+	m.service(d)
+	w := newLookout(t, d)
+	ann := peertest.StartPerson(t, w.root, 46234, "bash")
+	d.start()
+	w.start()
+	well := func(s status.Status) bool { return s.Watch != nil && s.Watch.State == status.OK && s.Ours }
+	d.until("all is well", func(s status.Status) bool { return s.Kernel != nil && well(s) })
+	for range 2 {
+		if _, errs, code := auditbridgeCommand(t, "restart", "--config", d.config); code != 0 {
+			t.Fatalf("restart: exit %d: %s", code, errs)
+		}
+		d.until("the watch is heard", func(s status.Status) bool { return s.Kernel != nil && well(s) })
+		d.until("the watch is heard again", heardAnew(d))
+	}
+	if strings.Contains(ann.Shown(), "IMPAIRED") {
+		t.Errorf("told of a restart in place: %s", ann.Shown())
+	}
+	peertest.Until(t, "the service manager has the socket", func() bool { return m.keeps(storedSocket) })
+	probes := func() int { return strings.Count(strings.Join(d.journalLines(), "\n"), "app=auditbridge-watch nonce=") }
+	d.kill()
+	before := probes()
+	d.start()
+	peertest.Until(t, "a probe has reached the heir", func() bool { return probes() > before })
+	d.until("all is well", func(s status.Status) bool { return s.Kernel != nil && well(s) && s.KernelPID == 0 })
+	if owner := kernel.Status().PID; owner == d.cmd.Process.Pid {
+		t.Error("the kernel names the heir: this test shows nothing")
+	}
+	d.until("the watch is heard again", heardAnew(d))
+	if strings.Contains(ann.Shown(), "[socket-free,") {
+		t.Errorf("told that nobody hears the kernel: %s", ann.Shown())
+	}
+	d.stop()
+}

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestBoot: systemd boots a host with what `make install` installs, in a container
+// of the test's: the watch comes first; what stops, cannot start or is missing is
+// told to the next login, and no more when it is mended.
+func TestBoot(t *testing.T) {
+	const booted, probe, configuration = "etc/systemd/system/booted.target", "etc/systemd/system/probe.service", "etc/auditbridge/auditbridge.toml"
+	said := bootWith(t, map[string]string{
+		"srv/audit.log": "",
+		configuration:   "node = \"booted\"\n[audit]\nsource = \"file:/srv/audit.log\"\n",
+		booted:          "[Unit]\nRequires=sysinit.target\nAfter=sysinit.target\nWants=auditbridge-watch.service auditbridge.service probe.service\n",
+		probe:           "[Unit]\nAfter=auditbridge.service\n[Service]\nType=oneshot\nExecStart=/bin/sh /srv/probe.sh\nStandardOutput=append:/results/said\nStandardError=append:/results/said\n",
+		"srv/probe.sh": `
+motd=/run/motd.d/00-auditbridge
+until_() {
+	n=0
+	until eval "$1"; do
+		n=$((n + 1))
+		[ $n -lt 600 ] || { echo "in vain: $1"; cat $motd; auditbridge status; systemctl poweroff --no-block; exit 1; }
+		sleep 0.2
+	done
+	echo "holds: $1"
+}
+began() { systemctl show --value -p ActiveEnterTimestampMonotonic "$1"; }
+until_ 'auditbridge status | grep -q "^watch:   ok since"'
+[ "$(began auditbridge-watch)" -le "$(began auditbridge)" ] && echo the watch came first
+systemctl stop auditbridge
+until_ 'grep -q "\[run-gone," $motd'
+until_ 'grep -q "\[run-gone," /etc/issue.d/00-auditbridge.issue'
+systemctl start auditbridge
+until_ '[ ! -e $motd ] && [ ! -L /etc/issue.d/00-auditbridge.issue ]'
+cp /etc/auditbridge/auditbridge.toml /srv/good
+echo nonsense >>/etc/auditbridge/auditbridge.toml
+systemctl restart auditbridge
+until_ 'grep -q "\[run-failed," $motd'
+cp /srv/good /etc/auditbridge/auditbridge.toml
+systemctl start auditbridge
+until_ '[ ! -e $motd ]'
+mv /usr/sbin/auditbridge /srv/away
+systemctl kill --signal=KILL auditbridge-watch
+until_ 'grep -q "the program /usr/sbin/auditbridge is missing" $motd'
+mv /srv/away /usr/sbin/auditbridge
+until_ '[ ! -e $motd ] && auditbridge status | grep -q "^watch:   ok since"'
+cat /var/log/audit/auditbridge/0*.log
+echo all done
+systemctl poweroff --no-block
+`,
+	})
+	for _, want := range []string{
+		"the watch came first\n", "all done\n", " because=run-gone ", " because=run-failed ", "op=banner-cleared ",
+	} {
+		if !strings.Contains(said, want) {
+			t.Errorf("there is no %q in\n%s", want, said)
+		}
+	}
+}
+
+// bootWith boots systemd on a copy of this host's files (what is written to them is
+// in memory, and gone afterwards) with those of make install and these, up to
+// booted.target, until it powers itself off. It has a network and process numbers of
+// its own, and no right to touch kernel audit. What it left in /results/said is
+// returned.
+func bootWith(t *testing.T, files map[string]string) string {
+	t.Helper()
+	dir := t.TempDir()
+	memory, root, results := filepath.Join(dir, "memory"), filepath.Join(dir, "root"), filepath.Join(dir, "results")
+	for _, d := range []string{memory, root, results} {
+		must(t, os.Mkdir(d, 0o755))
+	}
+	run := func(args ...string) {
+		t.Helper()
+		if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %v\n%s", args, err, out)
+		}
+	}
+	run("mount", "-t", "tmpfs", "auditbridge-test", memory)
+	t.Cleanup(func() { run("umount", "--lazy", memory) })
+	ours := filepath.Join(memory, "ours")
+	run("cp", "-a", installed(t), ours)
+	run("mkdir", filepath.Join(memory, "changed"), filepath.Join(memory, "work"))
+	must(t, os.Chmod(ours, 0o755))
+	for name, text := range files {
+		must(t, os.MkdirAll(filepath.Dir(filepath.Join(ours, name)), 0o755))
+		must(t, os.WriteFile(filepath.Join(ours, name), []byte(text), 0o600))
+	}
+	run("mount", "-t", "overlay", "auditbridge-test", root,
+		"-o", fmt.Sprintf("lowerdir=%s:/,upperdir=%s/changed,workdir=%s/work", ours, memory, memory))
+	t.Cleanup(func() { run("umount", "--lazy", root) })
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	nspawn := exec.CommandContext(ctx, "systemd-nspawn", "--quiet", "--directory="+root, fmt.Sprintf("--machine=auditbridge-%d", os.Getpid()),
+		"--register=no", "--keep-unit", "--private-network", "--link-journal=no", "--drop-capability=CAP_AUDIT_CONTROL,CAP_AUDIT_WRITE,CAP_AUDIT_READ",
+		"--bind="+results+":/results", "--console=pipe", "--boot", "systemd.unit=booted.target")
+	out, err := nspawn.CombinedOutput()
+	said, _ := os.ReadFile(filepath.Join(results, "said"))
+	if err != nil {
+		t.Fatalf("boot: %v\n%s\n%s", err, out, said)
+	}
+	return string(said)
+}
