@@ -40,6 +40,8 @@ func TestAnHeirGoesOnWithADeadProcessesSocket(t *testing.T) {
 	if s, _ := d.status(); s.State != status.OK || s.KernelPID != 0 || first == s.PID {
 		t.Errorf("registered for %d, and status says %+v", first, s)
 	}
+	exempt := fmt.Sprintf(" -F pid=%d", d.cmd.Process.Pid)
+	peertest.Until(t, "it has itself exempted", func() bool { return strings.Contains(kernel.Rules(), exempt) })
 	kernel.Generate(100, 0, "inherited")
 	d.stop()
 	d.requireEachOnce("lived", 100)
@@ -76,9 +78,8 @@ func TestWhatADeadProcessMissedIsOnRecord(t *testing.T) {
 	if after := kernel.Status(); after.Enabled != before.Enabled || after.BacklogLimit != before.BacklogLimit {
 		t.Errorf("found %+v, given back %+v", before, after)
 	}
-	have := len(d.generated("orphaned")) // what was in the socket as it died is as good as not sent
-	least, most := d.lost()
-	if missing := uint64(1000 - have); missing < least/2 || missing > most {
+	missing := uint64(1000 - len(d.generated("orphaned"))) // events, of three records each
+	if least, most := d.lost(); 3*missing < least || missing > most {
 		t.Errorf("%d events are missing, %d to %d records are said to be", missing, least, most)
 	}
 }
@@ -91,7 +92,7 @@ const roundsVariable = "AUDITBRIDGE_RESTARTS"
 // about, each event the kernel handed over is in the journal once and at the far end at
 // least once, the journal verifies, and the books balance.
 func TestKilledOrReplacedAtAnyMoment(t *testing.T) {
-	rounds := 9
+	rounds := 6
 	if text := os.Getenv(roundsVariable); text != "" {
 		var err error
 		rounds, err = strconv.Atoi(text)

@@ -75,7 +75,7 @@ was found, makes all durable, and lets each destination take what is left.`,
 			}
 			ctx, stop := untilSignal(cmd.Context())
 			defer stop()
-			if err := heir.find(c.RunDir); err != nil {
+			if err := heir.find(c.RunDir, log); err != nil {
 				return err
 			}
 			d, err := openDaemon(c, deputy, heir, log)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -71,8 +72,8 @@ func inherit() (from inheritance, err error) {
 	return from, nil
 }
 
-// find finds the rest in run-dir.
-func (from *inheritance) find(runDir string) error {
+// find finds the rest in run-dir. What cannot be read keeps nobody from recording.
+func (from *inheritance) find(runDir string, log *slog.Logger) error {
 	boot, err := bootID()
 	if err != nil {
 		return err
@@ -81,7 +82,7 @@ func (from *inheritance) find(runDir string) error {
 	switch err := loadState(runDir, estateFile, &left); {
 	case errors.Is(err, fs.ErrNotExist):
 	case err != nil:
-		return withHint(fmt.Errorf("read what a run before this one left: %w", err), "remove "+filepath.Join(runDir, estateFile))
+		log.Warn("what kernel audit was like before a run that was killed is not known", "err", err)
 	case left.Boot == boot:
 		from.left = &left
 	}
