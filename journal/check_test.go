@@ -3,6 +3,7 @@ package journal
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -131,7 +132,7 @@ func readJournal(cfg Config) (c contents, err error) {
 	}
 	defer r.Close()
 	c.lines = map[auditbridge.Sequence]string{}
-	v := seal.NewVerifier(seal.Options{Own: true})
+	var v *seal.Verifier
 	for {
 		at, line, err := r.Next()
 		if err == io.EOF {
@@ -142,6 +143,9 @@ func readJournal(cfg Config) (c contents, err error) {
 		}
 		if c.last != 0 && at != c.last+1 && !gapOnRecord(cfg.Dir, c.last, at) {
 			return c, fmt.Errorf("sequence %d follows %d and no gap is on record", at, c.last)
+		}
+		if v == nil {
+			v = seal.NewVerifier(seal.Options{Own: true, First: at}) // the segments before were dropped
 		}
 		c.last = at
 		c.lines[at] = string(line)
@@ -159,6 +163,9 @@ func readJournal(cfg Config) (c contents, err error) {
 		default:
 			c.records = append(c.records, string(line))
 		}
+	}
+	if v == nil {
+		return c, errors.New("the journal is empty")
 	}
 	c.report = v.Finish()
 	for _, chain := range c.report.Chains {

@@ -2,9 +2,11 @@ package journal
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -17,20 +19,21 @@ type instant struct {
 	op      string
 	ring    *memRing
 	durable auditbridge.Sequence
+	dropped auditbridge.Sequence // up to here the journal may have been dropped
 	fed     int
 }
 
 // life runs a journal through starts, records, notes, checkpoints, segment
 // ends, drops and stops, and remembers every instant before an operation on
-// the disk.
-func life(t *testing.T, cfg Config) (*disk, []instant) {
+// the disk. It returns all lines that ever were in the journal, too.
+func life(t *testing.T, cfg Config) (*disk, []instant, map[auditbridge.Sequence]string) {
 	t.Helper()
 	d, r := &disk{}, newMemRing()
 	var instants []instant
 	var j *Journal
-	fed := 0
+	fed, dropped, whole := 0, auditbridge.Sequence(0), map[auditbridge.Sequence]string{}
 	d.before = func(i int, o op) {
-		at := instant{op: o.String(), ring: r.clone(), fed: fed}
+		at := instant{op: o.String(), ring: r.clone(), dropped: dropped, fed: fed}
 		if j != nil && j.mark != nil {
 			at.durable = j.mark.Durable()
 		}
@@ -45,9 +48,14 @@ func life(t *testing.T, cfg Config) (*disk, []instant) {
 		}
 		j = opened
 	}
-	for range 3 {
+	for n := range 3 {
 		j = nil
 		start()
+		if n == 2 {
+			maps.Copy(whole, checkJournal(t, cfg).lines)
+			dropped = j.Segments()[0].Last
+			dropOldest(t, j)
+		}
 		for range 3 {
 			r.feed(fed+1, 250)
 			fed += 250
@@ -68,7 +76,24 @@ func life(t *testing.T, cfg Config) (*disk, []instant) {
 			t.Fatal(err)
 		}
 	}
-	return d, instants
+	maps.Copy(whole, checkJournal(t, cfg).lines)
+	return d, instants, whole
+}
+
+// dropOldest drops the oldest segment, as Drop does in a journal that runs.
+func dropOldest(t *testing.T, j *Journal) {
+	t.Helper()
+	list := j.Segments()[:1]
+	n := configNote("drop", auditbridge.Number("first", list[0].First), auditbridge.Number("last", list[0].Last))
+	if err := j.appendNote(&n, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if err := j.sync.flush(); err != nil {
+		t.Fatal(err)
+	}
+	if err := j.unlink(list); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // After a crash between any two operations on the disk a start succeeds, the
@@ -77,8 +102,7 @@ func life(t *testing.T, cfg Config) (*disk, []instant) {
 func TestACrashBetweenAnyTwoStepsLosesNothing(t *testing.T) {
 	cfg := testConfig(t)
 	cfg.SegmentSize, cfg.reserve = 100<<10, 256<<10
-	d, instants := life(t, cfg)
-	whole := checkJournal(t, cfg)
+	d, instants, whole := life(t, cfg)
 	if len(instants) < 200 {
 		t.Fatalf("only %d operations", len(instants))
 	}
@@ -97,7 +121,7 @@ func TestACrashBetweenAnyTwoStepsLosesNothing(t *testing.T) {
 			}
 		}
 	})
-	for _, how := range []survival{killed, powerLost, zeroed, namesOnly} {
+	for how := killed; how <= shuffled; how++ {
 		t.Run(how.String(), func(t *testing.T) {
 			for i, at := range instants {
 				t.Run(fmt.Sprint(i), func(t *testing.T) {
@@ -113,11 +137,13 @@ func TestACrashBetweenAnyTwoStepsLosesNothing(t *testing.T) {
 	}
 }
 
-func crashAndStart(t *testing.T, cfg Config, ops []op, at instant, how survival, whole contents) {
+func crashAndStart(t *testing.T, cfg Config, ops []op, at instant, how survival, whole map[auditbridge.Sequence]string) {
 	base := memoryDir(t)
 	cfg.Dir, cfg.StateDir = filepath.Join(base, "journal"), filepath.Join(base, "state")
 	replayOps(t, ops, how, base)
-	setMark(t, base, at.durable)
+	if how == killed || len(ops)%2 == 0 { // the mark's page is not synced either
+		setMark(t, base, at.durable)
+	}
 	r := at.ring.clone()
 	if how != killed {
 		r = newMemRing() // it was of another boot
@@ -129,14 +155,24 @@ func crashAndStart(t *testing.T, cfg Config, ops []op, at instant, how survival,
 		t.Fatal(err)
 	}
 	c := checkJournal(t, cfg)
-	if how == killed {
-		wantRecords(t, c, 1, at.fed)
-	} else {
-		wantRecords(t, c, 1, len(c.records))
+	first := slices.Min(slices.Collect(maps.Keys(c.lines)))
+	if first != 1 && first != at.dropped+1 {
+		t.Fatalf("the journal begins at %d, up to %d it was dropped", first, at.dropped)
 	}
-	for s := auditbridge.Sequence(1); s <= at.durable; s++ {
-		if c.lines[s] != whole.lines[s] {
-			t.Fatalf("sequence %d was durable as %q, now it is %q", s, whole.lines[s], c.lines[s])
+	begin := 1
+	for s := range first {
+		if strings.HasPrefix(whole[s], "type=SYSCALL") {
+			begin++
+		}
+	}
+	if how == killed {
+		wantRecords(t, c, begin, at.fed-begin+1)
+	} else {
+		wantRecords(t, c, begin, len(c.records))
+	}
+	for s := first; s <= at.durable; s++ {
+		if c.lines[s] != whole[s] {
+			t.Fatalf("sequence %d was durable as %q, now it is %q", s, whole[s], c.lines[s])
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"sync"
@@ -155,12 +156,36 @@ type survival int
 const (
 	killed    survival = iota // the process died: all of it
 	powerLost                 // the machine died: nothing that was not synced
+	kept                      // the machine died: all of it, but what was in memory
 	zeroed                    // the machine died: names and sizes, but zeros where data was not synced
 	namesOnly                 // the machine died: names, but no data that was not synced
+	torn                      // the machine died: of each write that was not synced the first sectors, zeros for the others
+	tornAhead                 // ... the last sectors
+	reordered                 // ... every other write, and every other name
+	lastOnly                  // ... the latest write and the latest name only
+	shuffled                  // ... any of them, by dice thrown anew for each crash
 )
 
 func (s survival) String() string {
-	return [...]string{"killed", "power lost", "power lost, zeros", "power lost, names kept"}[s]
+	return [...]string{"killed", "power lost", "power lost, all kept", "power lost, zeros", "power lost, names kept",
+		"power lost, writes torn", "power lost, writes torn ahead", "power lost, reordered", "power lost, the latest kept", "power lost, shuffled"}[s]
+}
+
+// sector is what a disk writes whole.
+const sector = 512
+
+// tear returns what is found where data was written at off and not synced.
+func (s survival) tear(data []byte, off int64) []byte {
+	out := make([]byte, len(data))
+	whole := int(off+int64(len(data))/2) / sector * sector // a sector's border in the middle
+	at := min(max(whole-int(off), 0), len(data))
+	switch s {
+	case torn:
+		copy(out[:at], data[:at])
+	case tornAhead:
+		copy(out[at:], data[at:])
+	}
+	return out
 }
 
 // replay does ops anew in base's directories, as far as they survive.
@@ -183,8 +208,9 @@ func replayOps(t testing.TB, ops []op, how survival, base string) {
 		}
 		path := filepath.Join(dir, o.name)
 		f := files[o.file]
+		inPart := how == zeroed || how == torn || how == tornAhead
 		switch {
-		case !synced[i] && !(how == zeroed && o.kind == "write"):
+		case !synced[i] && !(inPart && o.kind == "write"):
 			// For a name that did not survive the file itself may be written on.
 			if o.kind == "create" || o.kind == "open" {
 				files[o.file], _ = os.CreateTemp(t.TempDir(), "")
@@ -197,7 +223,7 @@ func replayOps(t testing.TB, ops []op, how survival, base string) {
 		case o.kind == "write" && f != nil:
 			data := o.data
 			if !synced[i] {
-				data = make([]byte, len(data))
+				data = how.tear(data, o.off)
 			}
 			f.WriteAt(data, o.off)
 		case o.kind == "truncate" && f != nil:
@@ -215,14 +241,35 @@ func replayOps(t testing.TB, ops []op, how survival, base string) {
 // survivors marks the operations that are found after the crash.
 func survivors(ops []op, how survival) []bool {
 	is := make([]bool, len(ops))
-	for i, o := range ops {
+	dice := rand.New(rand.NewPCG(uint64(len(ops)), 1)) // each crash its own throws, the same each time
+	unsynced := map[bool]int{}                         // so many data and name operations that are not synced, from the end
+	for i := len(ops) - 1; i >= 0; i-- {
+		o := ops[i]
+		var durable, name bool
 		switch o.kind {
 		case "write", "truncate":
-			is[i] = how == killed || followedBy(ops[i:], "sync", func(p op) bool { return p.dir == o.dir && p.file == o.file })
+			durable = followedBy(ops[i:], "sync", func(p op) bool { return p.dir == o.dir && (p.file == o.file || p.name == o.name) })
 		case "create", "rename", "remove", "symlink":
-			is[i] = how != powerLost || followedBy(ops[i:], "syncdir", func(p op) bool { return p.dir == o.dir })
+			durable, name = followedBy(ops[i:], "syncdir", func(p op) bool { return p.dir == o.dir }), true
 		default:
+			durable = true
+		}
+		if is[i] = durable; durable {
+			continue
+		}
+		n := unsynced[name]
+		unsynced[name]++
+		switch how {
+		case killed, kept:
 			is[i] = true
+		case zeroed, namesOnly, torn, tornAhead:
+			is[i] = name
+		case reordered:
+			is[i] = n%2 == 0
+		case lastOnly:
+			is[i] = n == 0
+		case shuffled:
+			is[i] = dice.IntN(2) == 0
 		}
 	}
 	return is

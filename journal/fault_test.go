@@ -104,14 +104,32 @@ func balance(t testing.TB, c contents, n int) {
 }
 
 func (c *contents) balance(n int) error {
-	told := 0
-	for _, line := range c.ours {
-		for _, key := range []string{" lost=", " n="} {
-			if strings.Contains(line, "op=refused") == (key == " n=") {
-				told += numberIn(line, key)
-			}
-		}
+	if err := c.inOrder(n); err != nil {
+		return err
 	}
+	if len(c.records)+c.told() != n {
+		return fmt.Errorf("%d records stored and %d told of as missing, %d came", len(c.records), c.told(), n)
+	}
+	return nil
+}
+
+// told is how many records our own lines tell of as refused or lost.
+func (c *contents) told() (n int) {
+	for _, line := range c.ours {
+		n += toldIn(line)
+	}
+	return n
+}
+
+func toldIn(line string) int {
+	if strings.Contains(line, "op=refused ") {
+		return numberIn(line, " n=")
+	}
+	return numberIn(line, " lost=")
+}
+
+// inOrder: every record is one of 1 … n, and stands there once, in order.
+func (c *contents) inOrder(n int) error {
 	next := 1
 	for _, line := range c.records {
 		for next <= n && line != strings.TrimSuffix(string(record(next)), "\n") {
@@ -121,9 +139,6 @@ func (c *contents) balance(n int) error {
 			return fmt.Errorf("out of order, twice or unknown: %s", line)
 		}
 		next++
-	}
-	if len(c.records)+told != n {
-		return fmt.Errorf("%d records stored and %d told of as missing, %d came", len(c.records), told, n)
 	}
 	return nil
 }

@@ -118,13 +118,16 @@ func (j *Journal) readTails(f *found) error {
 
 func (j *Journal) readTailsFrom(f *found, from int) (sealed bool, err error) {
 	f.tail, f.before = nil, nil
-	for _, first := range f.firsts[from:] {
+	for i, first := range f.firsts[from:] {
 		f.before = f.tail
 		file, size, err := j.openSegmentFile(first, unix.O_RDONLY)
 		if err != nil {
 			return false, err
 		}
-		f.tail, err = readTail(file, first, size, f.tail)
+		f.tail, err = readTail(file, first, size, f.before)
+		if next := from + i + 1; err == nil && next < len(f.firsts) && f.tail.last() >= f.firsts[next] {
+			f.tail, err = readTailTo(f.firsts[next], file, first, size, f.before)
+		}
 		var end seal.ChainEnd
 		var signed bool
 		if err == nil {

@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"bufio"
 	"bytes"
 	"crypto/sha256"
 	"errors"
@@ -63,6 +64,25 @@ func readTail(f io.ReaderAt, first auditbridge.Sequence, size int64, before *tai
 	}
 }
 
+// readTailTo is readTail of a segment that another one follows, which begins at
+// sequence end. What lies behind that was given up when the disk failed, and
+// nobody reads it; it could not be cut off, or that has not lasted.
+func readTailTo(end auditbridge.Sequence, f io.ReaderAt, first auditbridge.Sequence, size int64, before *tail) (*tail, error) {
+	lines, at := bufio.NewReaderSize(io.NewSectionReader(f, 0, size), blockSize), int64(0)
+	for s := first; s < end; {
+		part, err := lines.ReadSlice('\n')
+		at += int64(len(part))
+		switch {
+		case err == nil:
+			s++
+		case errors.Is(err, bufio.ErrBufferFull):
+		default:
+			return nil, err
+		}
+	}
+	return readTail(f, first, at, before)
+}
+
 // findBlock looks from the end of data for a block line that holds: whose
 // lines, as many as it counts, have its hash, and whose chain goes back to the
 // block line in front of these. A line that only looks like one, as content
@@ -85,6 +105,14 @@ func (t *tail) findBlock(data []byte, from int64, before *tail) bool {
 			continue
 		case before != nil && !before.open.prev.IsZero() && before.open.prev != block.Prev:
 			continue
+		case block.First < t.first && before == nil:
+			// Its beginning was dropped with the segment before, where the disk had
+			// failed in between: that its numbers fit is all there is to go by.
+			if block.Sequence() != t.first+auditbridge.Sequence(k) {
+				continue
+			}
+			t.ended(&block, line, from+int64(starts[k]))
+			return true
 		case block.First < t.first && before != nil:
 			carried = before.from(block.First)
 		}
