@@ -70,6 +70,8 @@ func TestOwnRecords(t *testing.T) {
 		{"source-heard", false, []auditbridge.Field{text("path", "/run/audispd_events")}, "auditbridge heard its source of records again at /run/audispd_events."},
 		{"cursor-removed", false, []auditbridge.Field{text("relay", "siem"), number("at", 5)}, "auditbridge removed the cursor of siem, at record 5."},
 		{"clock-held", true, []auditbridge.Field{text("seen", "2026-03-06T12:00:00Z"), text("wall", "2026-03-07T18:00:00Z")}, "auditbridge held segments back, because the clock is not believed: it says 2026-03-07T18:00:00Z, last 2026-03-06T12:00:00Z."},
+		{"clock-step", false, []auditbridge.Field{text("old", "2026-03-06T12:00:00.000Z"), text("new", "2026-03-07T12:00:00.000Z"), text("origin", "syscall"), text("exe", "/usr/bin/date")}, "auditbridge set the host's clock from 2026-03-06T12:00:00.000Z to 2026-03-07T12:00:00.000Z by /usr/bin/date."},
+		{"clock-step", false, []auditbridge.Field{text("old", "2026-03-06T12:00:00.000Z"), text("new", "2026-03-07T12:00:00.000Z"), text("origin", "unaudited")}, "auditbridge noticed that the host's clock was set from 2026-03-06T12:00:00.000Z to 2026-03-07T12:00:00.000Z."},
 		{"clock-believed", false, nil, "auditbridge believed the clock again."},
 		{"cursor-unkept", true, []auditbridge.Field{text("relay", "siem"), text("reason", "no space")}, `auditbridge could not keep the cursor of siem: "no space".`},
 		{"events-cut", true, []auditbridge.Field{text("relay", "siem"), number("n", 3)}, "auditbridge sent in pieces 3 events to siem, too many being open at once."},

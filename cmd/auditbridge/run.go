@@ -136,6 +136,7 @@ type daemon struct {
 	alarms   *alarms
 	warnings *warnings
 	losses   *losses
+	clock    *clock
 	ended    chan struct{} // closed when nothing more is heard
 
 	supervisor *supervisor
@@ -169,6 +170,7 @@ func openDaemon(c *config.Config, deputy *deputy.Deputy, heir inheritance, log *
 		}
 	}
 	d.alarms = &alarms{stateDir: c.StateDir, note: d.journal.Note, seal: d.journal.Checkpoint, log: log}
+	d.clock = &clock{note: d.journal.Note, lines: d.eachNewest, log: log}
 	d.watched = &watched{note: d.journal.Note, carried: d.guard.Carried, log: log}
 	d.tracker = status.NewTracker(d.facts)
 	d.alarms.look = d.tracker.Now

@@ -1,0 +1,146 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"strconv"
+	"time"
+
+	"auditbridge/auditbridge"
+	"auditbridge/auditbridge/interpret"
+	"auditbridge/internal/wallclock"
+	"auditbridge/journal"
+)
+
+// clock puts on record when somebody sets the host's clock: records before and
+// after it are not to be compared by their times (FPT_STM_EXT.1).
+type clock struct {
+	note  func(auditbridge.Note)
+	lines func(each func(line []byte)) error // the journal's newest lines, oldest first
+	log   *slog.Logger
+
+	follower wallclock.Follower
+}
+
+// settlePause is how long the kernel's own record of a step may be under way until
+// it is in the journal.
+const settlePause = time.Second
+
+// Run looks each time the clock is set, until ctx ends.
+func (c *clock) Run(ctx context.Context) error {
+	c.look()
+	err := wallclock.Watch(ctx, func() {
+		if s, stepped := c.look(); stepped {
+			select {
+			case <-time.After(settlePause):
+			case <-ctx.Done():
+			}
+			c.tell(s)
+		}
+	})
+	if err != nil {
+		c.log.Warn("steps of the clock are not noticed", "error", err)
+	}
+	return nil
+}
+
+func (c *clock) look() (s wallclock.Step, stepped bool) {
+	r, err := wallclock.Read()
+	if err != nil {
+		c.log.Warn("the clock is not looked at", "error", err)
+		return s, false
+	}
+	return c.follower.Read(r)
+}
+
+// tell names who did it as far as the kernel recorded that: by the system call,
+// where a rule audits it.
+func (c *clock) tell(s wallclock.Step) {
+	var by clockSetter
+	if err := c.lines(func(line []byte) { by.see(line, s.Old) }); err != nil {
+		c.log.Warn("who set the clock is not looked up", "error", err)
+	}
+	n := auditbridge.OwnNote(auditbridge.TypeDaemonConfig, "clock-step",
+		auditbridge.Text("old", s.Old.UTC().Format(wallTime)), auditbridge.Text("new", s.New.UTC().Format(wallTime)))
+	n.Actor = nobody
+	if by.found {
+		n.Actor = by.actor
+		n.Fields = append(n.Fields, auditbridge.Text("origin", "syscall"), auditbridge.Number("serial", by.serial), auditbridge.Text("exe", by.exe))
+	} else {
+		n.Fields = append(n.Fields, auditbridge.Text("origin", "unaudited"))
+	}
+	c.note(n)
+	c.log.Warn("the clock was set", "from", s.Old, "to", s.New)
+}
+
+const wallTime = "2006-01-02T15:04:05.000Z07:00"
+
+// clockSetter finds who set the clock in the kernel's records: the last call to set
+// it that succeeded, entered about when the clock was to become another.
+type clockSetter struct {
+	found  bool
+	actor  auditbridge.Actor
+	serial uint32
+	exe    string
+}
+
+// aboutThen is how far the stamp of the call, taken when it is entered, may be from
+// when the step was noticed.
+const aboutThen = 5 * time.Second
+
+const typeSyscall auditbridge.RecordType = 1300
+
+var setsTheClock = map[string]bool{"settimeofday": true, "clock_settime": true, "clock_settime64": true, "adjtimex": true, "clock_adjtime": true, "clock_adjtime64": true, "stime": true}
+
+func (c *clockSetter) see(line []byte, old time.Time) {
+	h, ok := auditbridge.ParseHeader(line)
+	if !ok || h.Type != typeSyscall {
+		return
+	}
+	at := time.Unix(h.ID.Seconds, int64(h.ID.Millis)*int64(time.Millisecond))
+	if at.Sub(old).Abs() > aboutThen {
+		return
+	}
+	r := auditbridge.Record{Type: h.Type, Line: line, Body: h.Body}
+	fields := r.Stamped()
+	text := func(key string) string { v, _ := fields.Lookup(key); return string(v) }
+	number := func(key string, base int) uint32 { n, _ := strconv.ParseUint(text(key), base, 32); return uint32(n) }
+	if text("success") != "yes" || !setsTheClock[interpret.SyscallName(number("arch", 16), int(number("syscall", 10)))] {
+		return
+	}
+	*c = clockSetter{
+		found: true, serial: h.ID.Serial, exe: text("exe"),
+		actor: auditbridge.Actor{AUID: number("auid", 10), UID: number("uid", 10), Session: number("ses", 10), PID: int(number("pid", 10))},
+	}
+}
+
+// newestLines are as many as a loaded host stores in a few seconds.
+const newestLines = 200_000
+
+// eachNewest calls each for the journal's newest lines, in order.
+func (d *daemon) eachNewest(each func(line []byte)) error {
+	var from auditbridge.Sequence
+	if newest := d.journal.Mark().Written(); newest > newestLines {
+		from = newest - newestLines
+	}
+	r, err := journal.OpenReader(d.cfg.JournalDir, from, journal.ReaderOptions{PastDurable: true})
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	for {
+		_, line, err := r.Next()
+		var damaged *journal.CorruptionError
+		switch {
+		case err == io.EOF:
+			return nil
+		case errors.As(err, &damaged):
+		case err != nil:
+			return err
+		default:
+			each(line)
+		}
+	}
+}

@@ -1,0 +1,39 @@
+package main
+
+import (
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"auditbridge/auditbridge"
+	"auditbridge/internal/wallclock"
+)
+
+// A step of the clock is on record with what it was and is, and with who did it
+// where the kernel audited that: never with what a program claims.
+func TestAStepOfTheClockIsOnRecord(t *testing.T) {
+	old := time.Unix(1709742929, 678e6).UTC()
+	const call = `type=SYSCALL msg=audit(1709742929.100:70): arch=c000003e syscall=227 success=yes exit=0 a0=0 a1=7ffc items=0 ppid=1 pid=400 auid=1000 uid=0 gid=0 euid=0 suid=0 fsuid=0 egid=0 sgid=0 fsgid=0 tty=pts0 ses=7 comm="date" exe="/usr/bin/date" key="time"`
+	for _, row := range []struct{ name, line, want string }{
+		{"audited", call, "op=clock-step auid=1000 pid=400 uid=0 ses=7 old=2024-03-06T16:35:29.678Z new=2024-03-07T16:35:29.678Z origin=syscall serial=70 exe=/usr/bin/date res=success"},
+		{"by adjtimex", strings.Replace(call, "syscall=227", "syscall=159", 1), "auid=1000 pid=400 uid=0 ses=7"},
+		{"by a 32-bit program", strings.Replace(call, "arch=c000003e syscall=227", "arch=40000003 syscall=264", 1), "auid=1000 pid=400 uid=0 ses=7"},
+		{"refused", strings.Replace(call, "success=yes exit=0", "success=no exit=-1", 1), "origin=unaudited"},
+		{"another call", strings.Replace(call, "syscall=227", "syscall=1", 1), "origin=unaudited"},
+		{"long before", strings.Replace(call, "1709742929", "1709742900", 1), "origin=unaudited"},
+		{"claimed by a program", "type=USER msg=audit(1709742929.100:70): pid=9 uid=1 auid=2 ses=3 msg='" + strings.ReplaceAll(call, "'", "") + "'", "auid=4294967295 pid=0 uid=4294967295 ses=4294967295"},
+		{"nothing", "", "origin=unaudited"},
+	} {
+		t.Run("T-STM-STEP/"+row.name, func(t *testing.T) {
+			var got auditbridge.Note
+			c := &clock{log: slog.New(slog.DiscardHandler), note: func(n auditbridge.Note) { got = n },
+				lines: func(each func([]byte)) error { each([]byte(row.line)); return nil }}
+			c.tell(wallclock.Step{Old: old, New: old.AddDate(0, 0, 1)})
+			line := string(auditbridge.AppendNote(nil, &got, old, auditbridge.FirstNoteSerial))
+			if !strings.Contains(line, row.want) {
+				t.Errorf("%q lacks %q", line, row.want)
+			}
+		})
+	}
+}
