@@ -64,10 +64,10 @@ type Watcher struct {
 
 const (
 	lookEvery = time.Second
-	lookAgain = 300 * time.Millisecond // when something was found that is not raised yet
-	early     = 2 * time.Second        // how long run may take to come when we begin
-	earlyBoot = 30 * time.Second       // the same while the host boots
-	bootTime  = 2 * time.Minute        // how long that lasts
+	lookAgain = 300 * time.Millisecond  // when something was found that is not raised yet
+	early     = 1500 * time.Millisecond // how long run may take to come when we begin
+	earlyBoot = 30 * time.Second        // the same while the host boots
+	bootTime  = 2 * time.Minute         // how long that lasts
 )
 
 // New takes up where a watch before it was, and starts nothing.
@@ -97,7 +97,7 @@ func (w *Watcher) Run(ctx context.Context) error {
 		w.look(ctx, now)
 		w.cfg.Looked()
 		pause := lookEvery
-		if w.level.Pending() {
+		if w.level.Pending() || now.Sub(w.began) < early {
 			pause = lookAgain
 		}
 		select {
