@@ -122,6 +122,10 @@ func TestReadmeConfigurationShipsLoginsAndConfigChangesOnly(t *testing.T) {
 // comes back half a minute later; every line of the journal is then in the far
 // end's file, and that file verifies.
 func TestNothingIsLostWhenTheFarEndIsDown(t *testing.T) {
+	t.Run("T-STG-AUTO T-STG-OUTAGE", farEndIsDown)
+}
+
+func farEndIsDown(t *testing.T) {
 	kernel := audittest.Kernel(t)
 	before := kernel.Status()
 	far, collector := peertest.StartSSHD(t), peertest.StartRsyslog(t)
