@@ -89,6 +89,7 @@ type Space struct {
 	FullIn time.Duration // when nothing will be left, at the present rate; 0 when that is not known
 	Since  time.Time     // of Level
 	Action Action        // what was done about it, "" when nothing was due
+	Flood  string        // who has so many records made that all room lasts less than an hour; "" for nobody
 	Banner bool          // every operator is to be told: the action of this level, or of one above it
 	Orders []Order       // what the watch has not carried out yet, oldest first; never changed
 }

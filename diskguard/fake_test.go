@@ -12,9 +12,10 @@ import (
 // fake is a journal whose state the test decides. What is asked of it is written
 // down in words.
 type fake struct {
-	state atomic.Uint32 // a journal.State
-	bytes int64
-	err   error
+	state   atomic.Uint32 // a journal.State
+	bytes   int64
+	written uint64 // since it began
+	err     error
 
 	did  []string
 	tell func(what string) // instead of did
@@ -29,7 +30,7 @@ func (j *fake) do(what string) {
 }
 
 func (j *fake) Stats() journal.Stats {
-	return journal.Stats{State: journal.State(j.state.Load()), Err: j.err}
+	return journal.Stats{State: journal.State(j.state.Load()), Err: j.err, Bytes: j.written}
 }
 func (j *fake) enters(s journal.State)      { j.state.Store(uint32(s)) }
 func (j *fake) Segments() []journal.Segment { return []journal.Segment{{Bytes: j.bytes}} }

@@ -46,6 +46,9 @@ func (f *forecast) rate() float64 {
 	return float64(first.left-f.last.left) / took.Seconds()
 }
 
+// span is how long the looks it remembers lie apart.
+func (f *forecast) span() time.Duration { return f.last.at.Sub(f.seen[0].at) }
+
 // fullIn is when nothing will be left, at the present rate; 0 when that is far
 // away or not known.
 func (f *forecast) fullIn() time.Duration {

@@ -40,6 +40,9 @@ type Guard struct {
 	// owned by Run
 	machine   Machine
 	forecast  forecast
+	growth    forecast // of the journal alone
+	flood     string   // who floods the journal; "" when nobody does
+	loudest   func(newest auditbridge.Sequence) (talker, int, error)
 	suspended Level // whose action stopped recording; "" when none did
 	last      last  // what ends all this
 	memory    *memory
@@ -58,6 +61,7 @@ func New(cfg Config, journal Journal) (*Guard, error) {
 		changed: make(chan struct{}, 1),
 		next:    make(chan Config, 1),
 		room:    func(used int64) Room { return RoomAt(cfg.Dir, used) },
+		loudest: func(newest auditbridge.Sequence) (talker, int, error) { return loudest(cfg.Dir, newest) },
 		space:   Space{Level: LevelOK, Since: time.Now()},
 	}, nil
 }
@@ -121,9 +125,11 @@ func (g *Guard) look(ctx context.Context, now time.Time) {
 	room := g.room(used(g.journal.Segments()))
 	limits, left := g.cfg.Limits(room)
 	g.forecast.see(now, left)
+	g.watchFlood(now, stats, limits.Whole)
 	g.update(func(s *Space) {
 		s.State, s.Cause = stats.State, CauseOf(stats.Err, room)
 		s.Used, s.Free, s.FullIn = room.Used, g.cfg.Free(room), g.forecast.fullIn()
+		s.Flood = g.flood
 	})
 	for _, change := range g.machine.Step(stats.State, limits, left) {
 		g.enter(ctx, change, now)

@@ -49,6 +49,7 @@ func TestOwnRecords(t *testing.T) {
 		{"space-action", false, []auditbridge.Field{text("why", "admin-space-left"), text("action", "syslog")}, "auditbridge acted on too little space by syslog: admin-space-left."},
 		{"space-action", false, []auditbridge.Field{text("why", "disk-full"), text("action", "halt"), text("enforce", "report")}, "auditbridge acted on too little space by halt, enforce report: disk-full."},
 		{"space-action", true, []auditbridge.Field{text("why", "disk-full"), text("action", "rotate"), text("reason", "nothing to drop")}, `auditbridge could not act on too little space by rotate: "nothing to drop".`},
+		{"flood", true, []auditbridge.Field{text("by", "auid=1000 exe=/bin/x key=k"), number("percent", 93), number("bytes-per-second", 5000000)}, `auditbridge met a flood of records by "auid=1000 exe=/bin/x key=k", 93 percent of them.`},
 		{"disk-level", true, []auditbridge.Field{text("level", "disk-full"), text("was", "admin-space-left"), text("cause", "quota")}, "auditbridge noted the journal's disk at disk-full after admin-space-left: quota."},
 		{"space-action-done", false, []auditbridge.Field{text("why", "space-left"), text("action", "email")}, "auditbridge carried out email at space-left."},
 		{"single-user", false, []auditbridge.Field{text("why", "disk-full"), text("action", "single")}, "auditbridge put the host into single-user mode: disk-full."},

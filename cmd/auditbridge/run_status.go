@@ -31,7 +31,7 @@ func (d *daemon) facts() status.Status {
 		Written: uint64(kept.Written), Durable: uint64(kept.Durable),
 		Disk: status.Disk{
 			Level: string(space.Level), Cause: string(space.Cause), FreeBytes: space.Free, UsedBytes: space.Used,
-			FullIn: int64(space.FullIn.Seconds()), Action: string(space.Action), Banner: space.Banner,
+			FullIn: int64(space.FullIn.Seconds()), Action: string(space.Action), Banner: space.Banner, Flood: space.Flood,
 		},
 		Checkpoint: status.Checkpoint{Sequence: uint64(kept.LastSealed), Time: kept.SealedAt},
 		Alarms:     d.alarms.active(),

@@ -21,6 +21,7 @@ func Conditions(s, before *Status) (holds []alarm.Condition) {
 	add("admin-space-left", "", full || s.Disk.Level == "admin-space-left")
 	add("disk-full", s.Disk.Cause, full)
 	add("disk-error", s.Disk.Cause, s.Disk.Level == "disk-error")
+	add("flood", s.Disk.Flood, s.Disk.Flood != "")
 	add("recording-suspended", "", s.Recording == RecordingSuspended)
 	owns := s.Multicast == nil
 	add("kernel-taken", "", owns && s.KernelPID != 0)

@@ -23,6 +23,7 @@ func TestConditionsOfAlarms(t *testing.T) {
 	rows := map[string]func(s *Status){
 		"disk-full":           func(s *Status) { s.Disk.Level = "disk-full" },
 		"disk-error":          func(s *Status) { s.Disk.Level = "disk-error" },
+		"flood":               func(s *Status) { s.Disk.Flood = "auid=1000 exe=/bin/x key=k" },
 		"recording-suspended": func(s *Status) { s.Recording = RecordingSuspended },
 		"space-left":          func(s *Status) { s.Disk.Level = "space-left" },
 		"admin-space-left":    func(s *Status) { s.Disk.Level = "admin-space-left" },

@@ -275,7 +275,15 @@ func destinations(s, _ *Status, _ time.Time) []Cause {
 }
 
 func disk(s, _ *Status, now time.Time) []Cause {
-	return append(room(s), orders(s, now)...)
+	return slices.Concat(room(s), flood(s), orders(s, now))
+}
+
+func flood(s *Status) []Cause {
+	if s.Disk.Flood == "" {
+		return nil
+	}
+	return []Cause{{Degraded, "records come so fast that all room lasts less than an hour, most of them by " + s.Disk.Flood,
+		"they are recorded; the oldest segments go early", "auditctl -l", ""}}
 }
 
 // orderWait is how long the watch may take to carry an order out.

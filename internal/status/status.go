@@ -148,6 +148,7 @@ type Disk struct {
 	UsedBytes int64  `json:"used_bytes"`
 	FullIn    int64  `json:"full_in_seconds,omitempty"` // until nothing is left, at the present rate; 0 when that is not known
 	Action    string `json:"action,omitempty"`          // what was done about it
+	Flood     string `json:"flood,omitempty"`           // who has so many records made that all room lasts less than an hour
 	Banner    bool   `json:"banner,omitempty"`          // operators are to be told
 	// Orders are actions that the watch is to carry out, oldest first.
 	Orders []Order `json:"orders,omitempty"`
