@@ -95,8 +95,16 @@ func (s *Settings) Ends() []End {
 			ends = append(ends, End{a.key, a.value, "this host goes into single-user mode", a.when})
 		}
 	}
+	failed := fmt.Sprintf("auditbridge run has failed and is not brought back within %s", s.Audit.FailureWait)
+	switch diskguard.Action(s.Audit.FailureAction) {
+	case diskguard.Halt:
+		ends = append(ends, End{"audit.audit-failure-action", s.Audit.FailureAction, "this host is powered off", failed})
+		again = true
+	case diskguard.Single:
+		ends = append(ends, End{"audit.audit-failure-action", s.Audit.FailureAction, "this host goes into single-user mode", failed})
+	}
 	if again && diskguard.Action(s.Audit.RescueAction) == diskguard.Single {
-		ends = append(ends, End{"audit.rescue-action", s.Audit.RescueAction, "this host goes into single-user mode", "it was halted and starts with its disk still full"})
+		ends = append(ends, End{"audit.rescue-action", s.Audit.RescueAction, "this host goes into single-user mode", "it was halted, starts again, and nothing has changed"})
 	}
 	return ends
 }

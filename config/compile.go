@@ -144,6 +144,14 @@ const shortestBacklog = 64
 // WatchSocket is where the watch answers.
 func (s *Settings) WatchSocket() string { return filepath.Join(s.RunDir, "watch.sock") }
 
+// Failure is the watch's Config of what is done when recording is not brought back.
+func (s *Settings) Failure() diskguard.FailureConfig {
+	return diskguard.FailureConfig{
+		Action: diskguard.Action(s.Audit.FailureAction), Wait: time.Duration(s.Audit.FailureWait),
+		RescueAction: diskguard.Action(s.Audit.RescueAction), Enforce: diskguard.Enforce(s.Audit.Enforce),
+	}
+}
+
 // Destinations is a forward.Config for each server.
 func (s *Settings) Destinations() []forward.Config {
 	all := make([]forward.Config, 0, len(s.Servers))

@@ -51,6 +51,8 @@ type Audit struct {
 	DiskFullAction       string         `toml:"disk-full-action" default:"suspend"`
 	DiskErrorAction      string         `toml:"disk-error-action" default:"syslog"`
 	Enforce              string         `toml:"enforce" default:"act" oneof:"act report"`
+	FailureAction        string         `toml:"audit-failure-action" default:"banner" oneof:"banner nologin single halt"`
+	FailureWait          Duration       `toml:"audit-failure-wait" default:"5m"`
 	ActionMailAccount    string         `toml:"action-mail-acct" default:"root"`
 	RescueAction         string         `toml:"rescue-action" default:"single" oneof:"single nologin suspend"`
 	RecordAccounts       string         `toml:"record-accounts" default:"auto" oneof:"auto always never"`

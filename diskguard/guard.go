@@ -57,7 +57,7 @@ func New(cfg Config, journal Journal) (*Guard, error) {
 	}
 	cfg.setDefaults()
 	return &Guard{
-		cfg: cfg, journal: journal, log: cfg.Logger, memory: openMemory(cfg.StateDir, cfg.Logger),
+		cfg: cfg, journal: journal, log: cfg.Logger, memory: openMemory(cfg.StateDir, guardMemory, cfg.Logger),
 		changed: make(chan struct{}, 1),
 		next:    make(chan Config, 1),
 		room:    func(used int64) Room { return RoomAt(cfg.Dir, used) },

@@ -2,6 +2,7 @@ package diskguard
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"auditbridge/auditbridge"
@@ -153,9 +154,15 @@ func (g *Guard) settle(works bool, now time.Time) {
 		return
 	}
 	if !g.open {
-		if err := allowLogins(g.cfg.NoLogin); err != nil {
+		if err := g.allowLogins(); err != nil {
 			g.log.Error("nobody but root can log in", "error", err)
 		}
 		g.open = true
 	}
+}
+
+func (g *Guard) allowLogins() error {
+	return errors.Join(
+		allowLogins(g.cfg.NoLogin, "auditbridge: "+string(LevelFull)),
+		allowLogins(g.cfg.NoLogin, "auditbridge: "+string(LevelError)))
 }

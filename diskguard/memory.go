@@ -30,7 +30,7 @@ type halted struct {
 	Level Level     `json:"level,omitempty"`
 }
 
-const memoryFile = "halted"
+const guardMemory = "halted"
 
 var memoryMagic = [8]byte{'a', 'b', 'h', 'a', 'l', 't', 'e', 'd'}
 
@@ -39,19 +39,19 @@ var memoryMagic = [8]byte{'a', 'b', 'h', 'a', 'l', 't', 'e', 'd'}
 const forgiveAfter = 10 * time.Minute
 
 // openMemory opens it in dir. Where it cannot, halts are withheld.
-func openMemory(dir string, log *slog.Logger) *memory {
+func openMemory(dir, file string, log *slog.Logger) *memory {
 	m := &memory{}
 	if dir == "" {
 		return m
 	}
-	if m.err = m.open(dir); m.err != nil {
+	if m.err = m.open(dir, file); m.err != nil {
 		m.err = fmt.Errorf("remember a halt: %w", m.err)
 		log.Warn("this host would not be halted: it could not be known afterwards that it was", "error", m.err)
 	}
 	return m
 }
 
-func (m *memory) open(dir string) error {
+func (m *memory) open(dir, file string) error {
 	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {
 		return err
@@ -62,7 +62,7 @@ func (m *memory) open(dir string) error {
 		return err
 	}
 	defer d.Close()
-	if m.slots, err = durable.OpenSlots(d, memoryFile, memoryMagic, 1, 0o600, -1); err != nil {
+	if m.slots, err = durable.OpenSlots(d, file, memoryMagic, 1, 0o600, -1); err != nil {
 		return err
 	}
 	if text := m.slots.State(); text != nil {
@@ -138,10 +138,11 @@ func forbidLogins(path, text string) error {
 	return nil
 }
 
-// allowLogins removes what forbidLogins made, be it by a process before us.
-func allowLogins(path string) error {
+// allowLogins removes what forbidLogins made that begins so, be it by a process
+// before us.
+func allowLogins(path, begins string) error {
 	text, err := os.ReadFile(path)
-	if errors.Is(err, os.ErrNotExist) || err == nil && !strings.HasPrefix(string(text), "auditbridge: ") {
+	if errors.Is(err, os.ErrNotExist) || err == nil && !strings.HasPrefix(string(text), begins) {
 		return nil
 	}
 	if err == nil {

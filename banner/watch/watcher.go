@@ -34,11 +34,14 @@ type Config struct {
 	// Settings reads the configuration when it has changed, and says so. invalid
 	// is why it is not valid; as far as it goes it is used all the same.
 	Settings func() (s *Settings, changed bool, invalid error)
-	Program  string             // where our program is; "" is not looked after
-	Root     string             // "" but in tests
-	Looked   func()             // called after each look: we live
-	Syslog   func(string) error // tells the host's syslog what everybody should know
-	Logger   *slog.Logger
+	Program  string // where our program is; "" is not looked after
+	Root     string // "" but in tests
+	Looked   func() // called after each look: we live
+	// Failing is told at every look since when recording has failed, and why; the
+	// zero time when it works. nil for nobody.
+	Failing func(ctx context.Context, now, since time.Time, why string)
+	Syslog  func(string) error // tells the host's syslog what everybody should know
+	Logger  *slog.Logger
 }
 
 // Watcher looks every second whether auditing works, and sees to it that every
@@ -121,6 +124,10 @@ func (w *Watcher) look(ctx context.Context, now time.Time) {
 	w.verdict = v
 	w.mu.Unlock()
 	w.herald.hear(now, &v, now.Sub(w.began))
+	if w.cfg.Failing != nil {
+		since, why := v.Failed()
+		w.cfg.Failing(ctx, now, since, why)
+	}
 	if f.Run.Status != nil {
 		w.herald.obey(now, &f.Run.Status.Disk)
 	}

@@ -105,7 +105,7 @@ func (d *instance) aHost(boot int) (console func() string) {
 		script := `mount --make-rprivate / && mount --bind "$0" /dev/console && mount --bind "$1" /proc/sys/kernel/random/boot_id && exec -a auditbridge "${@:2}"`
 		cmd.Path = "/bin/bash"
 		cmd.Args = append([]string{"bash", "-c", script, screen, id, self}, cmd.Args[1:]...)
-		cmd.Env = append(os.Environ(), diskguard.OutsideVariable+"="+own)
+		cmd.Env = append(os.Environ(), diskguard.OutsideVariable+"="+own, watchRootVariable+"="+d.dir) // no terminal of the real host is told
 		cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID | syscall.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL}
 	}
 	return func() string {

@@ -264,7 +264,7 @@ func (d *daemon) openReaders() (err error) {
 		return err
 	}
 	disk := d.cfg.Disk()
-	disk.Means = diskguard.Means{StateDir: d.cfg.StateDir, Rotate: d.keeper.Rotate, Push: d.push, Command: d.deputy.Run, Logger: d.log}
+	disk.Means = diskguard.Means{StateDir: d.cfg.StateDir, Rotate: d.keeper.Rotate, Push: d.push, Tell: d.tell, Command: d.deputy.Run, Logger: d.log}
 	if d.guard, err = diskguard.New(disk, d.journal); err != nil {
 		return err
 	}

@@ -34,3 +34,6 @@ func (d *daemon) push(ctx context.Context) error {
 		}
 	}
 }
+
+// tell reaches whoever is there when the host goes down; the watch may be gone.
+func (d *daemon) tell(text string) { tellBeforeTheEnd(text, d.now.Load().Watch().Exclude) }

@@ -12,8 +12,10 @@ import (
 	"strings"
 	"time"
 
+	"auditbridge/banner"
 	"auditbridge/banner/watch"
 	"auditbridge/config"
+	"auditbridge/diskguard"
 	"auditbridge/internal/control"
 	"auditbridge/internal/durable"
 	"auditbridge/internal/hostlog"
@@ -67,7 +69,16 @@ func watchOver(ctx context.Context, file string, log *slog.Logger) error {
 			log.Warn("the service manager does not listen", "state", state, "err", err)
 		}
 	}
+	failure := diskguard.NewFailure(settings.failure, diskguard.Means{
+		StateDir: settings.stateDir, Logger: log, NoLogin: watchRoot + "/run/nologin",
+		Tell: func(text string) { tellBeforeTheEnd(text, settings.last.Exclude) },
+	})
+	defer failure.Close()
 	w := watch.New(watch.Config{
+		Failing: func(ctx context.Context, now, since time.Time, why string) {
+			failure.Reconfigure(settings.failure)
+			failure.See(ctx, now, since, why)
+		},
 		Settings: settings.read, Program: ownProgram(), Root: watchRoot, Logger: log,
 		Looked: func() { say(systemd.SdNotifyWatchdog) },
 		Syslog: func(text string) error {
@@ -121,6 +132,15 @@ type watchSettings struct {
 	good    bool // last was valid
 	invalid error
 	socket  string // where the watch answers
+
+	failure  diskguard.FailureConfig
+	stateDir string
+}
+
+// tellBeforeTheEnd reaches whoever is there when the host goes down.
+func tellBeforeTheEnd(text string, exclude []banner.Exclusion) {
+	diskguard.TellConsole(text)
+	(&banner.Teller{Root: watchRoot, Exclude: exclude}).Tell(text)
 }
 
 func (s *watchSettings) read() (*watch.Settings, bool, error) {
@@ -141,6 +161,7 @@ func (s *watchSettings) read() (*watch.Settings, bool, error) {
 	next := c.Watch()
 	next.Places.Root = watchRoot
 	s.last, s.good, s.socket = next, err == nil, c.WatchSocket()
+	s.failure, s.stateDir = c.Failure(), c.StateDir
 	return &s.last, true, err
 }
 

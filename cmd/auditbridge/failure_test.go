@@ -1,0 +1,57 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"auditbridge/internal/peertest"
+)
+
+// TestAHostThatNobodyRecordsOnIsHalted: audit-failure-action = "halt", and run is not
+// brought back in time: the watch, which is process 1 of a PID namespace here, says
+// so on the console and ends it. In the next boot, with nothing changed, it does not.
+func TestAHostThatNobodyRecordsOnIsHalted(t *testing.T) {
+	source, _ := elsewhere(t)
+	d := newDaemon(t, source+"audit-failure-action = \"halt\"\naudit-failure-wait = \"1s\"\nrescue-action = \"nologin\"\n")
+	host := func(boot int) (console func() string, watch *exec.Cmd) {
+		console = d.aHost(boot)
+		watch = program("watch", "--config", d.config)
+		d.as(watch)
+		said := &lockedBuffer{}
+		watch.Stdout, watch.Stderr = said, said
+		t.Cleanup(func() {
+			if t.Failed() {
+				t.Logf("boot %d: %s", boot, said)
+			}
+		})
+		must(t, watch.Start())
+		return console, watch
+	}
+	console, watch := host(1)
+	var ended *exec.ExitError
+	if err := watch.Wait(); !errors.As(err, &ended) || ended.Sys().(syscall.WaitStatus).Signal() != syscall.SIGINT {
+		t.Fatalf("the namespace ended with %v, not by its power-off", err)
+	}
+	if text := console(); !strings.Contains(text, "audit-failure: nobody has brought auditing back for 1s (run-absent); will power this host off") {
+		t.Errorf("the console shows %q", text)
+	}
+
+	console, watch = host(2)
+	peertest.Until(t, "it is withheld", func() bool { return strings.Contains(console(), "still-failing: ") })
+	var text string
+	peertest.Until(t, "only root may log in", func() bool {
+		said, err := os.ReadFile(filepath.Join(d.dir, "run", "nologin"))
+		text = string(said)
+		return err == nil
+	})
+	if !strings.HasPrefix(text, "auditbridge: audit-failure: ") || !strings.Contains(text, "will let nobody but root log in") {
+		t.Errorf("nologin says %q", text)
+	}
+	must(t, watch.Process.Kill())
+	watch.Wait()
+}
