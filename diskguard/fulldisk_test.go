@@ -274,7 +274,12 @@ func fillAndHalt(dir string) error {
 // recorded before the disk was full stands in the journal, in order and
 // durable, and so does that the host was halted.
 func TestHaltOnAFullDisk(t *testing.T) {
-	dir := smallDisk(t, "tmpfs")
+	for _, kind := range []string{"tmpfs", "ext4"} {
+		t.Run(kind, func(t *testing.T) { haltOnAFullDisk(t, smallDisk(t, kind)) })
+	}
+}
+
+func haltOnAFullDisk(t *testing.T, dir string) {
 	inNamespace(t, "disk="+dir)
 	all := lines(t, dir)
 	n, last := records(t, all)

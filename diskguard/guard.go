@@ -113,6 +113,7 @@ func (g *Guard) Run(ctx context.Context) error {
 		case cfg := <-g.next:
 			cfg.Dir, cfg.Means = g.cfg.Dir, g.cfg.Means
 			g.cfg = cfg
+			g.reconsider()
 		case <-tick.C:
 		}
 	}

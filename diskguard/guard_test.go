@@ -186,6 +186,39 @@ func TestAHaltThatFailsIsTriedAgain(t *testing.T) {
 	})
 }
 
+// Whoever takes the halt out of the configuration while it fails is heard.
+func TestAHaltThatFailsCanBeTakenBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tries := 0
+		cfg := config(Halt)
+		cfg.Halter = func(context.Context) error { tries++; return errors.New("no") }
+		j := &fake{}
+		j.enters(journal.StateFull)
+		g, err := New(cfg, j)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- g.Run(ctx) }()
+		time.Sleep(endRetry + time.Second)
+		if tries != 2 {
+			t.Errorf("tried %d times", tries)
+		}
+		if err := g.Reconfigure(config(Suspend)); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		if tries != 2 {
+			t.Errorf("tried %d times although the configuration does not say so any more", tries)
+		}
+		stop()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 func TestTheJournalCanWakeTheGuard(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j := &fake{}

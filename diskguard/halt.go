@@ -143,6 +143,15 @@ func (g *Guard) relent() {
 	g.last = last{}
 }
 
+// reconsider gives up an end that has not come about and that the configuration does
+// not ask for any more.
+func (g *Guard) reconsider() {
+	asked := g.cfg.ActionAt(g.last.level)
+	if !g.last.done && (!g.enforced() || asked != Halt && asked != Single) {
+		g.last = last{}
+	}
+}
+
 // settle is for when recording works: the last halt is forgotten in time, and
 // whoever was kept out, be it by a process before this, may log in.
 func (g *Guard) settle(works bool, now time.Time) {
