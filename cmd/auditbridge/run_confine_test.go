@@ -236,6 +236,34 @@ func networkSockets(t *testing.T, pid int) (found []string) {
 	return found
 }
 
+// TestARestartInPlaceStaysConfined: by one filter however often, with the deputy
+// that began unconfined; so what ship needs is still granted to it.
+func TestARestartInPlaceStaysConfined(t *testing.T) {
+	collector := peertest.StartRsyslog(t)
+	d := newDaemon(t, fromStdin+plain("siem", collector.Port, `format = "audit"`))
+	d.start()
+	run := d.cmd.Process.Pid
+	helper := roleOf(run, "deputy")
+	for i := range 2 {
+		if _, errs, code := auditbridgeCommand(t, "restart", "--config", d.config); code != 0 {
+			t.Fatalf("restart: exit %d: %s", code, errs)
+		}
+		d.feed(numbered(1+100*i, 100))
+		d.untilDelivered()
+	}
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", run))
+	must(t, err)
+	if !strings.Contains(string(text), "Seccomp:\t2\nSeccomp_filters:\t1\n") {
+		t.Errorf("it is not confined by one filter:\n%s", text)
+	}
+	if now := roleOf(run, "deputy"); now != helper || len(peertest.Descendants(run)) != 2 {
+		t.Errorf("the deputy was %d and is %d; processes of run: %v", helper, now, peertest.Descendants(run))
+	}
+	d.stop()
+	d.untilReceived(collector)
+	requireSameLines(t, d.journalLines(), collector.Received())
+}
+
 // TestAKernelWithoutSeccomp: recording goes on, and nobody can overlook it; ship
 // does not face the network.
 func TestAKernelWithoutSeccomp(t *testing.T) {
