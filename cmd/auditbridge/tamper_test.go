@@ -68,24 +68,24 @@ func TestEveryTamperingIsReported(t *testing.T) {
 		want      string // of the journal
 		copied    string // of the copy, where a record may be filtered away, and sent twice
 	}{
-		{"T-TAMPER-flip a bit", func(j *tampered, l []string) []string {
+		{"flip a bit", func(j *tampered, l []string) []string {
 			i := j.line(5)
 			l[i] = strings.Replace(l[i], "success=yes", "success=xes", 1)
 			return l
 		}, false, "record changed", "record changed"},
-		{"T-TAMPER-delete a line", func(j *tampered, l []string) []string { return slices.Delete(l, j.line(5), j.line(5)+1) }, false, "record missing", "1 block short of 1 record"},
-		{"T-TAMPER-swap two lines", func(j *tampered, l []string) []string {
+		{"delete a line", func(j *tampered, l []string) []string { return slices.Delete(l, j.line(5), j.line(5)+1) }, false, "record missing", "1 block short of 1 record"},
+		{"swap two lines", func(j *tampered, l []string) []string {
 			i := j.line(5)
 			l[i], l[i+1] = l[i+1], l[i]
 			return l
 		}, false, "reordered", "reordered"},
-		{"T-TAMPER-double a line", func(j *tampered, l []string) []string { return slices.Insert(l, j.line(5), l[j.line(5)]) }, false, "record added", "sent again: 1 line"},
-		{"T-TAMPER-insert a line", func(j *tampered, l []string) []string {
+		{"double a line", func(j *tampered, l []string) []string { return slices.Insert(l, j.line(5), l[j.line(5)]) }, false, "record added", "sent again: 1 line"},
+		{"insert a line", func(j *tampered, l []string) []string {
 			return slices.Insert(l, j.line(5), "type=USER_LOGIN msg=audit(1709742900.500:999): pid=1 uid=0 auid=0 ses=1 msg='res=success'\n")
 		}, false, "record added", "record added"},
-		{"T-TAMPER-cut the tail", func(j *tampered, l []string) []string { return l[:j.line(0)] }, true, "checkpoint", "checkpoint"},
+		{"cut the tail", func(j *tampered, l []string) []string { return l[:j.line(0)] }, true, "checkpoint", "checkpoint"},
 	} {
-		t.Run(row.name, func(t *testing.T) {
+		t.Run("T-TAMPER "+row.name, func(t *testing.T) {
 			j := journalToTamperWith(t)
 			changed := strings.Join(row.change(j, slices.Clone(j.lines)), "")
 			path, _ := newest(t, j.dir)
@@ -139,7 +139,7 @@ func TestWhatNobodyTamperedWithVerifies(t *testing.T) {
 
 // Another journal's segment of the same name.
 func TestAReplacedSegmentIsReported(t *testing.T) {
-	t.Run("T-TAMPER-replace a segment", func(t *testing.T) {
+	t.Run("T-TAMPER replace a segment", func(t *testing.T) {
 		j, other := journalToTamperWith(t), journalToTamperWith(t)
 		path, _ := newest(t, j.dir)
 		must(t, os.WriteFile(path, []byte(strings.Join(other.lines, "")), 0o600))
@@ -157,7 +157,7 @@ func TestAReplacedSegmentIsReported(t *testing.T) {
 // A directory restored from an old copy is whole in itself: the cursor of a
 // reader, or a checkpoint held elsewhere, shows that it once was longer.
 func TestARestoredDirectoryIsReported(t *testing.T) {
-	t.Run("T-TAMPER-restore an old directory", func(t *testing.T) {
+	t.Run("T-TAMPER restore an old directory", func(t *testing.T) {
 		dir := t.TempDir()
 		record(t, dir, 12)
 		old := t.TempDir()
@@ -180,7 +180,7 @@ func TestARestoredDirectoryIsReported(t *testing.T) {
 // A cursor that says a reader has what was never written makes no record vanish:
 // the numbers up to it are a gap on record, and the next record stands behind it.
 func TestACursorMovedAheadIsOnRecord(t *testing.T) {
-	t.Run("T-TAMPER-move a cursor ahead", func(t *testing.T) {
+	t.Run("T-TAMPER move a cursor ahead", func(t *testing.T) {
 		dir := t.TempDir()
 		record(t, dir, 12)
 		m, err := journal.OpenMark(dir + "/journal")
@@ -202,7 +202,7 @@ func TestACursorMovedAheadIsOnRecord(t *testing.T) {
 // Who has stolen the key in force can sign what he likes from then on, and rewrite
 // what it signed; not what a checkpoint held elsewhere has seen.
 func TestASignatureWithAStolenKeyIsReported(t *testing.T) {
-	t.Run("T-TAMPER-re-sign with a stolen current key", func(t *testing.T) {
+	t.Run("T-TAMPER re-sign with a stolen current key", func(t *testing.T) {
 		dir := t.TempDir()
 		record(t, dir, 12)
 		pem, err := os.ReadFile(dir + "/state/seal.key")
