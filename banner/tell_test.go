@@ -44,6 +44,23 @@ func TestNothingOnATerminalDoesMoreThanShowItself(t *testing.T) {
 	p.Sees(t, `evil \x1B]0;title\x07\x1B[2J\x1B[c name\u{202E} \x9B31m\x0Dover`)
 }
 
+// What a process calls itself, blanks and parentheses included, hides no terminal.
+func TestAProcessOfAnyNameHasItsTerminal(t *testing.T) {
+	root := t.TempDir()
+	for _, name := range []string{"x) R 1 1 (y", ")", "a b", "((("} {
+		p := peertest.StartPerson(t, root, person, name)
+		found := false
+		for _, at := range Terminals(root) {
+			if at.Path == filepath.Join(root, "dev", p.Terminal) {
+				found = at.People[0] == Person{person, name}
+			}
+		}
+		if !found {
+			t.Errorf("the terminal of %q is not found: %+v", name, Terminals(root))
+		}
+	}
+}
+
 // Rules leave out what programs drive: a terminal by its name, or one where every
 // login is named, by user or by what runs there.
 func TestAutomationIsLeftOut(t *testing.T) {
