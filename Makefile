@@ -18,10 +18,12 @@ install: build
 	install -D -m 644 packaging/auditbridge.sysusers $(DESTDIR)/usr/lib/sysusers.d/auditbridge.conf
 	install -D -m 644 README.md $(DESTDIR)/usr/share/doc/auditbridge/README.md
 	install -D -m 644 docs/operations.md $(DESTDIR)/usr/share/doc/auditbridge/operations.md
+	install -D -m 644 docs/rules.md $(DESTDIR)/usr/share/doc/auditbridge/rules.md
 	install -D -m 755 packaging/missing $(DESTDIR)/usr/lib/auditbridge/missing
 	install -D -m 644 packaging/profile.sh $(DESTDIR)/etc/profile.d/auditbridge.sh
 	install -d $(DESTDIR)/usr/lib/systemd/system
 	sed 's,/usr/sbin/auditbridge,$(PREFIX)/sbin/auditbridge,' packaging/auditbridge.service >$(DESTDIR)/usr/lib/systemd/system/auditbridge.service
+	sed 's,/usr/sbin/auditbridge,$(PREFIX)/sbin/auditbridge,' packaging/auditbridge-rules.service >$(DESTDIR)/usr/lib/systemd/system/auditbridge-rules.service
 	sed 's,/usr/sbin/auditbridge,$(PREFIX)/sbin/auditbridge,' packaging/auditbridge-watch.service >$(DESTDIR)/usr/lib/systemd/system/auditbridge-watch.service
 	# The unit for a listener beside auditd: as that one, but it neither stops auditd nor loads rules.
 	sed -e '/^# Only one daemon/d' -e 's/^\(Conflicts=.*\) auditd/\1 auditbridge/' -e 's/^After=.*/& auditd.service/' -e '/^# As auditd/,/^ExecStartPost=/d' \

@@ -30,7 +30,7 @@ func TestUnitsAreValid(t *testing.T) {
 	root := installed(t)
 	units, err := filepath.Glob(filepath.Join(root, "usr/lib/systemd/system/*.service"))
 	must(t, err)
-	if len(units) < 3 {
+	if len(units) < 4 {
 		t.Fatalf("installed units: %v", units)
 	}
 	for _, unit := range units { // the programs they start are below the root
@@ -77,6 +77,19 @@ func TestTheWatchComesFirst(t *testing.T) {
 	}
 	if run := read(t, "../../packaging/auditbridge.service"); !strings.Contains(run, "\nWants=auditbridge-watch.service\n") {
 		t.Error("run does not want it")
+	}
+}
+
+// TestRulesAreLoadedWhereEverybodyLooks: the kernel looks up the paths in rules in the
+// mount namespace of whoever loads them, so that unit has none of its own.
+func TestRulesAreLoadedWhereEverybodyLooks(t *testing.T) {
+	unit := read(t, "../../packaging/auditbridge-rules.service")
+	implies := regexp.MustCompile(`(?m)^(Private(Tmp|Devices|Mounts)|Protect(System|Home|Kernel[A-Za-z]+|ControlGroups|Proc)|ProcSubset|Read(Only|Write)Paths|InaccessiblePaths|Bind[A-Za-z]*Paths|TemporaryFileSystem|DynamicUser|RootDirectory|MountAPIVFS|(State|Cache|Logs|Runtime)Directory)=`)
+	if found := implies.FindString(unit); found != "" {
+		t.Errorf("%s gives it one", found)
+	}
+	if !strings.Contains(unit, "\nExecStart=/usr/sbin/auditbridge rules load\n") || !strings.Contains(unit, " auditbridge.service ") {
+		t.Errorf("it is\n%s", unit)
 	}
 }
 
