@@ -74,6 +74,8 @@ func TestOwnRecords(t *testing.T) {
 		{"clock-step", false, []auditbridge.Field{text("old", "2026-03-06T12:00:00.000Z"), text("new", "2026-03-07T12:00:00.000Z"), text("origin", "syscall"), text("exe", "/usr/bin/date")}, "auditbridge set the host's clock from 2026-03-06T12:00:00.000Z to 2026-03-07T12:00:00.000Z by /usr/bin/date."},
 		{"clock-step", false, []auditbridge.Field{text("old", "2026-03-06T12:00:00.000Z"), text("new", "2026-03-07T12:00:00.000Z"), text("origin", "unaudited")}, "auditbridge noticed that the host's clock was set from 2026-03-06T12:00:00.000Z to 2026-03-07T12:00:00.000Z."},
 		{"clock-believed", false, nil, "auditbridge believed the clock again."},
+		{"journal-read", false, []auditbridge.Field{text("with", "verify")}, "auditbridge heard of a reading of the journal with verify."},
+		{"ask-refused", true, []auditbridge.Field{text("what", "status"), text("reason", "not root")}, `auditbridge refused to answer what was asked: status, "not root".`},
 		{"cursor-unkept", true, []auditbridge.Field{text("relay", "siem"), text("reason", "no space")}, `auditbridge could not keep the cursor of siem: "no space".`},
 		{"events-cut", true, []auditbridge.Field{text("relay", "siem"), number("n", 3)}, "auditbridge sent in pieces 3 events to siem, too many being open at once."},
 		{"cursor-kept", false, []auditbridge.Field{text("relay", "siem")}, "auditbridge kept the cursor of siem again."},
@@ -106,5 +108,15 @@ func TestOwnRecordsNameWhoCausedThem(t *testing.T) {
 	want := "User 1000 (session 7), as root, began a new segment: asked."
 	if got := sentences(line, nil); len(got) != 1 || got[0] != want {
 		t.Errorf("%q, want %q", got, want)
+	}
+	for want, note := range map[string]auditbridge.Note{
+		"User 1000 (session 7), as root, read the journal with verify.":      auditbridge.OwnNote(auditbridge.TypeDaemonConfig, "journal-read", auditbridge.Text("with", "verify")),
+		"User 1000 (session 7), as root, asked in vain for status: stopped.": auditbridge.OwnFailure("ask-refused", auditbridge.Text("what", "status"), auditbridge.Text("reason", "stopped")),
+	} {
+		note.Actor = auditbridge.Actor{AUID: 1000, UID: 0, Session: 7, PID: 300}
+		line := auditbridge.AppendNote(nil, &note, time.Unix(1700000000, 0), auditbridge.FirstNoteSerial)
+		if got := sentences(line, nil); len(got) != 1 || got[0] != want {
+			t.Errorf("%q, want %q", got, want)
+		}
 	}
 }

@@ -32,6 +32,7 @@ func newDumpCommand() *cobra.Command {
 			"is for verify to say. Exit status 2: could not be read.",
 		Args: oneSegment,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			tellReading(cmd, args)
 			if err := runDump(cmd, args[0], asJSON); err != nil {
 				return noAnswer("dump", err)
 			}

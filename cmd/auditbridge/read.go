@@ -83,6 +83,7 @@ Exit status: 0 all was read, 1 something could not be, 2 usage.`,
 					return &usageError{errors.New("nothing to read: name a file or a directory, such as /var/log/audit, or - to type"), cmd.CommandPath()}
 				}
 			}
+			tellReading(cmd, paths)
 			boundMemory()
 			job.in, job.out, job.err = cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr()
 			job.showProgress = isTerminal(job.err) && !isTerminal(job.out)

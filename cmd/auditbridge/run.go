@@ -143,6 +143,7 @@ type daemon struct {
 	watched    *watched
 	restarter  *restarter
 	heir       inheritance
+	asked      *asked
 
 	started time.Time
 	readers int        // the group that may read the journal; -1 is none
@@ -171,6 +172,7 @@ func openDaemon(c *config.Config, deputy *deputy.Deputy, heir inheritance, log *
 	}
 	d.alarms = &alarms{stateDir: c.StateDir, note: d.journal.Note, seal: d.journal.Checkpoint, log: log}
 	d.clock = &clock{note: d.journal.Note, lines: d.eachNewest, log: log}
+	d.asked = &asked{note: d.journal.Note}
 	d.watched = &watched{note: d.journal.Note, carried: d.guard.Carried, log: log}
 	d.tracker = status.NewTracker(d.facts)
 	d.alarms.look = d.tracker.Now
@@ -189,7 +191,11 @@ func openDaemon(c *config.Config, deputy *deputy.Deputy, heir inheritance, log *
 		askResume:       answerResume(d.journal),
 		watch.AskReport: answerWatch(d.watched, d.tracker),
 		askRestart:      answerRestart(d.restarter),
+		askReading:      answerReading(d.asked),
 	}, log)
+	if err == nil {
+		d.control.Denied = d.asked.refused
+	}
 	return d, err
 }
 

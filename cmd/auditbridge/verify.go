@@ -115,6 +115,7 @@ func verifyInput(cmd *cobra.Command, args []string) (*sealedInput, error) {
 		}
 		args = []string{c.JournalDir}
 	}
+	tellReading(cmd, args)
 	if len(args) == 1 && isDir(args[0]) {
 		return openJournalDir(args[0])
 	}

@@ -69,6 +69,11 @@ const (
 
 // Server answers on one socket.
 type Server struct {
+	// Denied is told of each peer that reached the socket and may not ask, and of
+	// what it asked, "" when that is not understood. It may be nil; it is set
+	// before Run.
+	Denied func(who Peer, what string)
+
 	listener *net.UnixListener
 	handlers map[string]Handler
 	log      *slog.Logger
@@ -82,7 +87,7 @@ func Listen(path string, handlers map[string]Handler, log *slog.Logger) (*Server
 	if err != nil {
 		return nil, err
 	}
-	return &Server{l, handlers, log}, nil
+	return &Server{listener: l, handlers: handlers, log: log}, nil
 }
 
 // Run answers until ctx ends, and removes the socket.
@@ -147,6 +152,11 @@ func (s *Server) serve(ctx context.Context, conn *net.UnixConn) {
 func (s *Server) respond(ctx context.Context, who Peer, line []byte) response {
 	if !who.trusted() {
 		s.log.Warn("refused on the control socket", "uid", userName(who.UID), "pid", who.PID)
+		if s.Denied != nil {
+			var r request
+			json.Unmarshal(line, &r) // what is not understood has asked for nothing
+			s.Denied(who, r.Ask)
+		}
 		return response{Error: fmt.Sprintf("uid %s may not ask: only root and the user auditbridge runs as may", userName(who.UID))}
 	}
 	var r request

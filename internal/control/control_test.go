@@ -39,12 +39,14 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-func serve(t *testing.T, handlers map[string]Handler) string {
+func serve(t *testing.T, handlers map[string]Handler, denied ...func(Peer, string)) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), SocketName)
 	s, err := Listen(path, handlers, slog.New(slog.NewTextHandler(io.Discard, nil)))
 	if err != nil {
 		t.Fatal(err)
+	}
+	for _, s.Denied = range denied {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan error)
@@ -83,7 +85,8 @@ func TestAskAndAnswer(t *testing.T) {
 // The peer is refused for what the kernel says of it, even where the file's
 // mode would let it in.
 func TestAnotherUserIsRefused(t *testing.T) {
-	path := serve(t, map[string]Handler{"word": word})
+	denied := make(chan string, 1)
+	path := serve(t, map[string]Handler{"word": word}, func(who Peer, what string) { denied <- fmt.Sprint(who.UID, " ", what) })
 	for dir := filepath.Dir(path); dir != "/tmp" && dir != "/"; dir = filepath.Dir(dir) {
 		if err := os.Chmod(dir, 0o755); err != nil {
 			t.Fatal(err)
@@ -104,6 +107,9 @@ func TestAnotherUserIsRefused(t *testing.T) {
 	out, err := child.CombinedOutput()
 	if err != nil || !strings.Contains(string(out), "refused: uid 65534 (nobody) may not ask") {
 		t.Errorf("%v, %s", err, out)
+	}
+	if got := <-denied; got != "65534 word" {
+		t.Errorf("told of %q", got)
 	}
 }
 
