@@ -37,6 +37,10 @@ func (d *instance) onRecord(parts ...string) string {
 // key, on record with who asked; one that is wrong anywhere changes nothing, and
 // that is on record, too.
 func TestReloadTakesOverAllOrNothing(t *testing.T) {
+	t.Run("T-GEN-CONFIG", reloadsAllOrNothing)
+}
+
+func reloadsAllOrNothing(t *testing.T) {
 	d := newDaemon(t, fromStdin+"retention = \"90d\"\n")
 	d.start()
 	reload := func() (string, string, int) { return auditbridgeCommand(t, "reload", "--config", d.config) }

@@ -41,6 +41,7 @@ func newRootCommand() *cobra.Command {
 		newDumpCommand(),
 		newReadCommand(),
 		newRulesCommand(),
+		newReportCommand(),
 		newDemoCommand(),
 		newVersionCommand(),
 	)

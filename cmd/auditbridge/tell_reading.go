@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"auditbridge/config"
 	"auditbridge/internal/control"
@@ -29,7 +30,7 @@ func tellReading(cmd *cobra.Command, paths []string) {
 	limited, cancel := context.WithTimeout(cmd.Context(), answerWait)
 	defer cancel()
 	var done bool
-	err = control.Ask(limited, c.ControlSocket(), askReading, reading{With: cmd.Name()}, &done)
+	err = control.Ask(limited, c.ControlSocket(), askReading, reading{With: strings.TrimPrefix(cmd.CommandPath(), "auditbridge ")}, &done)
 	if err != nil && !errors.Is(err, control.ErrNotRunning) && !errors.Is(err, os.ErrPermission) {
 		newLogger(cmd.ErrOrStderr()).Warn("that the journal is read is not on record", "error", err)
 	}
