@@ -21,6 +21,7 @@ func TestMain(m *testing.M) {
 		"no-seccomp":   withoutSeccomp,
 		"makecalls":    makeCalls,
 		"intruder":     tryAsIntruder,
+		"forger":       forge,
 	})
 }
 

@@ -32,7 +32,7 @@ func TestKernelIsGivenBackAsFound(t *testing.T) {
 func TestRefusedUserMessageIsAnError(t *testing.T) {
 	Kernel(t)
 	// 1200–1299 are the daemon's own types; a sender gets EINVAL.
-	if err := sendUserMessage(1203, "forged"); err == nil {
+	if err := SendUserMessage(1203, "forged"); err == nil {
 		t.Error("the kernel took a DAEMON_CONFIG record from user space")
 	}
 }

@@ -13,12 +13,14 @@ import (
 // it writes in hex.
 func (a *Audit) SendUserMessage(recordType uint16, text string) {
 	a.t.Helper()
-	if err := sendUserMessage(recordType, text); err != nil {
+	if err := SendUserMessage(recordType, text); err != nil {
 		a.t.Fatalf("send a user message of type %d: %v", recordType, err)
 	}
 }
 
-func sendUserMessage(recordType uint16, text string) error {
+// SendUserMessage is for a process that is no test itself: it takes no lock. Its
+// error is the kernel's.
+func SendUserMessage(recordType uint16, text string) error {
 	socket, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_AUDIT)
 	if err != nil {
 		return err
