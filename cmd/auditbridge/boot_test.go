@@ -73,9 +73,18 @@ systemctl poweroff --no-block
 // returned.
 func bootWith(t *testing.T, files map[string]string) string {
 	t.Helper()
+	results := filepath.Join(t.TempDir(), "results")
+	must(t, os.Mkdir(results, 0o755))
+	return bootOn(t, results, files)
+}
+
+// bootOn is bootWith where /results outlives the host: a disk that the next boot
+// finds as this one leaves it.
+func bootOn(t *testing.T, results string, files map[string]string) string {
+	t.Helper()
 	dir := t.TempDir()
-	memory, root, results := filepath.Join(dir, "memory"), filepath.Join(dir, "root"), filepath.Join(dir, "results")
-	for _, d := range []string{memory, root, results} {
+	memory, root := filepath.Join(dir, "memory"), filepath.Join(dir, "root")
+	for _, d := range []string{memory, root} {
 		must(t, os.Mkdir(d, 0o755))
 	}
 	run := func(args ...string) {
