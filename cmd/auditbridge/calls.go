@@ -29,23 +29,31 @@ var newNamespace = forbid.If("clone", forbid.Is(0, seccomp.BitsSet, unix.CLONE_N
 // it knows clone(2) too.
 var hidesItsFlags = []string{"clone3"}
 
+// connectsByData are the calls that send, with the flag that has them connect first
+// (TCP Fast Open): the kernel does so without asking Landlock.
+var connectsByData = []seccomp.NameWithConditions{
+	forbid.If("sendto", forbid.Is(3, seccomp.BitsSet, unix.MSG_FASTOPEN)),
+	forbid.If("sendmsg", forbid.Is(2, seccomp.BitsSet, unix.MSG_FASTOPEN)),
+	forbid.If("sendmmsg", forbid.Is(3, seccomp.BitsSet, unix.MSG_FASTOPEN)),
+}
+
 // The arguments of socket(2).
 const domain, protocol = 0, 2
 
 // shipCalls are what Landlock has no word for: to become or to start another
 // program, to be called, and every socket but those of TCP, UDP and Unix and
-// netlink's of routing, by which the interfaces are listed. Multipath TCP is one
-// that Landlock's rules for ports do not hold for.
+// netlink's of routing, by which the interfaces are listed. Landlock's rules for
+// ports hold neither for multipath TCP nor for a connection that data begins.
 var shipCalls = forbid.Calls{
 	Always: slices.Concat(neededByNobody, []string{"execve", "execveat", "listen", "accept4", "reboot"}),
-	When: []seccomp.NameWithConditions{
+	When: append([]seccomp.NameWithConditions{
 		forbid.If("socket", forbid.Is(domain, seccomp.GreaterThan, unix.AF_INET), forbid.Is(domain, seccomp.LessThan, unix.AF_INET6)),
 		forbid.If("socket", forbid.Is(domain, seccomp.GreaterThan, unix.AF_INET6), forbid.Is(domain, seccomp.LessThan, unix.AF_NETLINK)),
 		forbid.If("socket", forbid.Is(domain, seccomp.GreaterThan, unix.AF_NETLINK)),
 		forbid.If("socket", forbid.Is(domain, seccomp.Equal, unix.AF_NETLINK), forbid.Is(protocol, seccomp.NotEqual, unix.NETLINK_ROUTE)),
 		forbid.If("socket", forbid.Is(protocol, seccomp.GreaterThan, unix.IPPROTO_UDP)),
 		newNamespace,
-	},
+	}, connectsByData...),
 	Absent: hidesItsFlags,
 }
 

@@ -47,6 +47,8 @@ read accounts: permission denied
 execute a program: operation not permitted
 execute itself: operation not permitted
 connect elsewhere: permission denied
+connect elsewhere by what is sent: operation not permitted
+connect elsewhere by what is sent as a message: operation not permitted
 open a multipath TCP socket: operation not permitted
 bind: permission denied
 listen: operation not permitted
@@ -58,6 +60,11 @@ signal run: operation not permitted
 	if string(out) != want {
 		t.Errorf("got\n%swant\n%s", out, want)
 	}
+}
+
+func loopback(port string) unix.Sockaddr {
+	number, _ := strconv.Atoi(port)
+	return &unix.SockaddrInet4{Port: number, Addr: [4]byte{127, 0, 0, 1}}
 }
 
 func listen(t *testing.T) (port string) {
@@ -99,6 +106,8 @@ func tryConfined() {
 		{"execute a program", unix.Exec("/bin/true", []string{"true"}, nil)},
 		{"execute itself", unix.Exec("/proc/self/exe", []string{"auditbridge"}, nil)},
 		{"connect elsewhere", connect(forbidden)},
+		{"connect elsewhere by what is sent", unix.Sendto(tcp, []byte("x"), unix.MSG_FASTOPEN, loopback(forbidden))},
+		{"connect elsewhere by what is sent as a message", unix.Sendmsg(tcp, []byte("x"), nil, loopback(forbidden), unix.MSG_FASTOPEN)},
 		{"open a multipath TCP socket", second(unix.Socket(unix.AF_INET, unix.SOCK_STREAM, unix.IPPROTO_MPTCP))},
 		{"bind", unix.Bind(tcp, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}})},
 		{"listen", unix.Listen(tcp, 1)},
