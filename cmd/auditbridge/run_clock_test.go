@@ -15,9 +15,14 @@ import (
 func TestAStepOfTheClockIsOnRecord(t *testing.T) {
 	old := time.Unix(1709742929, 678e6).UTC()
 	const call = `type=SYSCALL msg=audit(1709742929.100:70): arch=c000003e syscall=227 success=yes exit=0 a0=0 a1=7ffc items=0 ppid=1 pid=400 auid=1000 uid=0 gid=0 euid=0 suid=0 fsuid=0 egid=0 sgid=0 fsgid=0 tty=pts0 ses=7 comm="date" exe="/usr/bin/date" key="time"`
-	for _, row := range []struct{ name, line, want string }{
+	const step = `type=TIME_INJOFFSET msg=audit(1709742929.100:70): sec=86400 nsec=0`
+	reading := strings.NewReplacer(":70)", ":71)", "syscall=227", "syscall=159", "auid=1000 uid=0", "auid=1001 uid=1001").Replace(call)
+	for _, row := range []struct{ name, lines, want string }{
 		{"audited", call, "op=clock-step auid=1000 pid=400 uid=0 ses=7 old=2024-03-06T16:35:29.678Z new=2024-03-07T16:35:29.678Z origin=syscall serial=70 exe=/usr/bin/date res=success"},
-		{"by adjtimex", strings.Replace(call, "syscall=227", "syscall=159", 1), "auid=1000 pid=400 uid=0 ses=7"},
+		{"by adjtimex", strings.Replace(call, "syscall=227", "syscall=159", 1) + "\n" + step, "auid=1000 pid=400 uid=0 ses=7"},
+		{"read by anybody, by adjtimex", strings.Replace(call, "syscall=227", "syscall=159", 1), "origin=unaudited"},
+		{"read by another after it was set", call + "\n" + reading, "auid=1000 pid=400 uid=0 ses=7"},
+		{"read by another while it was set", reading + "\n" + step, "origin=unaudited"},
 		{"by a 32-bit program", strings.Replace(call, "arch=c000003e syscall=227", "arch=40000003 syscall=264", 1), "auid=1000 pid=400 uid=0 ses=7"},
 		{"refused", strings.Replace(call, "success=yes exit=0", "success=no exit=-1", 1), "origin=unaudited"},
 		{"another call", strings.Replace(call, "syscall=227", "syscall=1", 1), "origin=unaudited"},
@@ -28,7 +33,12 @@ func TestAStepOfTheClockIsOnRecord(t *testing.T) {
 		t.Run("T-STM-STEP/"+row.name, func(t *testing.T) {
 			var got auditbridge.Note
 			c := &clock{log: slog.New(slog.DiscardHandler), note: func(n auditbridge.Note) { got = n },
-				lines: func(each func([]byte)) error { each([]byte(row.line)); return nil }}
+				lines: func(each func([]byte)) error {
+					for line := range strings.Lines(row.lines) {
+						each([]byte(strings.TrimSuffix(line, "\n")))
+					}
+					return nil
+				}}
 			c.tell(wallclock.Step{Old: old, New: old.AddDate(0, 0, 1)})
 			line := string(auditbridge.AppendNote(nil, &got, old, auditbridge.FirstNoteSerial))
 			if !strings.Contains(line, row.want) {
