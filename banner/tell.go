@@ -101,7 +101,9 @@ func forTerminal(text string) []byte {
 	return []byte("\r\n\a" + strings.ReplaceAll(safe, "\n", "\r\n") + "\r\n")
 }
 
-// write waits for nobody: what a stopped terminal does not take is not written.
+// write waits for nobody: what a stopped terminal does not take is not written. It
+// waits without a thread of its own, of which anybody with many terminals would
+// make us use up all that we may have.
 func write(to *Terminal, message []byte) error {
 	fd, err := unix.Open(to.Path, unix.O_WRONLY|unix.O_NOCTTY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -121,7 +123,7 @@ func write(to *Terminal, message []byte) error {
 		switch {
 		case err == nil, errors.Is(err, unix.EINTR):
 		case errors.Is(err, unix.EAGAIN) && time.Now().Before(end):
-			unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}, 10)
+			time.Sleep(terminalTime / 10)
 		default:
 			return fmt.Errorf("write to %s: %w", to.Path, err)
 		}

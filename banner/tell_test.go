@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/pprof"
 	"strings"
 	"testing"
 
@@ -32,6 +33,31 @@ func TestEveryTerminalIsTold(t *testing.T) {
 	stopped.Resume(t)
 	if strings.Contains(stopped.Shown(), "IMPAIRED") {
 		t.Error("what was not taken is shown later")
+	}
+}
+
+// Somebody who stops hundreds of terminals of his own has no thread of ours waiting
+// at each of them: a process is allowed only so many, and would die of it.
+func TestManyStoppedTerminalsTakeNoThreads(t *testing.T) {
+	const many = 300
+	root := t.TempDir()
+	var utmp []byte
+	for range many {
+		utmp = append(utmp, loginEntry(userProcess, os.Getpid(), peertest.StoppedTerminal(t, root))...)
+	}
+	if err := os.Mkdir(filepath.Join(root, "run"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(root, "run/utmp"), utmp, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	threads := pprof.Lookup("threadcreate")
+	before := threads.Count()
+	if told := (&Teller{Root: root}).Tell("AUDITING IS IMPAIRED"); told != (Told{Missed: many}) {
+		t.Errorf("%+v", told)
+	}
+	if more := threads.Count() - before; more > many/3 {
+		t.Errorf("%d threads for %d terminals", more, many)
 	}
 }
 
@@ -115,11 +141,7 @@ func TestListsOfLoginsAreMerged(t *testing.T) {
 		pid  int
 		line string
 	}{{userProcess, p.PID, p.Terminal}, {userProcess, q.PID, q.Terminal}, {8, r.PID, r.Terminal}, {userProcess, 1 << 30, r.Terminal}, {userProcess, q.PID, "../etc/passwd"}} {
-		entry := make([]byte, utmpSize())
-		binary.NativeEndian.PutUint16(entry, e.kind)
-		binary.NativeEndian.PutUint32(entry[4:], uint32(e.pid))
-		copy(entry[8:40], e.line)
-		utmp = append(utmp, entry...)
+		utmp = append(utmp, loginEntry(e.kind, e.pid, e.line)...)
 	}
 	write("run/utmp", utmp)
 	write("run/systemd/sessions/1", []byte("# private\nUID=46234\nTTY="+p.Terminal+"\nSTATE=active\n"))
@@ -139,4 +161,13 @@ func TestListsOfLoginsAreMerged(t *testing.T) {
 	if n := strings.Count(p.Shown(), "once"); n != 1 {
 		t.Errorf("told %d times", n)
 	}
+}
+
+// loginEntry is one of utmp.
+func loginEntry(kind uint16, pid int, line string) []byte {
+	entry := make([]byte, utmpSize())
+	binary.NativeEndian.PutUint16(entry, kind)
+	binary.NativeEndian.PutUint32(entry[4:], uint32(pid))
+	copy(entry[8:40], line)
+	return entry
 }

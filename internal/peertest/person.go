@@ -36,22 +36,7 @@ type shown struct {
 // root/dev, and the process calls itself command.
 func StartPerson(t testing.TB, root string, uid int, command string) *Person {
 	t.Helper()
-	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0); err != nil {
-		t.Fatal(err)
-	}
-	n, err := unix.IoctlGetInt(int(master.Fd()), unix.TIOCGPTN)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &Person{Terminal: fmt.Sprintf("pts/%d", n), master: master}
-	below := filepath.Join(root, "dev", p.Terminal)
-	if err := errors.Join(os.MkdirAll(filepath.Dir(below), 0o755), os.Symlink("/dev/"+p.Terminal, below)); err != nil {
-		t.Fatal(err)
-	}
+	p := openTerminal(t, root)
 	slave, err := os.OpenFile("/dev/"+p.Terminal, os.O_RDWR|unix.O_NOCTTY, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -71,10 +56,9 @@ func StartPerson(t testing.TB, root string, uid int, command string) *Person {
 		p.listen()
 	}()
 	t.Cleanup(func() {
-		os.Remove(below)
 		cmd.Process.Kill()
 		cmd.Wait()
-		master.Close()
+		p.master.Close()
 		<-done
 	})
 	Until(t, "somebody is logged in at "+p.Terminal, func() bool {
@@ -82,6 +66,44 @@ func StartPerson(t testing.TB, root string, uid int, command string) *Person {
 		return strings.Contains(p.Shown(), "here") && strings.TrimSpace(string(comm)) == command
 	})
 	return p
+}
+
+// openTerminal makes a pseudo-terminal that is found below root/dev.
+func openTerminal(t testing.TB, root string) *Person {
+	t.Helper()
+	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { master.Close() })
+	if err := unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0); err != nil {
+		t.Fatal(err)
+	}
+	n, err := unix.IoctlGetInt(int(master.Fd()), unix.TIOCGPTN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &Person{Terminal: fmt.Sprintf("pts/%d", n), master: master}
+	below := filepath.Join(root, "dev", p.Terminal)
+	if err := errors.Join(os.MkdirAll(filepath.Dir(below), 0o755), os.Symlink("/dev/"+p.Terminal, below)); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.Remove(below) })
+	return p
+}
+
+// StoppedTerminal makes one that nobody is at and that takes nothing, and returns
+// its name in /dev.
+func StoppedTerminal(t testing.TB, root string) string {
+	t.Helper()
+	p := openTerminal(t, root)
+	slave, err := os.OpenFile("/dev/"+p.Terminal, os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { slave.Close() }) // the last one that closes it would have it go on
+	p.Stop(t)
+	return p.Terminal
 }
 
 func (p *Person) listen() {
