@@ -31,8 +31,7 @@ type chain struct {
 
 	key, announced PublicKey // who signed last; whom that announced
 	anchored       bool      // the keys in use descend from what the options give
-	metKnown       bool      // the given checkpoint is in the stream
-	otherKnown     *Defect   // another line has its sequence
+	known          []meeting // with each of the given checkpoints
 	open           tally
 	tail           stretch // what the blocks in open hold
 	leadBytes      int     // before the first whole block
@@ -49,6 +48,7 @@ type chain struct {
 type tally struct {
 	records, present, absent uint64
 	blocks, partial          int
+	short                    []Short // the first ones
 }
 
 // doubt is a line in pending that reads as a block line and does not continue
@@ -65,7 +65,7 @@ type doubt struct {
 const maxDoubt = MaxBlock + auditbridge.MaxLine
 
 func newChain(opts *Options, node string, budget *int) *chain {
-	c := &chain{opts: opts, report: ChainReport{Node: node}}
+	c := &chain{opts: opts, report: ChainReport{Node: node}, known: make([]meeting, len(opts.Known))}
 	c.history.budget = budget
 	if opts.Own {
 		// A journal sends nothing twice; one block is remembered for its memory.
@@ -120,7 +120,7 @@ func (c *chain) block(b *Block, line []byte, at int64) bool {
 		return true
 	}
 	if known := c.history.find(b.First, hash); known != nil && !c.opts.Own {
-		c.resent(known)
+		c.resent(known, at)
 		return true
 	}
 	if b.Prev == c.tip && b.First >= c.next {
@@ -213,8 +213,8 @@ func (c *chain) accept(b *Block, line []byte, hash Hash, at int64, found tally) 
 	c.history.push(remembered{first: b.First, last: b.Sequence(), prev: b.Prev, hash: hash}, line, &c.pending)
 	c.tip, c.next = hash, b.Sequence()+1
 	c.doubts, c.flawed, c.lost = c.doubts[:0], 0, 0
-	if known := c.opts.Known; known != nil && known.Sequence == b.Sequence() {
-		c.meetKnown(known, b, hash, at)
+	for i := range c.known {
+		c.meet(&c.opts.Known[i], &c.known[i], b, hash, at)
 	}
 	if b.Signed() {
 		c.checkpoint(b, line, hash, at)
@@ -227,6 +227,7 @@ func (t *tally) add(o tally) {
 	t.absent += o.absent
 	t.blocks += o.blocks
 	t.partial += o.partial
+	t.short = append(t.short, o.short[:min(len(o.short), maxShort-len(t.short))]...)
 }
 
 // settle decides that the first doubtful line breaks the chain. Lines behind

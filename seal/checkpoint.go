@@ -3,6 +3,8 @@ package seal
 import (
 	"fmt"
 	"slices"
+
+	"auditbridge/auditbridge"
 )
 
 // checkpoint takes the signature of an accepted block line. Through the chain
@@ -30,6 +32,7 @@ func (c *chain) checkpoint(b *Block, line []byte, hash Hash, at int64) {
 	c.report.Present += c.open.present
 	c.report.Absent += c.open.absent
 	c.report.PartialBlocks += c.open.partial
+	c.report.short(c.open.short)
 	c.report.SealedTo = b.Sequence()
 	c.report.Checkpoint = &Checkpoint{b.Sequence(), hash, b.At}
 	c.open, c.tail = tally{}, stretch{}
@@ -65,20 +68,50 @@ func (c *chain) follow(b *Block) bool {
 	return given
 }
 
-// meetKnown compares the block line with the given checkpoint's sequence. An
-// equal hash vouches for everything before it, and its key for what follows.
-func (c *chain) meetKnown(known *Checkpoint, b *Block, hash Hash, at int64) {
-	if hash != known.Hash {
-		// Another host of the same copy may be the one it was noted from.
-		c.otherKnown = &Defect{Reason: OtherCheckpoint, First: c.provenTo() + 1, Last: b.Sequence(), Block: b.Sequence(), Line: at,
-			Detail: "sequence " + fmt.Sprint(known.Sequence) + " has another line here"}
+// meeting is what a stream has at the sequence of a checkpoint that was given.
+type meeting struct {
+	met   bool
+	other *Defect // something else is there
+}
+
+// meet compares a block with a given checkpoint that may be its line. An equal
+// hash vouches for everything before it, and its key for what follows.
+func (c *chain) meet(known *Checkpoint, m *meeting, b *Block, hash Hash, at int64) {
+	if known.Sequence < b.First || known.Sequence > b.Sequence() {
 		return
 	}
-	if !b.Signed() && c.key.IsZero() {
-		return // says nothing of who may sign from here on
+	if known.Sequence == b.Sequence() && hash == known.Hash {
+		if b.Signed() || !c.key.IsZero() { // else it says nothing of who may sign from here on
+			c.anchored, m.met = true, true
+			c.report.Anchored = "checkpoint"
+		}
+		return
 	}
-	c.anchored, c.metKnown = true, true
-	c.report.Anchored = "checkpoint"
+	if m.other == nil {
+		m.other = &Defect{Reason: OtherCheckpoint, Block: b.Sequence(), Line: at, Detail: fmt.Sprintf("sequence %d has another line here", known.Sequence)}
+	}
+}
+
+// unmet is what is wrong because nothing in the input is the i-th of the given
+// checkpoints. Those before it vouch for what they have met, and nothing for
+// what follows: somebody with a key that was stolen can have written it.
+func (c *chain) unmet(i int) Defect {
+	known, r := c.opts.Known[i], &c.report
+	d := Defect{Reason: EndsBefore, Detail: fmt.Sprintf("its last block line has sequence %d", r.Last)}
+	switch {
+	case c.known[i].other != nil:
+		// Another host of the same copy may be the one it was noted from.
+		d = *c.known[i].other
+	case known.Sequence < r.Last || r.Blocks == 0:
+		return Defect{Reason: NotAnchored, First: r.First, Last: r.Last, Detail: "the given checkpoint is not in it"}
+	}
+	d.First, d.Last = r.First, known.Sequence
+	for j := range i {
+		if c.known[j].met {
+			d.First = c.opts.Known[j].Sequence + 1
+		}
+	}
+	return d
 }
 
 // finish ends the stream: what is pending is its tail. conclude comes to the
@@ -100,7 +133,12 @@ func (c *chain) finish() {
 	tail := c.pending.len()
 	c.tail.take(&c.pending, c.replayed)
 	for i := range c.held.len() {
-		if line := c.held.line(i); !holds(c.pending.buf, line) && !c.history.holds(line) {
+		line := c.held.line(i)
+		if n := c.pending.find(line); n >= 0 {
+			r.resend(one(c.next+auditbridge.Sequence(n)), c.pending.at[n])
+		} else if again, known := c.history.place(line); known {
+			r.resend(again, c.held.at[i])
+		} else {
 			r.Duplicates-- // it never came again
 			tail++
 		}
@@ -112,6 +150,7 @@ func (c *chain) finish() {
 		r.Tail = c.open.records + c.open.present + uint64(tail) + c.lost
 	}
 	r.PartialBlocks += c.open.partial
+	r.short(c.open.short)
 	r.Present += c.open.present
 	r.Absent += c.open.absent
 	r.TailSeconds, r.LastTime = c.tail.span().Seconds(), c.tail.last.UTC()
@@ -121,30 +160,31 @@ func (c *chain) finish() {
 	}
 }
 
-// linked is what the given keys and checkpoint have in common with all chains
+// linked is what the given keys and checkpoints have in common with all chains
 // of an input.
 type linked struct {
-	any   bool // one of them was in use, or is there
-	known bool // the checkpoint is there
+	any   bool   // one of them was in use, or is there
+	known []bool // which checkpoints are there, or before an input that holds a later one
 }
 
 func (l *linked) add(c *chain) {
 	l.any = l.any || c.anchored
-	l.known = l.known || c.metKnown
+	later := false
+	for i, m := range slices.Backward(c.known) {
+		later = later || m.met
+		l.known[i] = l.known[i] || m.met || later && c.opts.Known[i].Sequence < c.report.First
+	}
 }
 
 // conclude comes to the verdict. What was given may be another host's of the
 // same copy: then this chain is not covered, and nothing is wrong with it.
 func (c *chain) conclude(given linked) {
 	r := &c.report
-	known := c.opts.Known != nil
-	if c.otherKnown != nil && !given.known {
-		c.defect(*c.otherKnown)
-	}
+	missing := slices.Index(given.known, false)
 	switch {
-	case len(c.opts.Keys) == 0 && !known || r.Young:
-	case known && !given.known:
-		c.defect(Defect{Reason: NotAnchored, First: r.First, Last: r.Last, Detail: "the given checkpoint is not in it"})
+	case len(c.opts.Keys) == 0 && len(c.opts.Known) == 0 || r.Young:
+	case missing >= 0:
+		c.defect(c.unmet(missing))
 	case !c.anchored && given.any:
 		r.NotCovered = true
 	case !c.anchored:

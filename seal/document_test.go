@@ -27,7 +27,7 @@ func TestTheDocumentsExample(t *testing.T) {
 		t.Fatal(err)
 	}
 	lines := strings.Split(strings.TrimSuffix(example, "\n"), "\n")
-	got := verify(Options{Own: true, First: 1, Keys: []PublicKey{key}, Known: &known}, lines...)
+	got := verify(Options{Own: true, First: 1, Keys: []PublicKey{key}, Known: []Checkpoint{known}}, lines...)
 	c := got.Chains[0]
 	if !got.OK() || len(lines) != 9 || c.Blocks != 3 || c.Checkpoints != 2 || c.KeyChanges != 1 || c.SealedTo != 8 || c.Tail != 1 || c.Checkpoint.Hash != known.Hash {
 		t.Errorf("%s: %+v", got.Summary(), *c)

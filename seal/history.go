@@ -1,7 +1,6 @@
 package seal
 
 import (
-	"bytes"
 	"sort"
 
 	"auditbridge/auditbridge"
@@ -64,24 +63,26 @@ func (h *history) find(first auditbridge.Sequence, hash Hash) *remembered {
 // holds says whether line, with its LF, stands in a remembered block. It looks
 // at everything that is remembered: only for lines nothing else accounts for.
 func (h *history) holds(line []byte) bool {
-	for i := len(h.blocks) - 1; i >= 0; i-- {
-		if holds(h.blocks[i].lines.buf, line) {
-			return true
-		}
-	}
-	return false
+	_, found := h.place(line)
+	return found
 }
 
-// holds says whether buf, whole lines, has line among them.
-func holds(buf, line []byte) bool {
-	for from := 0; ; {
-		at := bytes.Index(buf[from:], line)
-		if at < 0 {
-			return false
+// place finds line's sequence; those of its whole block where that is short of
+// lines.
+func (h *history) place(line []byte) (Range, bool) {
+	for i := len(h.blocks) - 1; i >= 0; i-- {
+		b := h.blocks[i]
+		n := b.lines.find(line)
+		switch {
+		case n < 0:
+		case b.whole():
+			return one(b.first + auditbridge.Sequence(n)), true
+		default:
+			return Range{b.first, b.last}, true
 		}
-		if at += from; at == 0 || buf[at-1] == '\n' {
-			return true
-		}
-		from = at + 1
 	}
+	return Range{}, false
 }
+
+// whole says that every line of the block is there.
+func (r *remembered) whole() bool { return auditbridge.Sequence(r.lines.len()) == r.last-r.first }

@@ -34,18 +34,20 @@ func (c *chain) judge(b *Block, at int64) tally {
 		if once != nil {
 			c.report.Foreign += foreign
 			c.report.Duplicates += uint64(found.len() - once.len())
+			c.nameResent(found, once, b)
 			c.pending = *once
 			return whole
 		}
 		if distinct := unique(found); uint64(found.len()) >= b.N && uint64(distinct.len()) < b.N {
 			c.report.Duplicates += uint64(found.len() - distinct.len())
+			c.report.resend(Range{b.First, b.Sequence() - 1}, found.at[0])
 			found = distinct
 		}
 		c.report.Foreign += foreign
 		c.pending = *found
 	}
 	if n := uint64(c.pending.len()); n < b.N && !c.opts.Own && c.lost == 0 {
-		return tally{blocks: 1, partial: 1, present: n, absent: b.N - n}
+		return tally{blocks: 1, partial: 1, present: n, absent: b.N - n, short: []Short{{Range{b.First, b.Sequence() - 1}, b.N - n, at}}}
 	}
 	c.defect(c.explain(b, at))
 	return tally{blocks: 1}
@@ -87,17 +89,54 @@ func unique(l *lines) *lines {
 	})
 }
 
+// nameResent notes which of found came once more: those that are not in once,
+// which is b's lines.
+func (c *chain) nameResent(found, once *lines, b *Block) {
+	first := make(map[string]int, once.len())
+	for i := once.len() - 1; i >= 0; i-- {
+		first[string(once.line(i))] = i
+	}
+	next := 0 // of equal lines the one that continues a run is meant
+	for i, kept := 0, 0; i < found.len(); i++ {
+		line := found.line(i)
+		if kept < once.len() && once.at[kept] == found.at[i] {
+			kept++
+			continue
+		}
+		n, here := first[string(line)]
+		if next < once.len() && bytes.Equal(line, once.line(next)) {
+			n = next
+		}
+		if here {
+			next = n + 1
+			c.report.resend(one(b.First+auditbridge.Sequence(n)), found.at[i])
+		} else if again, known := c.history.place(line); known {
+			c.report.resend(again, found.at[i])
+		}
+	}
+}
+
+func one(s auditbridge.Sequence) Range { return Range{s, s} }
+
 // resent takes the line of a block that is known already: a link broke and its
 // sender went back. What came since the last block line is, from its end
 // backwards, that block once more. What is left was sent before the link broke
 // and has to come again: checkHeld sees to that.
-func (c *chain) resent(known *remembered) {
+func (c *chain) resent(known *remembered, at int64) {
 	found := c.pending.keep(startsRecord)
 	c.report.Foreign += uint64(c.pending.len() - found.len())
 	same := found.commonSuffix(&known.lines)
 	c.report.Duplicates += uint64(found.len()) + 1
+	again := Range{known.first, known.last}
+	if known.whole() {
+		again.First = known.last - auditbridge.Sequence(same)
+	}
+	if same > 0 {
+		at = found.at[found.len()-same]
+	}
+	c.report.resend(again, at)
 	for i := range found.len() - same {
-		if line := found.line(i); len(c.held.buf) < maxPending && !holds(c.held.buf, line) {
+		if line := found.line(i); len(c.held.buf) < maxPending && c.held.find(line) < 0 {
 			c.held.take(found, i)
 		} else if len(c.held.buf) >= maxPending {
 			c.lost++
@@ -112,7 +151,16 @@ func (c *chain) resent(known *remembered) {
 func (c *chain) checkHeld(b *Block) {
 	for i := range c.held.len() {
 		line := c.held.line(i)
-		if holds(c.pending.buf, line) || c.history.holds(line) {
+		if n := c.pending.find(line); n >= 0 {
+			again := Range{b.First, b.Sequence() - 1}
+			if uint64(c.pending.len()) == b.N {
+				again = one(b.First + auditbridge.Sequence(n))
+			}
+			c.report.resend(again, c.pending.at[n])
+			continue
+		}
+		if again, found := c.history.place(line); found {
+			c.report.resend(again, c.held.at[i])
 			continue
 		}
 		c.defect(Defect{Reason: RecordAdded, First: b.First, Last: max(b.First, b.Sequence()-1), Block: b.Sequence(), Line: c.held.at[i],

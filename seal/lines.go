@@ -1,6 +1,9 @@
 package seal
 
-import "bytes"
+import (
+	"bytes"
+	"sort"
+)
 
 // lines is a run of whole lines in one buffer, each with its LF, and where in
 // the input each stood. Its memory is used again.
@@ -63,6 +66,20 @@ func (l *lines) keep(want func(line []byte) bool) *lines {
 		}
 	}
 	return s
+}
+
+// find returns which line equals line, with its LF, the first; -1 when none does.
+func (l *lines) find(line []byte) int {
+	for from := 0; ; {
+		at := bytes.Index(l.buf[from:], line)
+		if at < 0 {
+			return -1
+		}
+		if at += from; at == 0 || l.buf[at-1] == '\n' {
+			return sort.SearchInts(l.ends, at+1)
+		}
+		from = at + 1
+	}
 }
 
 func (l *lines) take(from *lines, i int) {

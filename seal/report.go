@@ -33,6 +33,7 @@ const (
 	NotSealed       Reason = "nothing is signed"
 	NotAnchored     Reason = "not linked to the given key or checkpoint"
 	OtherCheckpoint Reason = "differs from the given checkpoint"
+	EndsBefore      Reason = "ends before the given checkpoint"
 )
 
 // Defect is one thing that is wrong. First … Last are the sequences that
@@ -50,11 +51,8 @@ type Defect struct {
 // String says it in one sentence. It holds no text of a record.
 func (d Defect) String() string {
 	s := string(d.Reason)
-	switch {
-	case d.First != 0 && d.First == d.Last:
-		s += fmt.Sprintf(": sequence %d", d.First)
-	case d.First != 0:
-		s += fmt.Sprintf(": sequences %d to %d", d.First, d.Last)
+	if d.First != 0 {
+		s += ": " + Range{d.First, d.Last}.text()
 	}
 	if d.Detail != "" {
 		s += ": " + d.Detail
@@ -80,6 +78,36 @@ func (c Checkpoint) String() string { return fmt.Sprintf("%d:%s", c.Sequence, c.
 type Range struct {
 	First auditbridge.Sequence `json:"first"`
 	Last  auditbridge.Sequence `json:"last"`
+}
+
+func (r Range) text() string {
+	if r.First == r.Last {
+		return fmt.Sprintf("sequence %d", r.First)
+	}
+	return fmt.Sprintf("sequences %d to %d", r.First, r.Last)
+}
+
+// Short is a block that is short of records. Which of them cannot be told, only
+// that they are among the sequences First … Last.
+type Short struct {
+	Range
+	Absent uint64 `json:"absent"`
+	Line   int64  `json:"line"` // of the block line in the input, from 1
+}
+
+func (s Short) String() string {
+	return fmt.Sprintf("%d of %s (block line: input line %d)", s.Absent, s.text(), s.Line)
+}
+
+// Resent is a run of lines that came once more, identical with those before.
+// Of a block that is short of records it is the whole block.
+type Resent struct {
+	Range
+	Line int64 `json:"line"` // where in the input the run stands again, from 1
+}
+
+func (r Resent) String() string {
+	return fmt.Sprintf("%s (input line %d)", r.text(), r.Line)
 }
 
 // ChainReport is what is known of one chain of blocks: a journal, or one host's
@@ -108,10 +136,15 @@ type ChainReport struct {
 	Present       uint64 `json:"partial_present"` // records in partial blocks: cannot be proven
 	Absent        uint64 `json:"partial_absent"`  // records those blocks are short of
 
-	Duplicates uint64  `json:"duplicates"`     // lines sent again, identical
-	Foreign    uint64  `json:"foreign"`        // lines that are no records and in no block
-	Gaps       []Range `json:"gaps,omitempty"` // sequences that the journal itself says were never kept, the first ones
-	Skipped    uint64  `json:"skipped"`        // how many those are in all
+	Short []Short `json:"short,omitempty"` // which blocks those are, the first ones
+
+	Duplicates uint64 `json:"duplicates"` // lines sent again, identical
+
+	Resent []Resent `json:"resent,omitempty"` // which lines those are, the first runs
+
+	Foreign uint64  `json:"foreign"`        // lines that are no records and in no block
+	Gaps    []Range `json:"gaps,omitempty"` // sequences that the journal itself says were never kept, the first ones
+	Skipped uint64  `json:"skipped"`        // how many those are in all
 
 	FirstKey    string      `json:"first_key,omitempty"`
 	LastKey     string      `json:"last_key,omitempty"`
@@ -141,6 +174,8 @@ const (
 // What a report keeps of each; DefectCount and Skipped count all.
 const (
 	maxDefects = 20
+	maxShort   = 20
+	maxResent  = 20
 	maxGaps    = 100
 )
 
@@ -149,4 +184,18 @@ func (r *ChainReport) add(d Defect) {
 	if len(r.Defects) < maxDefects {
 		r.Defects = append(r.Defects, d)
 	}
+}
+
+// resend notes that these came once more. Runs that follow each other are one.
+func (r *ChainReport) resend(again Range, at int64) {
+	if n := len(r.Resent); n > 0 && r.Resent[n-1].Last+1 == again.First {
+		r.Resent[n-1].Last = again.Last
+	} else if n < maxResent {
+		r.Resent = append(r.Resent, Resent{again, at})
+	}
+}
+
+// short notes blocks that are short of records.
+func (r *ChainReport) short(of []Short) {
+	r.Short = append(r.Short, of[:min(len(of), maxShort-len(r.Short))]...)
 }

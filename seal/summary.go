@@ -23,6 +23,7 @@ func (r Report) Summary() string {
 		all.Present += c.Present
 		all.Stranded += c.Stranded
 		all.Tail += c.Tail
+		all.Duplicates += c.Duplicates
 		if c.NotCovered {
 			notCovered++
 		} else {
@@ -40,6 +41,9 @@ func (r Report) Summary() string {
 	}
 	if all.Absent > 0 {
 		s += fmt.Sprintf(", %d in blocks that are short of %d", all.Present, all.Absent)
+	}
+	if all.Duplicates > 0 {
+		s += fmt.Sprintf("; sent again: %s", count(all.Duplicates, "line"))
 	}
 	if notCovered > 0 {
 		s += fmt.Sprintf("; %s not covered by the key or checkpoint given", count(notCovered, "host"))
@@ -103,8 +107,22 @@ func (r *ChainReport) Facts() []string {
 	if r.PartialBlocks > 0 {
 		say("partial: %s short of %s; the %d they hold cannot be proven", count(uint64(r.PartialBlocks), "block"), count(r.Absent, "record"), r.Present)
 	}
+	for _, s := range r.Short {
+		say("absent: %s", s)
+	}
+	if more := r.PartialBlocks - len(r.Short); more > 0 {
+		say("absent: of %s more", count(uint64(more), "block"))
+	}
 	if r.Duplicates > 0 {
 		say("sent again: %s, identical", count(r.Duplicates, "line"))
+	}
+	named := uint64(0)
+	for _, again := range r.Resent {
+		say("sent again: %s", again)
+		named += uint64(again.Last-again.First) + 1
+	}
+	if named < r.Duplicates {
+		say("sent again: %s more", count(r.Duplicates-named, "line"))
 	}
 	if r.Foreign > 0 {
 		say("no records: %s", count(r.Foreign, "line"))

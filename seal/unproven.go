@@ -157,13 +157,19 @@ func (c *chain) strand(b *Block) {
 		return
 	}
 	stranded := c.lost
+	var resent []Resent
 	for i := range extra {
-		if c.opts.Own || !c.history.holds(found.line(i)) {
+		if again, known := c.history.place(found.line(i)); known && !c.opts.Own {
+			resent = append(resent, Resent{again, found.at[i]})
+		} else {
 			stranded++
 		}
 	}
 	if stranded > uint64(b.First-c.next)+1 {
 		return
+	}
+	for _, r := range resent {
+		c.report.resend(r.Range, r.Line)
 	}
 	c.report.Stranded += stranded
 	c.report.Duplicates += c.lost + uint64(extra) - stranded

@@ -163,10 +163,10 @@ func TestAnotherHostIsNotCoveredByAKey(t *testing.T) {
 		{"nothing given", Options{}, OK, [2]bool{}},
 		{"one host's key", Options{Keys: []PublicKey{a.key.Public()}}, Partial, [2]bool{false, true}},
 		{"both keys", Options{Keys: []PublicKey{a.key.Public(), b.key.Public()}}, OK, [2]bool{}},
-		{"one host's checkpoint", Options{Known: known}, Partial, [2]bool{false, true}},
-		{"a checkpoint and the other's key", Options{Known: known, Keys: []PublicKey{b.key.Public()}}, OK, [2]bool{}},
+		{"one host's checkpoint", Options{Known: []Checkpoint{*known}}, Partial, [2]bool{false, true}},
+		{"a checkpoint and the other's key", Options{Known: []Checkpoint{*known}, Keys: []PublicKey{b.key.Public()}}, OK, [2]bool{}},
 		{"a key of neither", Options{Keys: []PublicKey{strange}}, Bad, [2]bool{}},
-		{"a checkpoint of neither", Options{Known: &Checkpoint{Sequence: 20}, Keys: []PublicKey{a.key.Public(), b.key.Public()}}, Bad, [2]bool{}},
+		{"a checkpoint of neither", Options{Known: []Checkpoint{{Sequence: 20}}, Keys: []PublicKey{a.key.Public(), b.key.Public()}}, Bad, [2]bool{}},
 	} {
 		got := verify(row.opts, lines...)
 		if got.Verdict != row.want || got.Verified != (row.want == OK) || [2]bool{got.Chains[0].NotCovered, got.Chains[1].NotCovered} != row.not {

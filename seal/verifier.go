@@ -1,8 +1,10 @@
 package seal
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -22,8 +24,9 @@ type Options struct {
 	// Keys are public keys known from elsewhere. At least one must have signed;
 	// hosts for which none did are reported as not covered.
 	Keys []PublicKey
-	// Known is a checkpoint noted elsewhere; one host of the input must hold it.
-	Known *Checkpoint
+	// Known are checkpoints noted elsewhere; for each, one host of the input must
+	// hold it. The more there are, the closer a report says where it went wrong.
+	Known []Checkpoint
 	// Filtered says that records are expected to be absent.
 	Filtered bool
 }
@@ -71,6 +74,7 @@ const (
 
 // NewVerifier returns a verifier at the beginning of its input.
 func NewVerifier(opts Options) *Verifier {
+	opts.Known = slices.SortedFunc(slices.Values(opts.Known), func(a, b Checkpoint) int { return cmp.Compare(a.Sequence, b.Sequence) })
 	return &Verifier{opts: opts, chains: map[string]*chain{}, budget: rememberedBlocks}
 }
 
@@ -142,7 +146,7 @@ func (v *Verifier) Finish() Report {
 	if len(v.chains) == 0 {
 		v.chain("")
 	}
-	var given linked
+	given := linked{known: make([]bool, len(v.opts.Known))}
 	for _, c := range v.chains {
 		c.finish()
 		given.add(c)

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"auditbridge/auditbridge"
 )
 
 func TestAGoodStreamVerifies(t *testing.T) {
@@ -120,7 +122,7 @@ func TestAKnownCheckpointAnchors(t *testing.T) {
 		{"another journal with the same records", forged.lines, Bad},
 		{"that journal in front of it", splice(forged.lines[:10], s.lines[10:]), Bad},
 	} {
-		if got := verify(Options{Known: &parsed}, row.lines...); got.Verdict != row.want {
+		if got := verify(Options{Known: []Checkpoint{parsed}}, row.lines...); got.Verdict != row.want {
 			t.Errorf("%s: %s: %+v", row.name, got.Verdict, *got.Chains[0])
 		}
 	}
@@ -132,7 +134,7 @@ func TestAnUnsignedKnownBlockSaysNothingOfLaterKeys(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := verify(Options{Known: &known}, s.lines...); got.Verdict != Bad {
+	if got := verify(Options{Known: []Checkpoint{known}}, s.lines...); got.Verdict != Bad {
 		t.Errorf("%s: %+v", got.Verdict, *got.Chains[0])
 	}
 }
@@ -154,6 +156,82 @@ func TestLinesSentAgainAreTolerated(t *testing.T) {
 			if tail := r.Tail; tail != 6 && back < 25 {
 				t.Fatalf("broken off before line %d, resumed at %d: tail of %d", from, back, tail)
 			}
+		}
+	}
+}
+
+// TestLinesSentAgainAreNamed: from which sequence to which, and where in the input
+// they stand again.
+func TestLinesSentAgainAreNamed(t *testing.T) {
+	s := fiveBlocks(t)
+	for from := 5; from <= 25; from++ { // within a copy's first block they count as standing before it
+		for back := range from {
+			r := verify(Options{}, splice(s.lines[:from], s.lines[back:])...).Chains[0]
+			want := Resent{Range{auditbridge.Sequence(back + 1), auditbridge.Sequence(from)}, int64(from + 1)}
+			if len(r.Resent) != 1 || r.Resent[0] != want || r.Duplicates != uint64(from-back) {
+				t.Errorf("broken off before line %d, resumed at %d: %d of %v", from, back, r.Duplicates, r.Resent)
+			}
+		}
+	}
+}
+
+// TestADoubledLineIsNamed also where no link that broke puts one.
+func TestADoubledLineIsNamed(t *testing.T) {
+	s := fiveBlocks(t)
+	for _, row := range []struct{ line, at int }{{7, 8}, {7, 9}, {7, 12}, {2, 17}, {20, 20}, {5, 5}, {5, 10}} {
+		got := verify(Options{}, splice(s.lines[:row.at], s.lines[row.line-1:row.line], s.lines[row.at:])...)
+		want := fmt.Sprintf("sequence %d (input line %d)", row.line, row.at+1)
+		if r := got.Chains[0]; got.Verdict != OK || len(r.Resent) != 1 || r.Resent[0].String() != want || r.Duplicates != 1 {
+			t.Errorf("%+v: %s: %v, want %s", row, got.Summary(), r.Resent, want)
+		}
+	}
+}
+
+// TestAMissingLineIsNamed as closely as can be: its block.
+func TestAMissingLineIsNamed(t *testing.T) {
+	s := fiveBlocks(t)
+	got := verify(Options{}, without(without(s.lines, 12, 13), 6, 7)...)
+	r := got.Chains[0]
+	if got.Verdict != Partial || fmt.Sprint(r.Short) != "[1 of sequences 6 to 9 (block line: input line 9) 1 of sequences 11 to 14 (block line: input line 13)]" {
+		t.Errorf("%s: %v", got.Summary(), r.Short)
+	}
+}
+
+// TestCheckpointsHeldElsewhereSayWhereItWentWrong: what is behind the last one that
+// the input has, and no more, is in doubt.
+func TestCheckpointsHeldElsewhereSayWhereItWentWrong(t *testing.T) {
+	s := fiveBlocks(t).records(2).checkpoint() // 10, 20, 30
+	var known []Checkpoint
+	for _, i := range []int{30, 10, 20} {
+		c, err := ParseCheckpoint(s.lines[i-1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		known = append(known, c)
+	}
+	thief := newStream(t)
+	thief.key, thief.event = s.key, 9000
+	thief.w = NewWriter(21, HashLine([]byte(s.lines[19])))
+	thief.records(9).checkpoint()
+	for _, row := range []struct {
+		name  string
+		lines []string
+		known []Checkpoint
+		want  string
+	}{
+		{"cut", s.lines[:22], known, "ends before the given checkpoint: sequences 21 to 30: its last block line has sequence 20"},
+		{"cut, one known", s.lines[:22], known[:1], "ends before the given checkpoint: sequences 1 to 30: its last block line has sequence 20"},
+		{"written anew with the same key", splice(s.lines[:20], thief.lines), known, "differs from the given checkpoint: sequences 21 to 30: sequence 30 has another line here (input line 30)"},
+		{"a front that is not there", s.lines[10:], known[1:2], "not linked to the given key or checkpoint: sequences 11 to 30: the given checkpoint is not in it"},
+	} {
+		got := verify(Options{Known: row.known}, row.lines...)
+		if r := got.Chains[0]; got.Verdict != Bad || len(r.Defects) != 1 || r.Defects[0].String() != row.want {
+			t.Errorf("%s: %s", row.name, got.Summary())
+		}
+	}
+	for name, lines := range map[string][]string{"as it was": s.lines, "begun later than the first was noted": s.lines[10:]} {
+		if got := verify(Options{Known: known}, lines...); got.Verdict != OK {
+			t.Errorf("%s: %s", name, got.Summary())
 		}
 	}
 }

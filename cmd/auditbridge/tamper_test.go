@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -17,10 +16,10 @@ import (
 
 // tampered is a journal somebody can get at, and what was noted of it elsewhere.
 type tampered struct {
-	dir        string
-	lines      []string // of its newest segment, as they were
-	checkpoint string   // its last, as it was noted elsewhere
-	key        string   // its first public key
+	dir         string
+	lines       []string // of its segment, as they were; lines[i] has sequence i+1
+	checkpoints []string // as a log server has them, each life's last among them
+	key         string   // its first public key
 }
 
 func journalToTamperWith(t *testing.T) *tampered {
@@ -29,17 +28,54 @@ func journalToTamperWith(t *testing.T) *tampered {
 	for range 3 {
 		record(t, j.dir, 12)
 	}
-	_, data := newest(t, j.dir)
-	j.lines = strings.SplitAfter(string(data), "\n")
-	j.lines = j.lines[:len(j.lines)-1]
-	last := j.lines[len(j.lines)-1]
-	b, err := seal.ParseBlock([]byte(strings.TrimSuffix(last, "\n")))
-	must(t, err)
-	j.checkpoint = fmt.Sprintf("%d:%s", b.Sequence(), seal.HashLine([]byte(strings.TrimSuffix(last, "\n"))))
-	first, err := seal.ParseBlock([]byte(strings.TrimSuffix(j.lines[2], "\n")))
-	must(t, err)
-	j.key = first.Key.String()
+	j.note(t)
 	return j
+}
+
+// note keeps elsewhere what verify can be held to.
+func (j *tampered) note(t *testing.T) {
+	t.Helper()
+	_, data := newest(t, j.dir)
+	j.lines = slices.Collect(strings.Lines(string(data)))
+	for i, text := range j.lines {
+		line := []byte(strings.TrimSuffix(text, "\n"))
+		b, err := seal.ParseBlock(line)
+		if err != nil || !b.Signed() {
+			continue
+		}
+		if int(b.Sequence()) != i+1 {
+			t.Fatalf("line %d has sequence %d", i+1, b.Sequence())
+		}
+		if j.key == "" {
+			j.key = b.Key.String()
+		}
+		j.checkpoints = append(j.checkpoints, fmt.Sprintf("%d:%s", b.Sequence(), seal.HashLine(line)))
+	}
+}
+
+// last is the sequence of the journal's last line, a checkpoint.
+func (j *tampered) last() int { return len(j.lines) }
+
+// before is the sequence of the last checkpoint up to a sequence.
+func (j *tampered) before(sequence int) (last int) {
+	for _, c := range j.checkpoints {
+		var n int
+		if fmt.Sscan(strings.Split(c, ":")[0], &n); n <= sequence {
+			last = n
+		}
+	}
+	return last
+}
+
+// block is the sequences of the block a sequence is in, from which to which, and
+// the block line's.
+func (j *tampered) block(sequence int) (first, last, line int) {
+	for line = sequence; ; line++ {
+		b, err := seal.ParseBlock([]byte(strings.TrimSuffix(j.lines[line-1], "\n")))
+		if err == nil {
+			return int(b.First), line - 1, line
+		}
+	}
 }
 
 // line is the number, from 0, of the n-th record of the journal's second life.
@@ -59,43 +95,75 @@ func (j *tampered) line(n int) int {
 
 // Every way to tamper with a journal is reported with the first bad record, in the
 // journal and in the copy a SIEM has. What a host alone cannot show, a cut, an old
-// state, or a thief's signature, a checkpoint held elsewhere does.
+// state, or a thief's signature, the checkpoints held elsewhere do.
 func TestEveryTamperingIsReported(t *testing.T) {
+	j := journalToTamperWith(t)
+	at := j.line(5) + 1 // the sequence that is tampered with
+	first, last, block := j.block(at)
 	for _, row := range []struct {
 		name      string
-		change    func(j *tampered, l []string) []string
-		elsewhere bool   // only a checkpoint held elsewhere shows it
-		want      string // of the journal
-		copied    string // of the copy, where a record may be filtered away, and sent twice
+		change    func(l []string) []string
+		elsewhere bool   // only what is held elsewhere shows it
+		want      string // the first line, of the journal
+		copied    string // of the copy, where a record may be filtered away, and sent twice; "": the same
+		absent    string // what else is said of the copy
 	}{
-		{"flip a bit", func(j *tampered, l []string) []string {
-			i := j.line(5)
-			l[i] = strings.Replace(l[i], "success=yes", "success=xes", 1)
+		{"flip a bit", func(l []string) []string {
+			l[at-1] = strings.Replace(l[at-1], "success=yes", "success=xes", 1)
 			return l
-		}, false, "record changed", "record changed"},
-		{"delete a line", func(j *tampered, l []string) []string { return slices.Delete(l, j.line(5), j.line(5)+1) }, false, "record missing", "1 block short of 1 record"},
-		{"swap two lines", func(j *tampered, l []string) []string {
-			i := j.line(5)
-			l[i], l[i+1] = l[i+1], l[i]
+		}, false, fmt.Sprintf("BAD record changed: sequences %d to %d: ", first, last), "", ""},
+		{"delete a line", func(l []string) []string { return slices.Delete(l, at-1, at) },
+			false, fmt.Sprintf("BAD record missing: sequences %d to %d: 1 of the block's", first, last), "PARTIAL ",
+			fmt.Sprintf("  absent: 1 of sequences %d to %d (block line: input line %d)\n", first, last, block-1)},
+		{"swap two lines", func(l []string) []string {
+			l[at-1], l[at] = l[at], l[at-1]
 			return l
-		}, false, "reordered", "reordered"},
-		{"double a line", func(j *tampered, l []string) []string { return slices.Insert(l, j.line(5), l[j.line(5)]) }, false, "record added", "sent again: 1 line"},
-		{"insert a line", func(j *tampered, l []string) []string {
-			return slices.Insert(l, j.line(5), "type=USER_LOGIN msg=audit(1709742900.500:999): pid=1 uid=0 auid=0 ses=1 msg='res=success'\n")
-		}, false, "record added", "record added"},
-		{"cut the tail", func(j *tampered, l []string) []string { return l[:j.line(0)] }, true, "checkpoint", "checkpoint"},
+		}, false, fmt.Sprintf("BAD records reordered: sequences %d to %d", first, last), "", ""},
+		{"double a line", func(l []string) []string { return slices.Insert(l, at-1, l[at-1]) },
+			false, fmt.Sprintf("BAD record added: sequence %d: ", at), "OK ",
+			fmt.Sprintf("  sent again: sequence %d (input line %d)\n", at, at+1)},
+		{"double a line elsewhere", func(l []string) []string { return slices.Insert(l, last, l[at-1]) },
+			false, fmt.Sprintf("BAD record added: sequence %d: ", block), "OK ",
+			fmt.Sprintf("  sent again: sequence %d (input line %d)\n", at, block)},
+		{"insert a line", func(l []string) []string {
+			return slices.Insert(l, at-1, "type=USER_LOGIN msg=audit(1709742900.500:999): pid=1 uid=0 auid=0 ses=1 msg='res=success'\n")
+		}, false, fmt.Sprintf("BAD record added: sequence %d: 1 inserted before this sequence (input line %d)", at, at), "", ""},
+		{"cut the tail", func(l []string) []string { return l[:at-1] },
+			true, fmt.Sprintf("BAD ends before the given checkpoint: sequences %d to ", j.before(at)+1), "", ""},
 	} {
 		t.Run("T-TAMPER "+row.name, func(t *testing.T) {
-			j := journalToTamperWith(t)
-			changed := strings.Join(row.change(j, slices.Clone(j.lines)), "")
-			path, _ := newest(t, j.dir)
-			must(t, os.WriteFile(path, []byte(changed), 0o600))
-			siem := filepath.Join(t.TempDir(), "siem.log")
-			must(t, os.WriteFile(siem, asSIEM(changed), 0o600))
-			j.reports(t, filepath.Join(j.dir, "journal"), row.want, row.elsewhere)
-			j.reports(t, siem, row.copied, row.elsewhere)
+			changed := strings.Join(row.change(slices.Clone(j.lines)), "")
+			known := []string{"--key", j.key}
+			if row.elsewhere {
+				known = j.elsewhere()
+			}
+			journal, siem := j.put(t, changed)
+			reports(t, journal, known, row.want, "")
+			if row.copied == "" {
+				row.copied = row.want
+			}
+			reports(t, siem, known, row.copied, row.absent)
 		})
 	}
+}
+
+// elsewhere is the checkpoints that somebody else noted, as arguments.
+func (j *tampered) elsewhere() (args []string) {
+	for _, c := range j.checkpoints {
+		args = append(args, "--checkpoint", c)
+	}
+	return args
+}
+
+// put makes a journal and a SIEM's copy of text.
+func (j *tampered) put(t *testing.T, text string) (journal, siem string) {
+	t.Helper()
+	journal = t.TempDir()
+	siem = filepath.Join(t.TempDir(), "siem.log")
+	path, _ := newest(t, j.dir)
+	must(t, os.WriteFile(filepath.Join(journal, filepath.Base(path)), []byte(text), 0o600))
+	must(t, os.WriteFile(siem, asSIEM(text), 0o600))
+	return journal, siem
 }
 
 // asSIEM is a raw stream as a stock server files it.
@@ -107,49 +175,34 @@ func asSIEM(text string) []byte {
 	return b.Bytes()
 }
 
-var firstBad = regexp.MustCompile(`sequences? \d+`)
-
-// reports holds verify to calling the input bad, and saying where that begins.
-func (j *tampered) reports(t *testing.T, input, want string, elsewhere bool) {
+// reports holds verify to how its first line begins, what else it says, and an exit
+// status that fits.
+func reports(t *testing.T, input string, known []string, begins, says string) {
 	t.Helper()
-	args := []string{"verify", "--key", j.key, input}
-	if elsewhere {
-		args = []string{"verify", "--checkpoint", j.checkpoint, input}
-	}
-	out, errs, code := auditbridgeCommand(t, args...)
-	again := strings.HasPrefix(want, "sent again") // told of, and no defect
-	if (code != 1) != again || !strings.Contains(out, want) || !firstBad.MatchString(out) {
-		t.Errorf("%s: exit %d, want %q:\n%s%s", filepath.Base(input), code, want, out, errs)
+	out, errs, code := auditbridgeCommand(t, append([]string{"verify", input}, known...)...)
+	if (code == 0) != strings.HasPrefix(begins, "OK ") || !strings.HasPrefix(out, begins) || !strings.Contains(out, says) {
+		t.Errorf("%s: exit %d, want %q, %q:\n%s%s", filepath.Base(input), code, begins, says, out, errs)
 	}
 }
 
 // An intact journal, and the copy of it, verify against the same.
 func TestWhatNobodyTamperedWithVerifies(t *testing.T) {
 	j := journalToTamperWith(t)
-	siem := filepath.Join(t.TempDir(), "siem.log")
-	must(t, os.WriteFile(siem, asSIEM(strings.Join(j.lines, "")), 0o600))
-	for _, input := range []string{filepath.Join(j.dir, "journal"), siem} {
-		for _, known := range [][]string{{"--key", j.key}, {"--checkpoint", j.checkpoint}} {
-			if out, errs, code := auditbridgeCommand(t, append([]string{"verify", input}, known...)...); code != 0 {
-				t.Errorf("%v: exit %d: %s%s", known, code, out, errs)
-			}
-		}
+	journal, siem := j.put(t, strings.Join(j.lines, ""))
+	for _, known := range [][]string{{"--key", j.key}, j.elsewhere()} {
+		reports(t, journal, known, "OK ", "")
+		reports(t, siem, known, "OK ", "")
 	}
 }
 
-// Another journal's segment of the same name.
+// Another journal's segment of the same name is wrong from its first record on.
 func TestAReplacedSegmentIsReported(t *testing.T) {
 	t.Run("T-TAMPER replace a segment", func(t *testing.T) {
 		j, other := journalToTamperWith(t), journalToTamperWith(t)
-		path, _ := newest(t, j.dir)
-		must(t, os.WriteFile(path, []byte(strings.Join(other.lines, "")), 0o600))
-		siem := filepath.Join(t.TempDir(), "siem.log")
-		must(t, os.WriteFile(siem, asSIEM(strings.Join(other.lines, "")), 0o600))
-		for _, input := range []string{filepath.Join(j.dir, "journal"), siem} {
-			out, errs, code := auditbridgeCommand(t, "verify", "--checkpoint", j.checkpoint, input)
-			if code != 1 {
-				t.Errorf("exit %d:\n%s%s", code, out, errs)
-			}
+		journal, siem := j.put(t, strings.Join(other.lines, ""))
+		for _, input := range []string{journal, siem} {
+			reports(t, input, j.elsewhere(), "BAD differs from the given checkpoint: sequences 1 to "+strings.Split(j.checkpoints[0], ":")[0]+": ", "")
+			reports(t, input, []string{"--key", j.key}, fmt.Sprintf("BAD not linked to the given key or checkpoint: sequences 1 to %d; ", j.last()), "")
 		}
 	})
 }
@@ -158,23 +211,25 @@ func TestAReplacedSegmentIsReported(t *testing.T) {
 // reader, or a checkpoint held elsewhere, shows that it once was longer.
 func TestARestoredDirectoryIsReported(t *testing.T) {
 	t.Run("T-TAMPER restore an old directory", func(t *testing.T) {
-		dir := t.TempDir()
-		record(t, dir, 12)
-		old := t.TempDir()
-		must(t, os.CopyFS(old+"/journal", os.DirFS(dir+"/journal")))
-		record(t, dir, 12)
-		_, data := newest(t, dir)
-		lines := strings.Split(strings.TrimSuffix(string(data), "\n"), "\n")
-		last, err := seal.ParseBlock([]byte(lines[len(lines)-1]))
-		must(t, err)
-		known := fmt.Sprintf("%d:%s", last.Sequence(), seal.HashLine([]byte(lines[len(lines)-1])))
-		must(t, os.RemoveAll(dir+"/journal"))
-		must(t, os.CopyFS(dir+"/journal", os.DirFS(old+"/journal")))
-		out, errs, code := auditbridgeCommand(t, "verify", "--checkpoint", known, dir+"/journal")
-		if code != 1 {
-			t.Errorf("exit %d:\n%s%s", code, out, errs)
+		j := journalToTamperWith(t)
+		old := j.firstLife()
+		journal, siem := j.put(t, strings.Join(j.lines[:old], ""))
+		for _, input := range []string{journal, siem} {
+			reports(t, input, []string{"--key", j.key}, "OK ", "") // alone it shows nothing
+			reports(t, input, j.elsewhere(), fmt.Sprintf("BAD ends before the given checkpoint: sequences %d to ", old+1), "")
 		}
 	})
+}
+
+// firstLife is the sequence of the first life's last line, a checkpoint.
+func (j *tampered) firstLife() int {
+	for i, line := range j.lines[:j.line(0)] {
+		if strings.Contains(line, "op=stop ") {
+			_, _, block := j.block(i + 1)
+			return block
+		}
+	}
+	panic("the test's journal does not end its first life in order")
 }
 
 // A cursor that says a reader has what was never written makes no record vanish:
@@ -209,11 +264,8 @@ func TestASignatureWithAStolenKeyIsReported(t *testing.T) {
 		must(t, err)
 		_, before := newest(t, dir)
 		record(t, dir, 12)
-		_, data := newest(t, dir)
-		lines := strings.Split(strings.TrimSuffix(string(data), "\n"), "\n")
-		last, err := seal.ParseBlock([]byte(lines[len(lines)-1]))
-		must(t, err)
-		known := fmt.Sprintf("%d:%s", last.Sequence(), seal.HashLine([]byte(lines[len(lines)-1])))
+		j := &tampered{dir: dir}
+		j.note(t)
 
 		key, err := seal.ParsePrivateKey(pem)
 		must(t, err)
@@ -226,17 +278,10 @@ func TestASignatureWithAStolenKeyIsReported(t *testing.T) {
 		block := seal.Block{At: time.Now().Truncate(time.Millisecond), Serial: end.Serial + 100, PID: end.PID, Boot: end.Boot, BootTime: end.BootTime, Source: end.Source}
 		sealed, err := w.Close(nil, &block, key)
 		must(t, err)
-		path, _ := newest(t, dir)
-		must(t, os.WriteFile(path, slices.Concat(before, []byte(forged), sealed), 0o600))
-		if out, _, code := auditbridgeCommand(t, "verify", dir+"/journal"); code != 0 {
-			t.Errorf("the thief's own work does not hold together, so this shows nothing: exit %d: %s", code, out)
-		}
-		siem := filepath.Join(t.TempDir(), "siem.log")
-		must(t, os.WriteFile(siem, asSIEM(string(slices.Concat(before, []byte(forged), sealed))), 0o600))
-		for _, input := range []string{dir + "/journal", siem} {
-			if out, errs, code := auditbridgeCommand(t, "verify", "--checkpoint", known, input); code != 1 {
-				t.Errorf("exit %d: %s%s", code, out, errs)
-			}
+		journal, siem := j.put(t, string(slices.Concat(before, []byte(forged), sealed)))
+		for _, input := range []string{journal, siem} {
+			reports(t, input, []string{"--key", j.key}, "OK ", "") // the thief's work holds together
+			reports(t, input, j.elsewhere(), fmt.Sprintf("BAD ends before the given checkpoint: sequences %d to ", end.Sequence()+1), "")
 		}
 	})
 }

@@ -17,10 +17,10 @@ import (
 
 // verifyFlags is what the command line of verify says.
 type verifyFlags struct {
-	keys       []string
-	checkpoint string
-	filtered   bool
-	json       bool
+	keys        []string
+	checkpoints []string
+	filtered    bool
+	json        bool
 }
 
 func newVerifyCommand() *cobra.Command {
@@ -56,7 +56,7 @@ func newVerifyCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringArrayVar(&flags.keys, "key", nil, "public `KEY` known from elsewhere, ALG:BASE64URL or a file that holds it; may be given again")
-	cmd.Flags().StringVar(&flags.checkpoint, "checkpoint", "", "`CHECKPOINT` noted elsewhere, SEQUENCE:SHA256 or a file that holds it or the block line")
+	cmd.Flags().StringArrayVar(&flags.checkpoints, "checkpoint", nil, "`CHECKPOINT` noted elsewhere, SEQUENCE:SHA256 or a file that holds it or the block line; may be given again")
 	cmd.Flags().BoolVar(&flags.filtered, "filtered", false, "records are expected to be absent: a partial copy is accepted")
 	cmd.Flags().BoolVar(&flags.json, "json", false, "print as JSON")
 	return cmd
@@ -75,8 +75,8 @@ func (f *verifyFlags) options() (seal.Options, error) {
 		}
 		opts.Keys = append(opts.Keys, key)
 	}
-	if f.checkpoint != "" {
-		text, err := textOrFile(f.checkpoint)
+	for _, given := range f.checkpoints {
+		text, err := textOrFile(given)
 		if err != nil {
 			return opts, fmt.Errorf("--checkpoint: %w", err)
 		}
@@ -84,7 +84,7 @@ func (f *verifyFlags) options() (seal.Options, error) {
 		if err != nil {
 			return opts, fmt.Errorf("--checkpoint: %w", err)
 		}
-		opts.Known = &known
+		opts.Known = append(opts.Known, known)
 	}
 	return opts, nil
 }
