@@ -67,12 +67,19 @@ func (d *Deputy) Close() error {
 	if err := d.line.Close(); err != nil {
 		return err
 	}
+	d.wake()
 	for {
 		if _, err := syscall.Wait4(d.pid, nil, 0, nil); err != syscall.EINTR {
 			return nil // or somebody else has waited for it
 		}
 	}
 }
+
+// wake has a deputy go on that somebody has stopped: a halt must not wait for it.
+func (d *Deputy) wake() { syscall.Kill(d.pid, syscall.SIGCONT) }
+
+// wakeAgain is how often a deputy is woken that does not answer.
+const wakeAgain = time.Second
 
 // ErrGone is the error of every order once the deputy has died.
 var ErrGone = errors.New("the deputy has died")
@@ -91,10 +98,16 @@ func (d *Deputy) send(o Order) (a answer, files []*os.File, err error) {
 			along = append(along, f)
 		}
 	}
+	d.wake()
 	err = post(d.line, letter{o, o.Program != nil, o.Output != nil}, append(along, o.Files...)...)
 	theirs.Close()
-	if err == nil {
-		files, err = receive(reply, &a)
+	for err == nil {
+		reply.SetReadDeadline(time.Now().Add(wakeAgain))
+		if files, err = receive(reply, &a); !errors.Is(err, os.ErrDeadlineExceeded) {
+			break
+		}
+		d.wake()
+		err = nil
 	}
 	switch {
 	case errors.Is(err, io.EOF), errors.Is(err, syscall.EPIPE), errors.Is(err, syscall.ECONNRESET):

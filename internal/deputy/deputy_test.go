@@ -180,6 +180,32 @@ func TestADeputyThatHasDied(t *testing.T) {
 	}
 }
 
+// TestADeputyThatSomebodyHasStopped: no order waits for it, and nor does the end.
+func TestADeputyThatSomebodyHasStopped(t *testing.T) {
+	d, err := Begin(program("deputy"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	stop := func() {
+		if err := syscall.Kill(d.PID(), syscall.SIGSTOP); err != nil {
+			t.Fatal(err)
+		}
+		// It is our child, so we are told.
+		if err := unix.Waitid(unix.P_PID, d.PID(), nil, unix.WSTOPPED, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stop()
+	if err := d.Run(t.Context(), []string{"/bin/true"}); err != nil {
+		t.Error(err)
+	}
+	stop()
+	if err := d.Close(); err != nil {
+		t.Error(err)
+	}
+	untilGone(t, d.PID())
+}
+
 func TestListen(t *testing.T) {
 	d := begin(t)
 	if _, err := d.Listen("0.0.0.0:0"); err == nil || err.Error() != "that is not done" {
