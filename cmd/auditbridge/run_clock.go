@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"strconv"
+	"strings"
 	"time"
 
 	"auditbridge/auditbridge"
@@ -131,8 +132,12 @@ func (c *clockSetter) call(h *auditbridge.Header, line []byte) {
 	fields := r.Stamped()
 	text := func(key string) string { v, _ := fields.Lookup(key); return string(v) }
 	number := func(key string, base int) uint32 { n, _ := strconv.ParseUint(text(key), base, 32); return uint32(n) }
-	reads, is := setsTheClock[interpret.SyscallName(number("arch", 16), int(number("syscall", 10)))]
+	name := interpret.SyscallName(number("arch", 16), int(number("syscall", 10)))
+	reads, is := setsTheClock[name]
 	if !is || text("success") != "yes" {
+		return
+	}
+	if strings.HasPrefix(name, "clock_settime") && text("a0") != "0" { // CLOCK_REALTIME
 		return
 	}
 	s := setting{

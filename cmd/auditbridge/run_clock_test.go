@@ -25,6 +25,7 @@ func TestAStepOfTheClockIsOnRecord(t *testing.T) {
 		{"read by another while it was set", reading + "\n" + step, "origin=unaudited"},
 		{"by a 32-bit program", strings.Replace(call, "arch=c000003e syscall=227", "arch=40000003 syscall=264", 1), "auid=1000 pid=400 uid=0 ses=7"},
 		{"refused", strings.Replace(call, "success=yes exit=0", "success=no exit=-1", 1), "origin=unaudited"},
+		{"of another clock, such as a network card's", strings.Replace(call, "a0=0", "a0=ffffffcb", 1), "origin=unaudited"},
 		{"another call", strings.Replace(call, "syscall=227", "syscall=1", 1), "origin=unaudited"},
 		{"long before", strings.Replace(call, "1709742929", "1709742900", 1), "origin=unaudited"},
 		{"claimed by a program", "type=USER msg=audit(1709742929.100:70): pid=9 uid=1 auid=2 ses=3 msg='" + strings.ReplaceAll(call, "'", "") + "'", "auid=4294967295 pid=0 uid=4294967295 ses=4294967295"},
