@@ -127,9 +127,15 @@ func (j *Journal) rotate(why string, now time.Time) error {
 	if err != nil || late {
 		return err
 	}
-	n := configNote("rotate", auditbridge.Text("why", why), auditbridge.Number("segment", j.seg.first))
+	ending := j.seg
+	n := configNote("rotate", auditbridge.Text("why", why), auditbridge.Number("segment", ending.first))
 	if err := j.appendNote(&n, now); err != nil {
 		return err
+	}
+	if j.seg != ending {
+		// The record needed another block, and the one before was due to end the
+		// segment: it has ended, with a key of its own, and the file of ours is gone.
+		return nil
 	}
 	return j.endSegmentFor(next, now)
 }
