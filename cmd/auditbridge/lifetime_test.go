@@ -2,8 +2,12 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"strings"
+	"syscall"
 	"testing"
+
+	"auditbridge/internal/audittest"
 )
 
 // TestALifetimeIsOnRecord: FAU_GEN.1.1a, the start and the stop of auditing, and
@@ -46,4 +50,26 @@ func TestALifetimeIsOnRecord(t *testing.T) {
 			t.Errorf("after an orderly end: %s", got)
 		}
 	})
+}
+
+// TestAnEndIsOnRecordWithWhoAskedForIt, as the kernel tells of its audit daemon. It
+// remembers no SIGINT: who sent a signal before is not named for that.
+func TestAnEndIsOnRecordWithWhoAskedForIt(t *testing.T) {
+	audittest.Kernel(t)
+	for _, row := range []struct {
+		by    syscall.Signal
+		named bool
+	}{{syscall.SIGTERM, true}, {syscall.SIGINT, false}} {
+		d := newDaemon(t, "")
+		d.start()
+		must(t, d.cmd.Process.Signal(syscall.SIGHUP))
+		must(t, d.cmd.Process.Signal(row.by))
+		<-d.ended
+		must(t, d.err)
+		pid := d.cmd.Process.Pid
+		if row.named {
+			pid = os.Getpid()
+		}
+		d.onRecord("op=stop ", fmt.Sprintf(" pid=%d ", pid), ` why="stopped by signal" `)
+	}
 }

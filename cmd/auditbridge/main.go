@@ -28,8 +28,25 @@ func run() int {
 // untilSignal ends the context at SIGINT or SIGTERM, for a command that has
 // something to give back.
 func untilSignal(ctx context.Context) (context.Context, context.CancelFunc) {
-	return signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
+	ctx, cancel := context.WithCancelCause(ctx)
+	came := make(chan os.Signal, 1)
+	signal.Notify(came, syscall.SIGINT, syscall.SIGTERM)
+	go func() {
+		select {
+		case s := <-came:
+			cancel(signalled{s})
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, func() { signal.Stop(came); cancel(nil) }
 }
+
+// signalled is the cause of a context that a signal ended, which one included: the
+// kernel remembers who sent a SIGTERM, not who sent a SIGINT.
+type signalled struct{ os.Signal }
+
+func (s signalled) Error() string        { return "signal: " + s.String() }
+func (s signalled) Is(target error) bool { return target == context.Canceled }
 
 // report is the one place that prints an error: a line that says what failed
 // and, where the error knows one, a line that says what to do.

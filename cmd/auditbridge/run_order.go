@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"syscall"
 
 	"auditbridge/auditbridge"
 
@@ -46,7 +47,7 @@ func (d *daemon) Run(ctx context.Context) (*handover, error) {
 	stage(d.hear, hear, func() {
 		close(d.ended)
 		why = endOf(hear)
-		d.journal.Farewell(farewell(why))
+		d.journal.Farewell(farewell(why, d.endedBy(hear)))
 		stopHearing(nil) // a source that ends by itself ends what goes along with it
 		d.ring.Close()
 	})
@@ -101,8 +102,26 @@ func (d *daemon) hear(ctx context.Context) error {
 	return err
 }
 
-func farewell(why string) auditbridge.Note {
-	return auditbridge.OwnNote(auditbridge.TypeDaemonEnd, "stop", auditbridge.Text("why", why))
+// farewell is our last record; by is who ended us, or nil.
+func farewell(why string, by *auditbridge.Actor) auditbridge.Note {
+	n := auditbridge.OwnNote(auditbridge.TypeDaemonEnd, "stop", auditbridge.Text("why", why))
+	if by != nil {
+		n.Actor = *by
+	}
+	return n
+}
+
+// endedBy is who sent the SIGTERM that ended us, where the kernel says so: only of
+// its audit daemon, and of no other signal that ends us. Else nil.
+func (d *daemon) endedBy(hear context.Context) *auditbridge.Actor {
+	var by signalled
+	if !errors.As(context.Cause(hear), &by) || by.Signal != syscall.SIGTERM {
+		return nil
+	}
+	if who := d.signaller(); who != nobody {
+		return &who
+	}
+	return nil
 }
 
 // endOf says why nothing more is heard.

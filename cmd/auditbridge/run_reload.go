@@ -181,8 +181,8 @@ func brief(text string) string {
 // nobody stands where it is not known who.
 var nobody = auditbridge.Actor{AUID: auditbridge.Unset, UID: auditbridge.Unset, Session: auditbridge.Unset}
 
-// signaller is who sent run its last SIGHUP, as the kernel remembers it of its
-// audit daemon; nobody where records come from elsewhere.
+// signaller is who sent run its last SIGHUP or SIGTERM, as the kernel remembers it of
+// its audit daemon; nobody where records come from elsewhere.
 func (d *daemon) signaller() auditbridge.Actor {
 	kernel, owned := d.source.(*auditbridge.Kernel)
 	if !owned {
@@ -190,7 +190,7 @@ func (d *daemon) signaller() auditbridge.Actor {
 	}
 	who, err := kernel.Signaller()
 	if err != nil {
-		d.log.Warn("who sent SIGHUP is not known", "error", err)
+		d.log.Warn("who sent the signal is not known", "error", err)
 		return nobody
 	}
 	return who

@@ -181,7 +181,7 @@ func (r *restarter) Run(s stages) error {
 	s.endSending()
 	<-s.sent
 	r.d.losses.finish()
-	r.d.journal.Farewell(farewell(errRestart.Error()))
+	r.d.journal.Farewell(farewell(errRestart.Error(), nil))
 	s.endStoring()
 	<-s.stored
 	s.endHearing(auditbridge.ErrHandOver)
