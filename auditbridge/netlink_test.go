@@ -73,6 +73,7 @@ func (c *consumer) work(source interface {
 	})
 	work.Go(c.consume)
 	end = sync.OnceFunc(func() {
+		c.stalled.Store(false) // a test that failed meanwhile must end, too
 		stop()
 		work.Wait()
 		if err := source.Close(); err != nil {

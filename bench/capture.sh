@@ -121,7 +121,7 @@ measure() { # name
 	before=$(ticks "$reader")
 	for pid in $(children "$reader"); do before=$((before + $(ticks "$pid"))); done
 	t0=$(date +%s%N)
-	"$dir/bin/gen" "$events"
+	"$dir/bin/gen" "$events" >/dev/null
 	until [ "$(status backlog)" -le 2 ]; do sleep 0.01; done
 	case $1 in
 	plugin | dd) handed_on "$1" ;;

@@ -24,7 +24,7 @@ measure() { # TEXT of the messages meant, command that makes their events
 user_messages() { for _ in $(seq $((seconds * 10))); do auditctl -m bench && sleep 0.1; done; }
 system_calls() {
 	auditctl -a always,exit -F arch=b64 -S getpgid -F a0=999999 -k bench >/dev/null
-	"$dir/bin/gen" $((seconds * 10)) 10
+	"$dir/bin/gen" $((seconds * 10)) 10 >/dev/null
 }
 releases() {
 	for _ in $(seq $((seconds * 3))); do

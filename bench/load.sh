@@ -41,7 +41,7 @@ sample_memory >"$dir/memory" 2>/dev/null 9>&- &
 sampler=$!
 started="$started $sampler"
 t0=$(date +%s%N)
-"$dir/bin/gen" "$events" "$rate"
+"$dir/bin/gen" "$events" "$rate" >/dev/null
 t1=$(date +%s%N)
 auditctl -D >/dev/null
 auditctl -m end # a record of type USER, which nobody else sends

@@ -12,12 +12,16 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime"
 	"strconv"
 	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
+
+// Whether the kernel holds the calls back shows in the main thread's state.
+func init() { runtime.LockOSThread() }
 
 func main() {
 	count, perSecond, err := arguments(os.Args[1:])
