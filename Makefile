@@ -41,9 +41,10 @@ demo: build
 test: build peers
 	$(GO) test -timeout 25m $(PKGS)
 
-# What `make test` does a few times, hundreds of times. As root, nothing else owning kernel audit.
+# What `make test` does for minutes, for hours: HOURS=0.5 make soak. As root, nothing else owning kernel audit.
+HOURS ?= 4
 soak: build peers
-	AUDITBRIDGE_RESTARTS=200 $(GO) test -timeout 60m -count 1 -v -run TestKilledOrReplacedAtAnyMoment ./cmd/auditbridge
+	scripts/soak $(HOURS)
 
 # The same code over logs collected elsewhere; CORPORA names the folder.
 CORPORA ?= ../shared/corpora
