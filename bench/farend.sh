@@ -107,8 +107,7 @@ start_bridge() { # sets bridge and ship
 		sleep 0.1
 		kill -0 "$bridge" || { cat "$dir/auditbridge.err"; exit 1; } >&2
 	done
-	ship=$(cat /proc/"$bridge"/task/*/children 2>/dev/null)
-	ship=${ship% }
+	ship=$(pgrep -P "$bridge" -f 'auditbridge ship') # the deputy is run's child, too
 }
 stop_bridge() { # ship delivers what is left
 	kill "$bridge"
