@@ -155,7 +155,12 @@ func (c *clockSetter) call(h *auditbridge.Header, line []byte) {
 const newestLines = 200_000
 
 // eachNewest calls each for the journal's newest lines, in order.
+// There are none where the source is text, be it auditd's: whoever writes it could
+// name anybody.
 func (d *daemon) eachNewest(each func(line []byte)) error {
+	if d.hears == nil {
+		return nil
+	}
 	var from auditbridge.Sequence
 	if newest := d.journal.Mark().Written(); newest > newestLines {
 		from = newest - newestLines
