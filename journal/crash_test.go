@@ -85,10 +85,7 @@ func dropOldest(t *testing.T, j *Journal) {
 	t.Helper()
 	list := j.Segments()[:1]
 	n := configNote("drop", auditbridge.Number("first", list[0].First), auditbridge.Number("last", list[0].Last))
-	if err := j.appendNote(&n, time.Now()); err != nil {
-		t.Fatal(err)
-	}
-	if err := j.sync.flush(); err != nil {
+	if err := j.sealDrop(&n, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	if err := j.unlink(list); err != nil {

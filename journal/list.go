@@ -87,7 +87,7 @@ func (j *Journal) Segments() []Segment {
 }
 
 // Drop removes the n oldest segments, never the open one. First what is dropped,
-// why, and more about it, is put on record and made durable; then the files go.
+// why, and more about it, is put on record, sealed and made durable; then the files go.
 // If we die in between, fewer are gone than the record says: who decides what
 // goes (retention.Keeper) finishes it. Drop works while Run does.
 func (j *Journal) Drop(ctx context.Context, n int, why string, more ...auditbridge.Field) error {
@@ -103,10 +103,30 @@ func (j *Journal) Drop(ctx context.Context, n int, why string, more ...auditbrid
 	note := configNote("drop", auditbridge.Number("segments", n), auditbridge.Number("first", list[0].First),
 		auditbridge.Number("last", list[n-1].Last), auditbridge.Number("bytes", bytes), auditbridge.Text("why", why))
 	note.Fields = append(note.Fields, more...)
-	if err := j.Record(ctx, note); err != nil {
+	if err := j.inLoop(ctx, func(now time.Time) error { return j.sealDrop(&note, now) }); err != nil {
 		return fmt.Errorf("drop segments: %w", err)
 	}
 	return j.unlink(list)
+}
+
+// sealDrop puts a drop on record and under a checkpoint, durable. So what is left
+// holds the end of the chain, and the key that goes on with it, should we die
+// before the next block ends.
+func (j *Journal) sealDrop(n *auditbridge.Note, now time.Time) error {
+	if !j.begun() {
+		return j.trouble.err
+	}
+	if err := j.appendNote(n, now); err != nil {
+		return err
+	}
+	err := j.checkpoint(now)
+	if err == nil {
+		err = j.sync.flush()
+	}
+	if err != nil {
+		j.fail(err, now) // the chain may be ahead of the file
+	}
+	return err
 }
 
 // unlink removes files, oldest first, so that what is left is always one range.
