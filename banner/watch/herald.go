@@ -24,6 +24,7 @@ import (
 type herald struct {
 	root   string
 	syslog func(string) error
+	down   func() bool // the host is going down
 	log    *slog.Logger
 	teller banner.Teller
 	work   chan job // for programs that take their time
@@ -75,7 +76,7 @@ type Event struct {
 }
 
 func newHerald(cfg *Config, s *Settings) *herald {
-	h := &herald{root: cfg.Root, syslog: cfg.Syslog, log: cfg.Logger, work: make(chan job, jobsWait), settings: s}
+	h := &herald{root: cfg.Root, syslog: cfg.Syslog, down: cfg.Stopping, log: cfg.Logger, work: make(chan job, jobsWait), settings: s}
 	h.teller.Root = cfg.Root
 	h.teller.Exclude = s.Exclude
 	h.resume()
@@ -118,11 +119,12 @@ func (h *herald) hear(now time.Time, v *Verdict, age time.Duration) {
 	if text := h.text(); text != h.placed {
 		h.show(text)
 	}
-	switch {
-	case v.State == status.Impaired && was == nil:
+	switch news := v.State == status.Impaired && (was == nil || worse(was, v)); {
+	case news && h.down(): // what records is stopped then, and systemd tells everybody why
+	case news && was == nil:
 		h.told.Snooze = nil
 		h.announce(now, v, "raised", "banner-raised")
-	case v.State == status.Impaired && worse(was, v):
+	case news:
 		h.announce(now, v, "changed", "banner-changed")
 	case v.State == status.Impaired && now.Sub(h.told.At) >= h.settings.Repeat:
 		h.repeat(now, v)

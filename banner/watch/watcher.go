@@ -34,9 +34,10 @@ type Config struct {
 	// Settings reads the configuration when it has changed, and says so. invalid
 	// is why it is not valid; as far as it goes it is used all the same.
 	Settings func() (s *Settings, changed bool, invalid error)
-	Program  string // where our program is; "" is not looked after
-	Root     string // "" but in tests
-	Looked   func() // called after each look: we live
+	Program  string      // where our program is; "" is not looked after
+	Root     string      // "" but in tests
+	Looked   func()      // called after each look: we live
+	Stopping func() bool // says that the host is going down
 	// Failing is told at every look since when recording has failed, and why; the
 	// zero time when it works. nil for nobody.
 	Failing func(ctx context.Context, now, since time.Time, why string)

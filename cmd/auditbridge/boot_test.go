@@ -18,9 +18,11 @@ func TestBoot(t *testing.T) {
 	const booted, probe, configuration = "etc/systemd/system/booted.target", "etc/systemd/system/probe.service", "etc/auditbridge/auditbridge.toml"
 	said := bootWith(t, map[string]string{
 		"srv/audit.log": "",
-		configuration:   "node = \"booted\"\n[audit]\nsource = \"file:/srv/audit.log\"\n",
-		booted:          "[Unit]\nRequires=sysinit.target\nAfter=sysinit.target\nWants=auditbridge-watch.service auditbridge.service probe.service\n",
-		probe:           "[Unit]\nAfter=auditbridge.service\n[Service]\nType=oneshot\nExecStart=/bin/sh /srv/probe.sh\nStandardOutput=append:/results/said\nStandardError=append:/results/said\n",
+		configuration: "node = \"booted\"\n[audit]\nsource = \"file:/srv/audit.log\"\n[banner]\nexec = \"/srv/hook\"\n" +
+			"[[remote-logging-server]]\naddress = \"127.0.0.1\"\nport = 1\nprotocol = \"tcp\"\n", // nobody is there: run takes its time to stop
+		"srv/hook": "#!/bin/sh\n{ head -c 20; echo; } >>/results/said\n",
+		booted:     "[Unit]\nRequires=sysinit.target\nAfter=sysinit.target\nWants=auditbridge-watch.service auditbridge.service probe.service\n",
+		probe:      "[Unit]\nAfter=auditbridge.service\n[Service]\nType=oneshot\nExecStart=/bin/sh /srv/probe.sh\nStandardOutput=append:/results/said\nStandardError=append:/results/said\n",
 		"srv/probe.sh": `
 motd=/run/motd.d/00-auditbridge
 until_() {
@@ -64,6 +66,12 @@ systemctl poweroff --no-block
 			t.Errorf("there is no %q in\n%s", want, said)
 		}
 	}
+	if _, after, _ := strings.Cut(said, "all done\n"); strings.Contains(after, "raised") {
+		t.Errorf("it is an outage that the host goes down: %s", after)
+	}
+	if n := strings.Count(said, `{"event":"raised"`); n < 2 {
+		t.Errorf("the hook was told %d times that something is wrong:\n%s", n, said)
+	}
 }
 
 // bootWith boots systemd on a copy of this host's files (what is written to them is
@@ -101,7 +109,7 @@ func bootOn(t *testing.T, results string, files map[string]string) string {
 	must(t, os.Chmod(ours, 0o755))
 	for name, text := range files {
 		must(t, os.MkdirAll(filepath.Dir(filepath.Join(ours, name)), 0o755))
-		must(t, os.WriteFile(filepath.Join(ours, name), []byte(text), 0o600))
+		must(t, os.WriteFile(filepath.Join(ours, name), []byte(text), 0o700))
 	}
 	run("mount", "-t", "overlay", "auditbridge-test", root,
 		"-o", fmt.Sprintf("lowerdir=%s:/,upperdir=%s/changed,workdir=%s/work", ours, memory, memory))

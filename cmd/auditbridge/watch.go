@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
@@ -80,7 +81,8 @@ func watchOver(ctx context.Context, file string, log *slog.Logger) error {
 			failure.See(ctx, now, since, why)
 		},
 		Settings: settings.read, Program: ownProgram(), Root: watchRoot, Logger: log,
-		Looked: func() { say(systemd.SdNotifyWatchdog) },
+		Stopping: hostStops,
+		Looked:   func() { say(systemd.SdNotifyWatchdog) },
 		Syslog: func(text string) error {
 			return hostlog.SendTo(watchRoot+hostlog.Socket, hostlog.AuthEmergency, text, time.Second)
 		},
@@ -98,6 +100,17 @@ func watchOver(ctx context.Context, file string, log *slog.Logger) error {
 	g.Go(func() error { return answers.Run(ctx) })
 	g.Go(func() error { return w.Run(ctx) })
 	return g.Wait()
+}
+
+// hostStops says that systemd is taking the host down.
+func hostStops() bool {
+	if _, err := os.Stat("/run/systemd/system"); err != nil {
+		return false // somebody else is process 1, sd_booted(3)
+	}
+	limited, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	out, _ := exec.CommandContext(limited, "/usr/bin/systemctl", "is-system-running").Output() // any state but running has an exit status
+	return strings.TrimSpace(string(out)) == "stopping"
 }
 
 // openToAll makes a directory in which everybody may look up a name: shells read

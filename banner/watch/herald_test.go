@@ -1,0 +1,117 @@
+package watch
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"auditbridge/banner"
+	"auditbridge/internal/status"
+)
+
+// heard is a herald below a root of its own, where nobody sits at a terminal, and
+// what it said to syslog.
+func heard(t *testing.T, down func() bool) (h *herald, syslog *[]string) {
+	t.Helper()
+	root := t.TempDir()
+	run := filepath.Join(root, "run/auditbridge")
+	syslog = &[]string{}
+	return newHerald(&Config{
+		Root: root, Stopping: down, Logger: slog.New(slog.DiscardHandler),
+		Syslog: func(text string) error { *syslog = append(*syslog, text); return nil },
+	}, &Settings{Node: "host", RunDir: run, Repeat: time.Minute, Places: banner.Places{Root: root, RunDir: run}}), syslog
+}
+
+func impaired(ms int, codes ...string) *Verdict {
+	v := &Verdict{State: status.Impaired, Since: at(ms)}
+	for _, c := range codes {
+		v.Raised = append(v.Raised, Raised{Finding{Code: c}, at(ms)})
+	}
+	return v
+}
+
+func ops(h *herald) string {
+	var all []string
+	for _, e := range h.report().Entries {
+		all = append(all, e.Op+"("+strings.Join(e.Codes, ",")+")")
+	}
+	return strings.Join(all, " ")
+}
+
+// An outage is told once, what comes to it once more, and its end names all of it;
+// what comes and goes within it is no news, and that something is degraded is none.
+func TestAnOutageIsToldOnce(t *testing.T) {
+	h, syslog := heard(t, func() bool { return false })
+	ok := &Verdict{State: status.OK, Since: at(90000)}
+	degraded := &Verdict{State: status.Degraded, Raised: []Raised{{Finding{Code: "link-down", Object: "siem"}, at(0)}}}
+	for _, v := range []*Verdict{ok, degraded, impaired(1000, "run-gone"), impaired(1000, "run-gone"), impaired(1000, "run-gone", "link-down"),
+		impaired(1000, "run-gone", "kernel-off"), impaired(1000, "kernel-off")} {
+		h.hear(at(2000), v, time.Hour)
+	}
+	h.hear(at(70000), impaired(1000, "kernel-off"), time.Hour) // repeated
+	motd := filepath.Join(h.root, "run/motd.d/00-auditbridge")
+	if text, err := os.ReadFile(motd); err != nil || !strings.Contains(string(text), "[kernel-off, since") || strings.Contains(string(text), "run-gone") {
+		t.Errorf("the next login sees %q, %v", text, err)
+	}
+	h.hear(at(90000), ok, time.Hour)
+	if got, want := ops(h), "banner-raised(run-gone) banner-changed(run-gone,kernel-off) banner-cleared(run-gone,kernel-off)"; got != want {
+		t.Errorf("on record: %s, want %s", got, want)
+	}
+	if len(*syslog) != 3 {
+		t.Errorf("syslog: %q", *syslog)
+	}
+	if _, err := os.Stat(motd); err == nil {
+		t.Error("the message is left behind")
+	}
+}
+
+// What stops because the host goes down is no outage; what was one before stays.
+func TestAHostThatGoesDownIsNoOutage(t *testing.T) {
+	down := false
+	h, _ := heard(t, func() bool { return down })
+	h.hear(at(1000), impaired(1000, "kernel-off"), time.Hour)
+	down = true
+	h.hear(at(2000), impaired(1000, "kernel-off", "run-gone"), time.Hour)
+	if got := ops(h); got != "banner-raised(kernel-off)" {
+		t.Errorf("on record: %s", got)
+	}
+}
+
+// A watch that takes over believes for a while that what was told still holds.
+func TestAWatchThatTakesOverIsInNoHurry(t *testing.T) {
+	before, _ := heard(t, func() bool { return false })
+	before.hear(at(1000), impaired(1000, "run-gone"), time.Hour)
+	h := newHerald(&Config{Root: before.root, Stopping: func() bool { return false }, Logger: slog.New(slog.DiscardHandler), Syslog: func(string) error { return nil }}, before.settings)
+	ok := &Verdict{State: status.OK, Since: at(2000)}
+	h.hear(at(2000), ok, settling-1)
+	if h.told.Raised == nil {
+		t.Fatal("it says at once that all is well")
+	}
+	h.hear(at(3000), ok, settling)
+	if got := ops(h); got != "banner-raised(run-gone) banner-cleared(run-gone)" {
+		t.Errorf("on record: %s", got)
+	}
+}
+
+// Entries wait for run, at most so many; what run has is forgotten.
+func TestEntriesWaitForRun(t *testing.T) {
+	h, _ := heard(t, func() bool { return false })
+	for range mostEntries + 10 {
+		h.snooze(at(1000), &Snooze{Until: at(2000), Reason: "x"})
+	}
+	all := h.report().Entries
+	if len(all) != mostEntries || all[len(all)-1].Number != mostEntries+10 {
+		t.Fatalf("%d entries, the last has number %d", len(all), all[len(all)-1].Number)
+	}
+	h.recorded(all[:100])
+	if rest := h.report().Entries; len(rest) != mostEntries-100 || rest[0].Number != all[100].Number {
+		t.Errorf("%d entries are left, from number %d", len(rest), rest[0].Number)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	h.run(ctx) // ends with its context
+}
