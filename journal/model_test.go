@@ -32,9 +32,8 @@ type world struct {
 	dropped auditbridge.Sequence            // the last line that was dropped
 	records int                             // of these lines, how many were records
 	acked   auditbridge.Sequence
-	failed  bool // the disk has failed
-	gone    int  // records that went with the machine's memory
-	told    int  // records that lines dropped since told of as missing
+	gone    int // records that went with the machine's memory
+	told    int // records that lines dropped since told of as missing
 }
 
 func newWorld(t *testing.T) *world {
@@ -85,7 +84,6 @@ func (w *world) feed(rt *rapid.T) {
 
 func (w *world) breaks(rt *rapid.T) {
 	w.fault = rapid.SampledFrom([]string{"", "full", "broken", "sync", "write"}).Draw(rt, "fault")
-	w.failed = w.failed || w.fault != ""
 }
 
 // jump sets the clock ahead or, when nothing waits for a time, back.
@@ -136,8 +134,8 @@ func (w *world) ack(rt *rapid.T) {
 
 // trim drops the oldest segment.
 func (w *world) trim(rt *rapid.T) {
-	if len(w.j.Segments()) < 2 || w.failed || w.j.trouble.state != StateOK {
-		return // where the disk has failed a segment may end in the middle of a block: not in the model
+	if len(w.j.Segments()) < 2 || w.fault != "" || w.j.trouble.state != StateOK || w.j.sync.failed() != nil {
+		return
 	}
 	last := w.j.Segments()[0].Last
 	c, _ := readJournal(w.cfg) // nothing of it may be signed yet
@@ -174,9 +172,6 @@ func (w *world) kill(rt *rapid.T) {
 // powerCut ends the machine: the ring is gone, and of what was not synced
 // anything is left.
 func (w *world) powerCut(rt *rapid.T) {
-	if w.failed {
-		return // a disk that has failed, and then loses its power, is not in the model
-	}
 	how := survival(rapid.IntRange(int(powerLost), int(shuffled)).Draw(rt, "survival"))
 	durable, base := w.j.mark.Durable(), filepath.Dir(w.cfg.Dir)
 	w.j.Close()
