@@ -23,6 +23,7 @@ type Settings struct {
 
 	Metrics     Metrics      `toml:"metrics"`
 	Audit       Audit        `toml:"audit"`
+	Rules       Rules        `toml:"rules"`
 	Banner      Banner       `toml:"banner"`
 	Syslog      Syslog       `toml:"syslog"`
 	Servers     []Server     `toml:"remote-logging-server"`
@@ -58,6 +59,11 @@ type Audit struct {
 	RecordAccounts       string         `toml:"record-accounts" default:"auto" oneof:"auto always never"`
 	Administration       Administration `toml:"administration"`
 	Traffic              Traffic        `toml:"traffic"`
+}
+
+// Rules is the [rules] table: what run does about the kernel's audit rules.
+type Rules struct {
+	SelfHeal bool `toml:"self-heal" default:"false"` // put back what `rules load` loaded
 }
 
 // Administration is accepted as in the user's documents. Login events are

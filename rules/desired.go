@@ -93,6 +93,18 @@ func (d *Desired) remove(lists map[List][]Line, known map[string]Position, s Sta
 	lists[s.Rule.List] = slices.DeleteFunc(lists[s.Rule.List], func(l Line) bool { return l.identity() == id })
 }
 
+// Paths are all that the rules watch, or compare the program with.
+func (d *Desired) Paths() (paths []string) {
+	for _, l := range d.Rules {
+		for _, f := range l.Rule.Fields {
+			if f.info() != nil && f.info().kind == "path" {
+				paths = append(paths, f.Text)
+			}
+		}
+	}
+	return paths
+}
+
 func (d *Desired) warn(s Statement, what, hint string) {
 	d.Warnings = append(d.Warnings, Problem{s.At, what, hint})
 }

@@ -104,6 +104,7 @@ func (n *Netlink) List() (all []Rule, err error) {
 	message := n.append(nil, listRules, nil)
 	if err = n.send(message); err == nil {
 		for done := false; err == nil && !done; {
+			n.gather()
 			err = n.receive(func(kind uint16, seq uint32, data []byte) error {
 				switch {
 				case seq != n.seq:
@@ -203,6 +204,17 @@ func (n *Netlink) Request(s Statement) (err error) {
 	}
 	return nil
 }
+
+// gather lets a list come together: a thread of the kernel's sends it rule by rule,
+// and whoever waits for each is woken for each.
+func (n *Netlink) gather() {
+	var b [1]byte
+	if _, _, err := unix.Recvfrom(n.fd, b[:], unix.MSG_PEEK|unix.MSG_DONTWAIT); err == unix.EAGAIN {
+		time.Sleep(gatherTime)
+	}
+}
+
+const gatherTime = 300 * time.Microsecond
 
 // signal sends the owner of the kernel's records a signal.
 func (n *Netlink) signal(name string) error {

@@ -16,6 +16,9 @@ func TestOwnRecords(t *testing.T) {
 		fields []auditbridge.Field
 		want   string
 	}{
+		{"rules-drift", true, []auditbridge.Field{number("missing", 5), number("extra", 1), text("exe", "/usr/sbin/auditctl")}, "auditbridge found that the kernel's audit rules are not those that were loaded: 5 missing, 1 that nobody loaded, by /usr/sbin/auditctl."},
+		{"rules-healed", false, []auditbridge.Field{number("added", 5), number("deleted", 0)}, "auditbridge put back the audit rules that were loaded: 5 added, 0 deleted."},
+		{"rules-healed", true, []auditbridge.Field{text("why", "locked")}, "auditbridge could not put back the audit rules that were loaded: locked."},
 		{"start", false, []auditbridge.Field{text("ver", "1.0"), text("go", "go1.25"), text("fips", "false"), text("source", "kernel")}, "auditbridge started auditing from kernel, version 1.0."},
 		{"start", false, []auditbridge.Field{text("ver", "v2"), text("go", "go1.25"), text("fips", "false"), text("source", "kernel"), text("old", "v1")}, "auditbridge started auditing from kernel, version v2 after v1."},
 		{"restart", false, []auditbridge.Field{text("old", "v1"), text("new", "v2"), text("exe", "/usr/sbin/auditbridge")}, `auditbridge replaced auditbridge v1 by v2.`},

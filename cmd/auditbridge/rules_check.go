@@ -87,3 +87,6 @@ func ownDirectories(cmd *cobra.Command) []string {
 	}
 	return []string{"/var/log/audit/auditbridge", "/var/lib/auditbridge", "/run/auditbridge"}
 }
+
+// stateDirectory is where run keeps its state, by the configuration or by default.
+func stateDirectory(cmd *cobra.Command) string { return ownDirectories(cmd)[1] }

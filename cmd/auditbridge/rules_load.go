@@ -4,8 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime/debug"
 	"strings"
+	"time"
 
+	"auditbridge/internal/durable"
 	"auditbridge/rules"
 
 	"github.com/spf13/cobra"
@@ -22,6 +25,7 @@ compares. When anything fails, the rules and settings are put back as they were.
 Exit status: 0 loaded, 1 not, or with -c in the files when a rule was passed over,
 2 the files are not valid.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			debug.SetGCPercent(-1) // it is over before that would pay
 			k, host, err := openKernelRules()
 			if err != nil {
 				return err
@@ -39,12 +43,15 @@ Exit status: 0 loaded, 1 not, or with -c in the files when a rule was passed ove
 				}
 				return writeLines(cmd.OutOrStdout(), d.Text())
 			}
-			if err := seesWhatTheHostSees(); err != nil {
+			if err := seesWhatTheHostSees(desired); err != nil {
 				return err
 			}
 			done, err := rules.Load(k, desired, lock)
 			if err != nil {
 				return refusedRules(err)
+			}
+			if err := rememberRules(stateDirectory(cmd), desired.Record(host, done, time.Now())); err != nil {
+				fmt.Fprintf(cmd.ErrOrStderr(), "warning: run will not notice when they are changed: %v\n", err)
 			}
 			return reportLoad(cmd, done, desired)
 		},
@@ -52,6 +59,16 @@ Exit status: 0 loaded, 1 not, or with -c in the files when a rule was passed ove
 	cmd.Flags().BoolVar(&lock, "lock", false, "then lock the rules until the next boot: nobody can change them, root neither")
 	cmd.Flags().BoolVarP(&dryRun, "dry-run", "n", false, "print what would be changed, as diff does, and change nothing")
 	return cmd
+}
+
+// rememberRules leaves what was loaded for run, which compares the kernel with it.
+func rememberRules(stateDir, text string) error {
+	dir, err := durable.OpenDir(stateDir, 0o700, -1)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	return durable.Create(dir, rules.LoadedFile, []byte(text), 0o600, -1)
 }
 
 func reportLoad(cmd *cobra.Command, done *rules.Loaded, desired *rules.Desired) error {
@@ -80,16 +97,25 @@ func reportLoad(cmd *cobra.Command, done *rules.Loaded, desired *rules.Desired) 
 }
 
 // seesWhatTheHostSees refuses to load rules from within a mount namespace of our
-// own: the kernel looks paths up as we see them, and a rule for a path that is
-// hidden here, or is another one here, would never match.
-func seesWhatTheHostSees() error {
+// own where a path of theirs is another file than for the host: the kernel looks
+// paths up as we see them, and the rule would never match. A sandbox that only
+// makes things read-only hides none.
+func seesWhatTheHostSees(desired *rules.Desired) error {
 	ours, err := os.Readlink("/proc/self/ns/mnt")
 	first, failed := os.Readlink("/proc/1/ns/mnt")
 	if err != nil || failed != nil || ours == first {
 		return nil // it cannot be told, or is so
 	}
-	return withHint(errors.New("load rules: this process has a mount namespace of its own, where paths may not be the host's"),
-		"run it outside of the container or sandbox: `nsenter -t 1 -m auditbridge rules load`")
+	for _, path := range desired.Paths() {
+		here, err := os.Stat(path)
+		there, failed := os.Stat("/proc/1/root" + path)
+		if errors.Is(err, os.ErrNotExist) && errors.Is(failed, os.ErrNotExist) || err == nil && failed == nil && os.SameFile(here, there) {
+			continue
+		}
+		return withHint(fmt.Errorf("load rules: %s is not what it is outside of this process's mount namespace", path),
+			"run it outside of the container or sandbox: `nsenter -t 1 -m auditbridge rules load`")
+	}
+	return nil
 }
 
 // refusedRules explains why the kernel does not answer.

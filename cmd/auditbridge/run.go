@@ -137,6 +137,7 @@ type daemon struct {
 	warnings *warnings
 	losses   *losses
 	clock    *clock
+	rules    *ruleGuard    // nil: the kernel cannot be asked
 	ended    chan struct{} // closed when nothing more is heard
 
 	supervisor *supervisor
@@ -144,6 +145,7 @@ type daemon struct {
 	restarter  *restarter
 	heir       inheritance
 	asked      *asked
+	ruleSocket io.Closer // of rules
 
 	started time.Time
 	readers int        // the group that may read the journal; -1 is none
@@ -165,7 +167,7 @@ func openDaemon(c *config.Config, deputy *deputy.Deputy, heir inheritance, log *
 			d.Close()
 		}
 	}()
-	for _, open := range []func() error{d.openInput, d.openRing, d.openSource, d.withdrawExemptions, d.openJournal, d.resumeSource, d.openReaders, d.openAccounts} {
+	for _, open := range []func() error{d.openInput, d.openRing, d.openSource, d.withdrawExemptions, d.openJournal, d.resumeSource, d.openReaders, d.openAccounts, d.openRules} {
 		if err := open(); err != nil {
 			return d, err
 		}
@@ -307,6 +309,9 @@ func (d *daemon) Close() error {
 	}
 	if d.hears != nil {
 		errs = append(errs, d.hears.Close())
+	}
+	if d.ruleSocket != nil {
+		errs = append(errs, d.ruleSocket.Close())
 	}
 	if d.ring != nil {
 		errs = append(errs, d.ring.Unmap())

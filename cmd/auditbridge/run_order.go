@@ -64,6 +64,9 @@ func (d *daemon) Run(ctx context.Context) (*handover, error) {
 	stage(d.reloader.Run, beside, nil)
 	stage(d.alarms.Run, beside, nil)
 	stage(d.warnings.Run, beside, nil)
+	if d.rules != nil {
+		stage(d.rules.Run, beside, nil)
+	}
 	if d.accounts != nil {
 		stage(d.accounts.Run, beside, nil)
 	}

@@ -62,6 +62,9 @@ func (d *daemon) facts() status.Status {
 	}
 	d.fillDestinations(&s)
 	d.watched.fill(&s)
+	if d.rules != nil {
+		s.RulesDrift = int(d.rules.drift.Load())
+	}
 	s.Warnings = d.warnings.now(s.Kernel)
 	return s
 }

@@ -42,6 +42,7 @@ func Conditions(s, before *Status) (holds []alarm.Condition) {
 	add("watch-gone", "", s.Watch != nil && s.Watch.Missing != "")
 	add("clock-held", "", s.ClockHeld)
 	add("unconfined", "", s.Unconfined != "")
+	add("rules-drift", "", s.RulesDrift > 0)
 	return holds
 }
 

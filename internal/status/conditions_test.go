@@ -40,6 +40,7 @@ func TestConditionsOfAlarms(t *testing.T) {
 		"undelivered-dropped": func(s *Status) { s.Destinations[0].Missed++ },
 		"watch-gone":          func(s *Status) { s.Watch = &Watch{Missing: "its process has ended"} },
 		"clock-held":          func(s *Status) { s.ClockHeld = true },
+		"rules-drift":         func(s *Status) { s.RulesDrift = 2 },
 		"unconfined":          func(s *Status) { s.Unconfined = "no seccomp" },
 	}
 	if got := Conditions(well(), well()); len(got) != 0 {

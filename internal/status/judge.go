@@ -191,6 +191,9 @@ func kernel(s, _ *Status, _ time.Time) []Cause {
 		}
 		all = append(all, Cause{Impaired, "kernel audit is switched off", next, "auditctl -e 1", LosingYes})
 	}
+	if s.RulesDrift > 0 {
+		all = append(all, Cause{Impaired, "the kernel's audit rules are not those that were loaded", "what they were for is not audited until they are put back; who changed them is on record", "auditbridge rules diff", ""})
+	}
 	if s.Multicast != nil && s.Barred != "" {
 		all = append(all, Cause{Degraded, "whether kernel audit is on, and what it lost, is not known: " + s.Barred, "records are heard all the same", fmt.Sprintf("getpcaps %d", s.PID), LosingUnknown})
 	}

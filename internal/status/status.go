@@ -53,6 +53,7 @@ type Status struct {
 	PID        int       `json:"pid,omitempty"`
 	Version    string    `json:"version,omitempty"`
 	Started    time.Time `json:"started,omitzero"`
+	RulesDrift int       `json:"rules_drift"`          // rules and settings of the kernel that are not as they were loaded
 	Unconfined string    `json:"unconfined,omitempty"` // why run could not forbid itself what it does not need; empty when it did
 
 	Source            string    `json:"source,omitempty"`

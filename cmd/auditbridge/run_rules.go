@@ -1,0 +1,250 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"auditbridge/auditbridge"
+	"auditbridge/journal"
+	"auditbridge/rules"
+)
+
+// ruleGuard compares the kernel's rules with those that were loaded last. Until
+// `rules load` has loaded any there is nothing to compare.
+type ruleGuard struct {
+	kernel rules.Kernel
+	host   *rules.Host
+	file   string // what was loaded, as rules.LoadedFile has it
+	heals  func() bool
+	note   func(auditbridge.Note)
+	who    func(from auditbridge.Sequence) (auditbridge.Actor, string)
+	end    func() auditbridge.Sequence // of the journal
+	log    *slog.Logger
+
+	desired *rules.Desired
+	read    time.Time            // the file's, when it was read
+	agreed  auditbridge.Sequence // the journal's end when all was as it should be
+	seen    int                  // looks in a row that found a difference
+	told    string               // the difference that is on record
+	drift   atomic.Int64         // what differs
+}
+
+// A difference is believed when it is seen twice: rules load changes the kernel
+// first, and then the file that says so.
+const (
+	rulePause    = 300 * time.Millisecond
+	ruleBelieved = 2
+)
+
+// openRules opens what asks the kernel for its rules: a socket of its own, before
+// run forbids itself more. Where the kernel does not answer, nothing is compared.
+func (d *daemon) openRules() error {
+	if d.cfg.Audit.Source != "kernel" && d.cfg.Audit.Source != "multicast" {
+		return nil
+	}
+	host, err := rules.ThisHost()
+	if err != nil {
+		d.log.Warn("the kernel's rules are not compared with those that were loaded", "err", err)
+		return nil
+	}
+	k, err := rules.OpenNetlink()
+	if err == nil {
+		if _, err = k.State(); err != nil {
+			k.Close()
+		}
+	}
+	if err != nil {
+		d.log.Warn("the kernel's rules are not compared with those that were loaded", "err", err)
+		return nil
+	}
+	d.ruleSocket = k
+	d.rules = &ruleGuard{
+		kernel: k, host: host, file: filepath.Join(d.cfg.StateDir, rules.LoadedFile), log: d.log,
+		heals: func() bool { return d.now.Load().Rules.SelfHeal },
+		note:  func(n auditbridge.Note) { d.journal.Note(n) },
+		who: func(from auditbridge.Sequence) (auditbridge.Actor, string) {
+			return whoChangedRules(d.cfg.JournalDir, from)
+		},
+		end: func() auditbridge.Sequence { return d.journal.Mark().Durable() },
+	}
+	return nil
+}
+
+// Run looks until ctx ends.
+func (g *ruleGuard) Run(ctx context.Context) error {
+	tick := time.NewTicker(rulePause)
+	defer tick.Stop()
+	for {
+		if err := g.look(); err != nil {
+			g.log.Warn("the kernel's rules cannot be compared with those that were loaded", "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// look compares once.
+func (g *ruleGuard) look() error {
+	if err := g.readFile(); err != nil || g.desired == nil {
+		g.drift.Store(0)
+		return err
+	}
+	loaded, err := g.kernel.List()
+	if err != nil {
+		return err
+	}
+	state, err := g.kernel.State()
+	if err != nil {
+		return err
+	}
+	diff := rules.Compare(g.host, loaded, state, g.desired)
+	if diff.Equal() {
+		if g.told != "" {
+			g.log.Info("the kernel's rules are those that were loaded again")
+		}
+		g.seen, g.told, g.agreed = 0, "", g.end()
+		g.drift.Store(0)
+		return nil
+	}
+	if g.seen++; g.seen < ruleBelieved {
+		return nil
+	}
+	g.drift.Store(int64(diff.Count()))
+	if text := diff.Text(); text != g.told {
+		g.told = text
+		g.tell(diff, len(loaded))
+		if g.heals() {
+			g.heal()
+		}
+	}
+	return nil
+}
+
+// readFile reads what was loaded, when that has changed.
+func (g *ruleGuard) readFile() error {
+	info, err := os.Stat(g.file)
+	if errors.Is(err, os.ErrNotExist) {
+		g.desired, g.read = nil, time.Time{}
+		return nil
+	}
+	if err != nil || info.ModTime().Equal(g.read) {
+		return err
+	}
+	f, err := rules.Read(g.host, g.file)
+	if err != nil {
+		return fmt.Errorf("read what was loaded: %w", err)
+	}
+	g.desired, g.read, g.seen = f.Desire(), info.ModTime(), 0
+	return nil
+}
+
+// tell records the difference, and who the kernel says made it.
+func (g *ruleGuard) tell(diff *rules.Difference, have int) {
+	missing, extra, first := 0, 0, ""
+	for _, l := range diff.Lines {
+		switch l.Sign {
+		case "+":
+			missing++
+		case "-":
+			extra++
+		}
+		if first == "" && l.Sign != " " {
+			first = l.Sign + l.Rule
+		}
+	}
+	n := auditbridge.OwnFailure("rules-drift", auditbridge.Number("rules", have),
+		auditbridge.Number("missing", missing), auditbridge.Number("extra", extra), auditbridge.Number("settings", len(diff.Settings)))
+	if actor, exe := g.who(g.agreed + 1); exe != "" {
+		n.Actor = actor
+		n.Fields = append(n.Fields, auditbridge.Text("exe", exe))
+	}
+	if first != "" {
+		n.Fields = append(n.Fields, auditbridge.Text("first", brief(first)))
+	}
+	g.note(n)
+	g.log.Error("the kernel's audit rules are not those that were loaded", "rules", have, "missing", missing, "extra", extra, "hint", "auditbridge rules diff "+g.file)
+}
+
+// heal puts back what was loaded.
+func (g *ruleGuard) heal() {
+	err := seesWhatTheHostSees(g.desired)
+	var done *rules.Loaded
+	if err == nil {
+		done, err = rules.Load(g.kernel, g.desired, false)
+	}
+	if err != nil {
+		g.log.Error("the rules that were loaded are not put back", "err", err)
+		g.note(auditbridge.OwnFailure("rules-healed", auditbridge.Text("why", brief(err.Error()))))
+		return
+	}
+	g.note(auditbridge.OwnNote(auditbridge.TypeDaemonConfig, "rules-healed", auditbridge.Number("added", done.Added), auditbridge.Number("deleted", done.Deleted)))
+	g.log.Info("the rules that were loaded are put back", "added", done.Added, "deleted", done.Deleted)
+}
+
+// whoChangedRules finds, in the journal from a sequence on, the last change of
+// the kernel's rules, and who made it: the login user and session that the kernel
+// recorded with it, and the process and program of its system call, where that
+// was audited. exe is "" when there is none.
+func whoChangedRules(journalDir string, from auditbridge.Sequence) (actor auditbridge.Actor, exe string) {
+	r, err := journal.OpenReader(journalDir, from, journal.ReaderOptions{PastDurable: true})
+	if err != nil {
+		return actor, ""
+	}
+	defer r.Close()
+	var event []byte
+	for range 100_000 {
+		_, line, err := r.Next()
+		if err != nil {
+			break
+		}
+		switch {
+		case bytes.HasPrefix(line, []byte("type=CONFIG_CHANGE ")) && bytes.Contains(line, []byte("_rule")):
+			event = append(event[:0], eventOf(line)...)
+			exe = "?"
+			actor = auditbridge.Actor{AUID: wordOf(line, "auid"), Session: wordOf(line, "ses"), UID: auditbridge.Unset}
+		case len(event) > 0 && bytes.HasPrefix(line, []byte("type=SYSCALL ")) && bytes.Equal(eventOf(line), event):
+			actor.PID, actor.UID = int(wordOf(line, "pid")), wordOf(line, "uid")
+			exe = strings.Trim(textOf(line, "exe"), `"`)
+		}
+	}
+	return actor, exe
+}
+
+// eventOf is a record's audit(…:…), what the records of one event share.
+func eventOf(line []byte) []byte {
+	if _, rest, ok := bytes.Cut(line, []byte("audit(")); ok {
+		if id, _, ok := bytes.Cut(rest, []byte(")")); ok {
+			return id
+		}
+	}
+	return nil
+}
+
+// textOf is the value of a field that holds no blank.
+func textOf(line []byte, key string) string {
+	if _, rest, ok := bytes.Cut(line, []byte(" "+key+"=")); ok {
+		value, _, _ := bytes.Cut(rest, []byte(" "))
+		return string(value)
+	}
+	return "?"
+}
+
+func wordOf(line []byte, key string) uint32 {
+	n, err := strconv.ParseUint(textOf(line, key), 10, 32)
+	if err != nil {
+		return auditbridge.Unset
+	}
+	return uint32(n)
+}
