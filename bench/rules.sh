@@ -6,6 +6,7 @@ cd "$(dirname "$0")/.."
 rounds=${1:-5}
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
+printf 'journal-dir = "%s/journal"\nstate-dir = "%s/state"\nrun-dir = "%s/run"\n' "$dir" "$dir" "$dir" >"$dir/auditbridge.toml" # not the host's own state
 CGO_ENABLED=0 go build -o "$dir/auditbridge" ./cmd/auditbridge
 {
 	echo -D
@@ -35,9 +36,9 @@ while [ $round -le "$rounds" ]; do
 	theirs=$(milliseconds auditctl -R "$dir/500.rules")
 	loaded auditctl
 	auditctl -D >/dev/null
-	ours=$(milliseconds "$dir/auditbridge" rules load "$dir/500.rules")
+	ours=$(milliseconds "$dir/auditbridge" rules load --config "$dir/auditbridge.toml" "$dir/500.rules")
 	loaded auditbridge
-	again=$(milliseconds "$dir/auditbridge" rules load "$dir/500.rules")
+	again=$(milliseconds "$dir/auditbridge" rules load --config "$dir/auditbridge.toml" "$dir/500.rules")
 	printf '%-6s %12s %12s %24s\n' $round "$theirs" "$ours" "$again"
 	round=$((round + 1))
 done

@@ -6,6 +6,7 @@ import (
 	"iter"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // A call is a system call, the same on every architecture that has it.
@@ -13,8 +14,6 @@ type call struct {
 	name   string
 	args   []kind
 	differ map[string][]kind // by the column of an architecture where they are others
-
-	numbers map[string]int // by the column of an architecture; the lowest, where it has two
 }
 
 var (
@@ -38,15 +37,29 @@ func SyscallName(arch uint32, nr int) string {
 	return ""
 }
 
-// SyscallNumber is the inverse of SyscallName.
+// SyscallNumber is the inverse of SyscallName; the lowest, where a call has two.
 func SyscallNumber(arch uint32, name string) (nr int, ok bool) {
-	a, c := archOf(arch), calls[name]
-	if a == nil || c == nil {
-		return 0, false
+	if a := archOf(arch); a != nil {
+		nr, ok = numbersByName()[a.calls][name]
 	}
-	nr, ok = c.numbers[a.calls]
 	return nr, ok
 }
+
+// numbersByName are the numbers of the calls of each column. Only rules ask for
+// them: a log is read without.
+var numbersByName = sync.OnceValue(func() map[string]map[string]int {
+	all := map[string]map[string]int{}
+	for column, numbers := range callNumbers {
+		byName := make(map[string]int, len(numbers))
+		for nr, c := range numbers {
+			if other, two := byName[c.name]; !two || nr < other {
+				byName[c.name] = nr
+			}
+		}
+		all[column] = byName
+	}
+	return all
+})
 
 // Syscalls yields the names of the calls an architecture has, in no order.
 func Syscalls(arch uint32) iter.Seq[string] {
@@ -99,7 +112,7 @@ func readSyscalls(texts ...string) (byName map[string]*call, byNumber map[string
 		}
 		c := byName[row[0]]
 		if c == nil {
-			c = &call{name: row[0], numbers: map[string]int{}}
+			c = &call{name: row[0]}
 			byName[c.name] = c
 		}
 		for i, word := range row[1:] {
@@ -117,13 +130,6 @@ func readSyscalls(texts ...string) (byName map[string]*call, byNumber map[string
 		for nr, c := range byNumber[from] {
 			if _, own := byNumber[column][nr]; !own {
 				byNumber[column][nr] = c
-			}
-		}
-	}
-	for column, numbers := range byNumber {
-		for nr, c := range numbers {
-			if other, two := c.numbers[column]; !two || nr < other {
-				c.numbers[column] = nr
 			}
 		}
 	}

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"auditbridge/internal/durable"
 	"auditbridge/rules"
 
 	"github.com/spf13/cobra"
@@ -62,13 +61,20 @@ Exit status: 0 loaded, 1 not, or with -c in the files when a rule was passed ove
 }
 
 // rememberRules leaves what was loaded for run, which compares the kernel with it.
+// Nothing of it must outlive a power failure: neither do the kernel's rules.
 func rememberRules(stateDir, text string) error {
-	dir, err := durable.OpenDir(stateDir, 0o700, -1)
+	if err := os.MkdirAll(stateDir, 0o700); err != nil {
+		return err
+	}
+	dir, err := os.OpenRoot(stateDir)
 	if err != nil {
 		return err
 	}
 	defer dir.Close()
-	return durable.Create(dir, rules.LoadedFile, []byte(text), 0o600, -1)
+	if err := dir.WriteFile(rules.LoadedFile+".new", []byte(text), 0o600); err != nil {
+		return err
+	}
+	return dir.Rename(rules.LoadedFile+".new", rules.LoadedFile)
 }
 
 func reportLoad(cmd *cobra.Command, done *rules.Loaded, desired *rules.Desired) error {
