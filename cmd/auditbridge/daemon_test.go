@@ -115,7 +115,7 @@ func (d *instance) start() {
 		default:
 		}
 		s, ok := d.status()
-		return ok && s.Running && s.Answering
+		return ok && s.Running && s.Answering && (s.Source != "kernel" || s.Kernel != nil && s.Kernel.Ours) // it answers before it hears
 	})
 }
 
