@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"auditbridge/forward/tunnel"
+	"auditbridge/internal/keyfile"
 )
 
 // keyFiles looks at the key files of each forwarding. It is ship that reads
@@ -40,7 +41,7 @@ func (k *completion) identity(path string, t tunnel.Config, ship int) {
 	if err != nil {
 		return
 	}
-	var bad *tunnel.FileError
+	var bad *keyfile.Error
 	if errors.As(t.CheckIdentity(), &bad) {
 		k.wrong(path, bad.Advice, "%s: %s", name, bad.Problem)
 		return
@@ -82,7 +83,7 @@ func (k *completion) knownHosts(path string, t tunnel.Config, ship int) {
 		k.warn(key, "put the server's host key there; it is never learnt on first use", "%s does not exist: nothing can be sent until it does", name)
 		return
 	}
-	var bad *tunnel.FileError
+	var bad *keyfile.Error
 	var unknown *tunnel.HostKeyError
 	switch err := t.CheckKnownHosts(); {
 	case errors.As(err, &bad):

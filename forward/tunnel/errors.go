@@ -89,28 +89,6 @@ func (e AuthError) to(remote string) *AuthError {
 	return &e
 }
 
-// FileError: a key file is not as a key file has to be.
-type FileError struct {
-	Key, Path string // Key is the configuration key that names Path
-	Problem   string
-	Advice    string
-	Err       error
-}
-
-func (e *FileError) Error() string {
-	text := fmt.Sprintf("read %s: %s: %s", e.Key, e.Path, e.Problem)
-	if e.Err != nil {
-		text += ": " + e.Err.Error()
-	}
-	return text
-}
-
-// Hint says what to do.
-func (e *FileError) Hint() string { return e.Advice }
-
-// Unwrap returns the system's own error, if there was one.
-func (e *FileError) Unwrap() error { return e.Err }
-
 // ProhibitedError: the SSH server forbids the forwarding.
 type ProhibitedError struct {
 	Server, Remote string

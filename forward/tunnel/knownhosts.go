@@ -5,6 +5,8 @@ import (
 	"errors"
 	"net"
 
+	"auditbridge/internal/keyfile"
+
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/crypto/ssh/knownhosts"
 )
@@ -39,7 +41,7 @@ type hostKeys struct {
 // readHostKeys reads the known-hosts file. A server it has no key for is
 // refused here, before a single packet.
 func readHostKeys(path, server string) (*hostKeys, error) {
-	text, err := readSafe("known-hosts", path, 0o022)
+	text, err := keyfile.Read("known-hosts", path, keyfile.Public)
 	if err != nil {
 		return nil, err
 	}
@@ -47,12 +49,12 @@ func readHostKeys(path, server string) (*hostKeys, error) {
 }
 
 // parseHostKeys takes text, which stands in the file at path. The library reads
-// the file by its name; readSafe has shown that nobody else can have put
+// the file by its name; keyfile.Read has shown that nobody else can have put
 // another there in between.
 func parseHostKeys(path, server string, text []byte) (*hostKeys, error) {
 	check, err := knownhosts.New(path)
 	if err != nil {
-		return nil, &FileError{Key: "known-hosts", Path: path, Problem: "a line is malformed",
+		return nil, &keyfile.Error{Key: "known-hosts", Path: path, Problem: "a line is malformed",
 			Advice: "every line reads: HOST[,HOST…] TYPE KEY, as ssh-keyscan prints it", Err: err}
 	}
 	h := &hostKeys{server: server, path: path, check: check, authorities: certAuthorities(text)}
@@ -67,7 +69,7 @@ func parseHostKeys(path, server string, text []byte) (*hostKeys, error) {
 func (h *hostKeys) findAlgorithms() error {
 	var known *knownhosts.KeyError
 	if err := h.check(h.server, &net.TCPAddr{}, noKey{}); !errors.As(err, &known) {
-		return &FileError{Key: "known-hosts", Path: h.path, Problem: "look up " + h.server, Err: err}
+		return &keyfile.Error{Key: "known-hosts", Path: h.path, Problem: "look up " + h.server, Err: err}
 	}
 	have := map[string]bool{}
 	for _, line := range known.Want {

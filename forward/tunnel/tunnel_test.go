@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"auditbridge/internal/keyfile"
 	"auditbridge/internal/peertest"
 )
 
@@ -205,22 +206,22 @@ func TestRefusals(t *testing.T) {
 				authority := "@cert-authority " + peertest.KnownHostsLine(t, s.Port, s.HostKey)
 				os.WriteFile(s.KnownHosts, []byte(authority+peertest.KnownHostsLine(t, s.Port, otherKey(t))), 0o600)
 			}},
-		{name: "malformed known-hosts", want: new(*FileError), word: "malformed", noUse: true,
+		{name: "malformed known-hosts", want: new(*keyfile.Error), word: "malformed", noUse: true,
 			spoil: func(t *testing.T, s *peertest.SSHD, cfg *Config) {
 				os.WriteFile(s.KnownHosts, []byte("what is this\n"), 0o600)
 			}},
-		{name: "known-hosts others may write", want: new(*FileError), word: "mode 0666", noUse: true,
+		{name: "known-hosts others may write", want: new(*keyfile.Error), word: "mode 0666", noUse: true,
 			spoil: func(t *testing.T, s *peertest.SSHD, cfg *Config) { os.Chmod(s.KnownHosts, 0o666) }},
-		{name: "identity readable by the group", want: new(*FileError), word: "mode 0640", noUse: true,
+		{name: "identity readable by the group", want: new(*keyfile.Error), word: "mode 0640", noUse: true,
 			spoil: func(t *testing.T, s *peertest.SSHD, cfg *Config) { os.Chmod(s.Identity, 0o640) }},
-		{name: "identity of another user", want: new(*FileError), word: "belongs to uid 12345", noUse: true,
+		{name: "identity of another user", want: new(*keyfile.Error), word: "belongs to uid 12345", noUse: true,
 			spoil: func(t *testing.T, s *peertest.SSHD, cfg *Config) { os.Chown(s.Identity, 12345, -1) }},
-		{name: "identity is a link", want: new(*FileError), word: "symbolic link", noUse: true,
+		{name: "identity is a link", want: new(*keyfile.Error), word: "symbolic link", noUse: true,
 			spoil: func(t *testing.T, s *peertest.SSHD, cfg *Config) {
 				cfg.IdentityFile = s.Identity + ".link"
 				os.Symlink(s.Identity, cfg.IdentityFile)
 			}},
-		{name: "identity where others may replace it", want: new(*FileError), word: "others may replace it", noUse: true,
+		{name: "identity where others may replace it", want: new(*keyfile.Error), word: "others may replace it", noUse: true,
 			spoil: func(t *testing.T, s *peertest.SSHD, cfg *Config) {
 				dir := filepath.Join(t.TempDir(), "open")
 				os.Mkdir(dir, 0o700)
@@ -228,14 +229,14 @@ func TestRefusals(t *testing.T) {
 				os.Rename(s.Identity, filepath.Join(dir, "id"))
 				cfg.IdentityFile = filepath.Join(dir, "id")
 			}},
-		{name: "identity missing", want: new(*FileError), word: "no such file", noUse: true,
+		{name: "identity missing", want: new(*keyfile.Error), word: "no such file", noUse: true,
 			spoil: func(t *testing.T, s *peertest.SSHD, cfg *Config) { os.Remove(s.Identity) }},
-		{name: "identity with a passphrase", want: new(*FileError), word: "passphrase", noUse: true,
+		{name: "identity with a passphrase", want: new(*keyfile.Error), word: "passphrase", noUse: true,
 			spoil: func(t *testing.T, s *peertest.SSHD, cfg *Config) {
 				os.Remove(s.Identity)
 				peertest.Keygen(t, s.Identity, "ed25519", "-N", "secret")
 			}},
-		{name: "identity too short", want: new(*FileError), word: "shorter than 2048", noUse: true,
+		{name: "identity too short", want: new(*keyfile.Error), word: "shorter than 2048", noUse: true,
 			spoil: func(t *testing.T, s *peertest.SSHD, cfg *Config) {
 				os.Remove(s.Identity)
 				peertest.Keygen(t, s.Identity, "rsa", "-b", "1024")
