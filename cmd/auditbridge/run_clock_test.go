@@ -1,12 +1,16 @@
 package main
 
 import (
+	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"auditbridge/auditbridge"
+	"auditbridge/internal/peertest"
 	"auditbridge/internal/wallclock"
 )
 
@@ -47,4 +51,25 @@ func TestAStepOfTheClockIsOnRecord(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Run waits for the clock to be set: the kernel shows the timer that such a step
+// cancels (proc(5), fdinfo). No test sets the clock of the machine it runs on.
+func TestRunWaitsForTheClockToBeSet(t *testing.T) {
+	t.Parallel()
+	d := newDaemon(t, "[audit]\nsource = \"plugin\"\n")
+	d.start()
+	peertest.Until(t, "run has a timer that a step of the clock cancels", func() bool {
+		open, err := filepath.Glob(fmt.Sprintf("/proc/%d/fdinfo/*", d.cmd.Process.Pid))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range open {
+			about, _ := os.ReadFile(name) // a descriptor may have been closed since
+			if strings.Contains(string(about), "clockid: 0\n") && strings.Contains(string(about), "settime flags: 03\n") {
+				return true
+			}
+		}
+		return false
+	})
 }

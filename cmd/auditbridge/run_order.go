@@ -61,6 +61,7 @@ func (d *daemon) Run(ctx context.Context) (*handover, error) {
 	stage(d.keeper.Run, beside, nil)
 	stage(d.guard.Run, below, nil)
 	stage(d.losses.Run, beside, nil)
+	stage(d.clock.Run, beside, nil)
 	stage(d.reloader.Run, beside, nil)
 	stage(d.alarms.Run, beside, nil)
 	stage(d.warnings.Run, beside, nil)
