@@ -220,8 +220,21 @@ func (k *completion) wire(s *Server, path string) {
 		s.Port = portOf[s.Protocol]
 		k.derived(path+".port", "default of "+s.Protocol)
 	}
+	k.framing(s, path)
 	if s.Protocol == "tcp" && s.Via == "" && !k.origins[path+".protocol"].bad && k.wayIsKnown(path) {
 		k.warn(path+".protocol", k.tunnelHint(s, "use a [[port-forwarding]]"), "the records go to %s in clear text, and nobody checks who receives them", endpoint(s.Address, s.Port))
+	}
+}
+
+// framing is a stream's alone: every other protocol has its own.
+func (k *completion) framing(s *Server, path string) {
+	stream := s.Protocol == "tcp" || s.Protocol == "tls"
+	switch {
+	case s.Framing != "" && !stream:
+		k.wrong(path+".framing", "leave it out", "%s has a framing of its own", s.Protocol)
+	case s.Framing == "" && stream:
+		s.Framing = "octet-counting"
+		k.derived(path+".framing", "default")
 	}
 }
 

@@ -113,6 +113,7 @@ type Server struct {
 	Port     Port     `toml:"port"` // default: the protocol's
 	Via      string   `toml:"via"`
 	Protocol string   `toml:"protocol" oneof:"tcp" later:"udp tls relp auditd https"`
+	Framing  string   `toml:"framing" oneof:"octet-counting lf"` // of a stream; default: octet-counting
 	Format   string   `toml:"format" oneof:"rfc5424 rfc3164 cef json audit"`
 	Start    string   `toml:"start" oneof:"now oldest"`
 	SDID     string   `toml:"sd-id"`

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"auditbridge/auditbridge"
+	"auditbridge/forward/syslog"
 	"auditbridge/journal"
 )
 
@@ -41,7 +42,7 @@ func TestCursorMovesHoweverManyEventsAreOpen(t *testing.T) {
 func TestGapBehindAnOpenEvent(t *testing.T) {
 	for _, format := range []string{FormatRecord, FormatEvent} {
 		c := testConfig(format)
-		s, _ := newStream(&c, journal.Cursor{}, new(census))
+		s, _ := newStream(&c, journal.Cursor{}, new(census), syslog.AppendFrame)
 		s.push(1, []byte(syscallEvent(1)[0]))
 		s.push(30_000_000, []byte(loginEvent(2)))
 		s.end()
@@ -62,7 +63,7 @@ func TestGapBehindAnOpenEvent(t *testing.T) {
 func TestRecordStreamIsBounded(t *testing.T) {
 	c := testConfig(FormatRecord)
 	c.Include = []string{"login"}
-	s, _ := newStream(&c, journal.Cursor{}, new(census))
+	s, _ := newStream(&c, journal.Cursor{}, new(census), syslog.AppendFrame)
 	s.push(1, []byte(syscallEvent(1)[0])) // never ends
 	n := maxWaiting + 10
 	for i := 2; i <= n; i++ {

@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 
 	"auditbridge/auditbridge"
+	"auditbridge/forward/syslog"
 	"auditbridge/journal"
 )
 
@@ -23,7 +24,7 @@ func TestWhatIsSentInPiecesIsCounted(t *testing.T) {
 		c := testConfig(format)
 		seen := new(census)
 		for range 2 {
-			s, _ := newStream(&c, journal.Cursor{}, seen)
+			s, _ := newStream(&c, journal.Cursor{}, seen, syslog.AppendFrame)
 			for i, line := range lines {
 				s.push(auditbridge.Sequence(i+1), []byte(line))
 			}

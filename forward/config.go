@@ -3,7 +3,7 @@
 // Each destination has one Relay: a reader of the journal with a cursor of its
 // own. Data flows one way,
 //
-//	Journal → Reassembler → Classify → filter → format → batch → Conn
+//	Journal → Reassembler → Classify → filter → format → batch → Transport → Conn
 //
 // and the cursor follows behind, when what was sent has taken effect. A slow or
 // dead destination holds up nobody but itself, and holds no memory: the
@@ -11,14 +11,11 @@
 // (ship.go); run owns the cursor files and checks what ship reports
 // (shipper.go).
 //
-// The promise over plain TCP, which knows no acknowledgement: a record counts
-// as delivered when its bytes have reached the far host (acknowledged by its
-// TCP, or taken by the SSH server) and the connection has stayed up for
-// another five seconds; or when, after our orderly half-close, the far end
-// closed in order too. Whatever is younger when a connection breaks is sent
-// again, so a message may arrive twice but is not lost, unless the receiver
-// loses what it took more than five seconds before. Duplicates are told by
-// node, journal and sequence.
+// When a record counts as delivered is the protocol's promise (Promise). Over a
+// stream without acknowledgement its bytes have reached the far host (acknowledged
+// by its TCP, or taken by the SSH server) and the connection has stayed up for
+// another five seconds; or, after our orderly half-close, the far end closed in
+// order too. Whatever is younger when a connection breaks is sent again.
 package forward
 
 import (
@@ -47,7 +44,10 @@ type Config struct {
 	Name    string `json:"name"`
 	Address string `json:"address"`       // as seen from the far end of Via
 	Port    int    `json:"port"`          //
-	Via     string `json:"via,omitempty"` // name of a tunnel; empty is directly, in clear text
+	Via     string `json:"via,omitempty"` // name of a tunnel; empty is directly
+
+	Protocol string `json:"protocol"`          // a name of protocols; it decides what counts as delivered
+	Framing  string `json:"framing,omitempty"` // of a stream without a frame of its own: one of Framings; FramingCount unless given
 
 	Format   string   `json:"format"`             // one of Formats
 	SDID     string   `json:"sd-id,omitempty"`    // NAME@ENTERPRISE of the structured data
@@ -105,6 +105,11 @@ func (c Config) Validate() error {
 	}
 	if c.Port < 1 || c.Port > 65535 {
 		bad("port", "%d is not a port (1 to 65535)", c.Port)
+	}
+	if p := protocolOf(c.Protocol); p == nil {
+		bad("protocol", "%q is none there is", c.Protocol)
+	} else if err := p.validate(&c); err != nil {
+		problems = append(problems, fmt.Errorf("remote-logging-server %q: %w", c.Name, err))
 	}
 	if !slices.Contains(Formats, c.Format) {
 		bad("format", "%q is none of %s", c.Format, strings.Join(Formats, " "))

@@ -176,7 +176,7 @@ func events(from, to int) (lines []string) {
 }
 
 func testConfig(format string) Config {
-	return Config{Name: "siem", Address: "127.0.0.1", Port: 1, Format: format, Node: "fabric128", Start: StartOldest}
+	return Config{Name: "siem", Address: "127.0.0.1", Port: 1, Protocol: ProtocolTCP, Format: format, Node: "fabric128", Start: StartOldest}
 }
 
 // sink is a receiver in the test: it keeps whole frames.

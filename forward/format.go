@@ -77,16 +77,17 @@ func (f *format) appendEvent(dst []byte, e *auditbridge.Event, v *auditbridge.Ve
 	return f.event(dst, e, &f.verdict)
 }
 
-// appendFrames appends the message of an event as it goes over the wire.
-func (f *format) appendFrames(dst, message []byte) []byte {
+// appendPackets appends the message of an event as it goes over the connection,
+// where the format has it so in several packets.
+func (f *format) appendPackets(dst, message []byte, frame framer) []byte {
 	if !f.packets {
-		return syslog.AppendFrame(dst, message)
+		return frame(dst, message)
 	}
 	for parts := syslog.Cut(message); ; {
 		var more bool
 		if f.packet, more = parts.Next(f.packet[:0]); !more {
 			return dst
 		}
-		dst = syslog.AppendFrame(dst, f.packet)
+		dst = frame(dst, f.packet)
 	}
 }

@@ -2,7 +2,6 @@ package forward
 
 import (
 	"auditbridge/auditbridge"
-	"auditbridge/forward/syslog"
 	"auditbridge/journal"
 )
 
@@ -155,7 +154,7 @@ func (s *recordStream) write(e *auditbridge.Event, v *auditbridge.Verdict) (sent
 // let lets go of the record at the head of the queue.
 func (s *recordStream) let(message, line []byte) {
 	if len(message) > 0 {
-		s.out = syslog.AppendFrame(s.out, message)
+		s.out = s.frame(s.out, message)
 	}
 	s.count(len(message) > 0, 1)
 	s.reach(s.next, line)

@@ -42,6 +42,7 @@ type Stats struct {
 // Relay sends what a journal holds to one destination.
 type Relay struct {
 	cfg      Config
+	protocol *protocol
 	journal  Journal
 	dialer   Dialer
 	observer Observer
@@ -60,7 +61,7 @@ func NewRelay(cfg Config, j Journal, d Dialer, cursor journal.Cursor, o Observer
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	r := &Relay{cfg: cfg.withDefaults(), journal: j, dialer: d, observer: o, log: log.With("dest", cfg.Name), cursor: cursor}
+	r := &Relay{cfg: cfg.withDefaults(), protocol: protocolOf(cfg.Protocol), journal: j, dialer: d, observer: o, log: log.With("dest", cfg.Name), cursor: cursor}
 	r.stats.Since = time.Now()
 	r.balance()
 	return r, nil
@@ -82,12 +83,12 @@ func (r *Relay) Run(ctx context.Context) error {
 	})()
 	r.begin()
 	for failures := 0; ctx.Err() == nil; failures++ {
-		conn, err := r.dialer.Dial(ctx)
+		transport, err := r.protocol.open(ctx, &r.cfg, r.dialer, r.log)
 		if err == nil {
 			up := time.Now()
-			r.up(conn, failures)
+			r.up(transport.Peer(), failures)
 			before := r.cursor.At
-			err = r.serve(ctx, work, conn)
+			err = r.serve(ctx, work, transport)
 			if r.cursor.At != before || time.Since(up) > maxDelay {
 				failures = 0
 			}
@@ -145,12 +146,12 @@ func (s *Stats) count(c journal.Cursor, end auditbridge.Sequence) {
 
 // up and down note a change of the link's state; the same trouble again is
 // not news.
-func (r *Relay) up(conn Conn, failures int) {
+func (r *Relay) up(peer string, failures int) {
 	r.mu.Lock()
-	r.log.Info("connected", "peer", conn.RemoteAddr().String(), "tries", failures+1, "down", time.Since(r.stats.Since).Round(time.Second))
+	r.log.Info("connected", "peer", peer, "tries", failures+1, "down", time.Since(r.stats.Since).Round(time.Second))
 	r.stats.Connected, r.stats.Since, r.stats.LastError, r.stats.Hint = true, time.Now(), "", ""
 	r.mu.Unlock()
-	r.observer.Link(true, conn.RemoteAddr().String(), nil)
+	r.observer.Link(true, peer, nil)
 }
 
 func (r *Relay) down(err error) {

@@ -21,38 +21,38 @@ const (
 )
 
 // session is one connection's life. One goroutine reads the journal and
-// writes; another reads what the far end sends, to notice that it closes.
-// Whatever is not acknowledged at its end is read from the journal again.
+// sends; another hears the far end, for its answers and to notice that it closes.
+// Whatever has not arrived at its end is read from the journal again.
 type session struct {
 	*Relay
-	conn   Conn
-	source Source
-	stream stream
-	flight inFlight
+	transport Transport
+	source    Source
+	stream    stream
+	flight    inFlight
 
 	resumed  auditbridge.Sequence // the cursor's place: up to here lines only rebuild what was open
 	hash     [32]byte             // of that line; checked when it comes by
 	last     auditbridge.Sequence // read last
 	marked   journal.Cursor       // of the last mark
-	written  uint64               // bytes, on this connection
+	sent     uint64               // bytes of all batches
 	lull     lull
 	looked   time.Time // at acknowledgements
 	reported time.Time
 	unsaid   bool // the cursor has moved since it was reported
 
 	broken    context.Context // ends with the connection, its cause is why
-	finishing atomic.Bool     // after our half-close
+	finishing atomic.Bool     // we take our leave
 	bye       chan struct{}   // closed when the far end has closed in order after that
 }
 
-// serve sends over conn until it breaks, or until ctx ends and all is sent.
-// work cuts it off.
-func (r *Relay) serve(ctx, work context.Context, conn Conn) error {
-	defer conn.Close()
-	s := &session{Relay: r, conn: conn, resumed: r.cursor.At, hash: r.cursor.LineHash, marked: r.cursor, bye: make(chan struct{}),
-		flight: inFlight{settle: r.cfg.Settle}, reported: time.Now()}
+// serve sends by t until it breaks, or until ctx ends and all is sent. work cuts
+// it off.
+func (r *Relay) serve(ctx, work context.Context, t Transport) error {
+	defer t.Close()
+	s := &session{Relay: r, transport: t, resumed: r.cursor.At, hash: r.cursor.LineHash, marked: r.cursor, bye: make(chan struct{}),
+		flight: inFlight{settle: r.cfg.settle()}, reported: time.Now()}
 	var from auditbridge.Sequence
-	s.stream, from = newStream(&r.cfg, r.cursor, &r.census)
+	s.stream, from = newStream(&r.cfg, r.cursor, &r.census, t.Frame)
 	if r.cursor.At == 0 {
 		from = 0
 	}
@@ -65,7 +65,7 @@ func (r *Relay) serve(ctx, work context.Context, conn Conn) error {
 	broken, breakOff := context.WithCancelCause(work)
 	defer breakOff(nil)
 	s.broken = broken
-	defer context.AfterFunc(broken, func() { conn.Close() })() // whatever ends it also ends a Write
+	defer context.AfterFunc(broken, func() { t.Close() })() // whatever ends it also ends a Send
 	go s.listen(breakOff)
 	err = s.send(ctx)
 	s.report(true)
@@ -75,27 +75,15 @@ func (r *Relay) serve(ctx, work context.Context, conn Conn) error {
 	return err
 }
 
-// listen notices what the far end does: a syslog receiver says nothing.
+// listen notices what the far end does.
 func (s *session) listen(breakOff context.CancelCauseFunc) {
-	buf := make([]byte, 4096)
-	for heard := false; ; {
-		n, err := s.conn.Read(buf)
-		if n > 0 && !heard {
-			heard = true
-			s.log.Warn("the far end sends something on a connection that goes one way; it is ignored", "bytes", n)
-		}
-		switch {
-		case err == nil:
-		case err == io.EOF && s.finishing.Load():
-			close(s.bye)
-			return
-		case err == io.EOF:
-			breakOff(errors.New("the far end closed the connection"))
-			return
-		default:
-			breakOff(fmt.Errorf("connection to %s: %w", s.conn.RemoteAddr(), err))
-			return
-		}
+	switch err := s.transport.Listen(); {
+	case err != nil:
+		breakOff(err)
+	case s.finishing.Load():
+		close(s.bye)
+	default:
+		breakOff(errClosed)
 	}
 }
 
@@ -133,41 +121,41 @@ func (s *session) take(seq auditbridge.Sequence, line []byte) error {
 	return s.flush(false)
 }
 
-// flush writes the batch; atEnd says that the journal has no more just now.
+// flush sends the batch; atEnd says that the journal has no more just now.
 func (s *session) flush(atEnd bool) error {
 	batch := s.stream.batch()
 	if len(*batch) > 0 {
-		s.conn.SetWriteDeadline(time.Now().Add(s.cfg.WriteTimeout))
-		if _, err := s.conn.Write(*batch); err != nil {
-			return s.writeError(err)
+		if err := s.transport.Send(*batch); err != nil {
+			return s.sendError(err)
 		}
-		s.written += uint64(len(*batch))
+		s.sent += uint64(len(*batch))
 		*batch = (*batch)[:0]
 	}
 	now := time.Now()
 	if atEnd || s.flight.due(now) {
 		if c := s.stream.position(); c.At > s.marked.At || c.Delivered+c.Excluded > s.marked.Delivered+s.marked.Excluded {
 			s.marked = c
-			s.flight.add(s.written, c, now)
+			s.flight.add(s.sent, c, now)
 		}
 	}
 	if atEnd || now.Sub(s.looked) >= settleEvery {
 		s.settle(now)
+		return s.transport.Tend(now)
 	}
 	return nil
 }
 
-func (s *session) writeError(err error) error {
+func (s *session) sendError(err error) error {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return &StalledError{Peer: s.conn.RemoteAddr().String(), After: s.cfg.WriteTimeout}
+		return &StalledError{Peer: s.transport.Peer(), After: s.cfg.WriteTimeout}
 	}
-	return fmt.Errorf("write to %s: %w", s.conn.RemoteAddr(), err)
+	return fmt.Errorf("send to %s: %w", s.transport.Peer(), err)
 }
 
 // settle moves the cursor over what has arrived.
 func (s *session) settle(now time.Time) {
 	s.looked = now
-	if m, ok := s.flight.settled(s.conn.Reached(), now); ok {
+	if m, ok := s.flight.settled(s.transport.Arrived(), now); ok {
 		s.cursor, s.unsaid = m.cursor, true
 	}
 	s.balance()
@@ -212,17 +200,15 @@ func (s *session) pause(ctx context.Context) error {
 	return context.Cause(s.broken)
 }
 
-// finish takes leave: half-close, and when the far end closes too, all has
-// arrived.
+// finish takes leave: when the far end does so too, all has arrived.
 func (s *session) finish() error {
 	s.stream.end()
 	if err := s.flush(true); err != nil {
 		return err
 	}
 	s.finishing.Store(true)
-	s.conn.SetWriteDeadline(time.Now().Add(s.cfg.Grace))
-	if err := s.conn.CloseWrite(); err != nil {
-		return s.writeError(err)
+	if err := s.transport.Leave(); err != nil {
+		return s.sendError(err)
 	}
 	select {
 	case <-s.bye:
@@ -243,7 +229,7 @@ type StalledError struct {
 }
 
 func (e *StalledError) Error() string {
-	return fmt.Sprintf("write to %s: it took nothing for %v", e.Peer, e.After)
+	return fmt.Sprintf("send to %s: it took nothing for %v", e.Peer, e.After)
 }
 
 // Hint says what to do.

@@ -25,14 +25,18 @@ type stream interface {
 	batch() *[]byte
 }
 
+// framer appends a message to a batch as it goes over the connection.
+type framer func(batch, message []byte) []byte
+
 // newStream starts behind cursor; lines from the returned sequence on are to
 // be pushed.
-func newStream(c *Config, cursor journal.Cursor, seen *census) (stream, auditbridge.Sequence) {
+func newStream(c *Config, cursor journal.Cursor, seen *census, frame framer) (stream, auditbridge.Sequence) {
 	seen.again()
 	p := pipeline{
 		census:      seen,
 		filter:      newFilter(c),
 		format:      newFormat(c, cursor.Journal.String()),
+		frame:       frame,
 		reassembler: auditbridge.NewReassembler(auditbridge.Limits{OpenCount: journal.MaxOpen}), // so that every cursor can be stored
 		cursor:      cursor,
 	}
@@ -49,6 +53,7 @@ type pipeline struct {
 	census      *census
 	filter      *filter
 	format      format
+	frame       framer
 	reassembler *auditbridge.Reassembler
 	out         []byte // framed messages
 	scratch     []byte // messages of one event
@@ -145,7 +150,7 @@ func (s *eventStream) take(e *auditbridge.Event) {
 	if admission := s.filter.admit(e, &v); admission != excluded {
 		s.scratch = s.format.appendEvent(s.scratch[:0], e, &v)
 		if sent = admission == admitted || s.filter.matched(&v, s.scratch); sent {
-			s.out = s.format.appendFrames(s.out, s.scratch)
+			s.out = s.format.appendPackets(s.out, s.scratch, s.frame)
 		}
 	}
 	s.count(sent, len(e.Records))

@@ -9,13 +9,14 @@ import (
 	"testing"
 
 	"auditbridge/auditbridge"
+	"auditbridge/forward/syslog"
 	"auditbridge/journal"
 )
 
 // play pushes lines from the cursor on and returns the messages.
 func play(t *testing.T, c Config, cursor journal.Cursor, lines []string) ([]string, stream) {
 	t.Helper()
-	s, from := newStream(&c, cursor, new(census))
+	s, from := newStream(&c, cursor, new(census), syslog.AppendFrame)
 	for i := int(max(from, 1)) - 1; i < len(lines); i++ {
 		s.push(auditbridge.Sequence(i+1), []byte(lines[i]))
 	}
@@ -153,7 +154,7 @@ func checkBooks(t *testing.T, s stream, read int) {
 func TestGapsInTheNumberingAreStepsNotStops(t *testing.T) {
 	for _, format := range Formats {
 		c := testConfig(format)
-		s, _ := newStream(&c, journal.Cursor{}, new(census))
+		s, _ := newStream(&c, journal.Cursor{}, new(census), syslog.AppendFrame)
 		for i, l := range events(1, 4) { // 9 lines at 10, 20, …
 			s.push(auditbridge.Sequence(10*(i+1)), []byte(l))
 		}
@@ -250,7 +251,7 @@ func TestWhatIsNotWholePasses(t *testing.T) {
 	for _, format := range []string{FormatEvent, FormatRecord} {
 		c := testConfig(format)
 		c.Include, c.Filters = []string{"login"}, []Filter{{Match: "never"}}
-		s, _ := newStream(&c, journal.Cursor{}, new(census))
+		s, _ := newStream(&c, journal.Cursor{}, new(census), syslog.AppendFrame)
 		s.push(1, []byte(syscallEvent(1)[0]))
 		if s.idle(9); len(frames(t, s)) != 1 {
 			t.Errorf("%s: an event ended by a pause was excluded", format)
@@ -270,7 +271,7 @@ func TestWhatDecidesByItselfIsFilteredWithoutItsEnd(t *testing.T) {
 	for _, format := range []string{FormatEvent, FormatRecord} {
 		c := testConfig(format)
 		c.Include = []string{"login"}
-		s, _ := newStream(&c, journal.Cursor{}, new(census))
+		s, _ := newStream(&c, journal.Cursor{}, new(census), syslog.AppendFrame)
 		s.push(1, []byte(`type=CONFIG_CHANGE msg=audit(1700000000.001:7): op=set audit_enabled=1 old=0 auid=4294967295 ses=4294967295 res=1`))
 		if s.idle(9); len(frames(t, s)) != 0 {
 			t.Errorf("%s: a config-change was sent to who asked for logins", format)
@@ -315,7 +316,7 @@ func TestStreamAllocatesNothing(t *testing.T) {
 	for _, format := range Formats {
 		c := testConfig(format)
 		c.Filters = []Filter{{Facility: "kern"}}
-		s, _ := newStream(&c, journal.Cursor{}, new(census))
+		s, _ := newStream(&c, journal.Cursor{}, new(census), syslog.AppendFrame)
 		lines := bytesOf(events(0, 30_000))
 		next := 0
 		step := func() {
@@ -346,7 +347,7 @@ func BenchmarkStream(b *testing.B) {
 	for _, format := range Formats {
 		b.Run(format, func(b *testing.B) {
 			c := testConfig(format)
-			s, _ := newStream(&c, journal.Cursor{}, new(census))
+			s, _ := newStream(&c, journal.Cursor{}, new(census), syslog.AppendFrame)
 			lines := bytesOf(events(0, 10_000))
 			b.ReportAllocs()
 			b.ResetTimer()
@@ -365,7 +366,7 @@ func TestEveryEventIsCountedOnceByClass(t *testing.T) {
 	c, seen := testConfig(FormatEvent), new(census)
 	lines := append(syscallEvent(1), `type=LOGIN msg=audit(1700000000.002:8): pid=1 uid=0 old-auid=4294967295 auid=0 tty=(none) old-ses=4294967295 ses=1 res=1`)
 	for range 3 {
-		s, _ := newStream(&c, journal.Cursor{}, seen)
+		s, _ := newStream(&c, journal.Cursor{}, seen, syslog.AppendFrame)
 		for i, l := range lines {
 			s.push(auditbridge.Sequence(i+1), []byte(l))
 		}

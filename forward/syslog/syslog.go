@@ -110,6 +110,19 @@ func AppendFrame(dst, message []byte) []byte {
 	return append(dst, message...)
 }
 
+// AppendLine appends a message that ends in LF (RFC 6587 §3.4.2). An LF in it, which
+// no format of ours has, becomes a blank: it must not begin another message.
+func AppendLine(dst, message []byte) []byte {
+	start := len(dst)
+	dst = append(dst, message...)
+	for i := start; i < len(dst); i++ {
+		if dst[i] == '\n' {
+			dst[i] = ' '
+		}
+	}
+	return append(dst, '\n')
+}
+
 // appendHeader appends `<PRI>1 TIMESTAMP HOSTNAME APP-NAME PROCID MSGID `.
 func (f *Format) appendHeader(dst []byte, id auditbridge.EventID, node string, timed bool, v *auditbridge.Verdict) []byte {
 	dst = append(dst, '<')

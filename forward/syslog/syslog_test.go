@@ -188,6 +188,9 @@ func TestConfigIsChecked(t *testing.T) {
 }
 
 func TestFrame(t *testing.T) {
+	if got := string(AppendLine([]byte("<14>0\n"), []byte("<14>1\né"))); got != "<14>0\n<14>1 é\n" {
+		t.Errorf("%q", got)
+	}
 	if got := string(AppendFrame(nil, []byte("<14>1 é"))); got != "8 <14>1 é" {
 		t.Errorf("frame %q", got)
 	}
