@@ -25,9 +25,7 @@ install: build
 	sed 's,/usr/sbin/auditbridge,$(PREFIX)/sbin/auditbridge,' packaging/auditbridge.service >$(DESTDIR)/usr/lib/systemd/system/auditbridge.service
 	sed 's,/usr/sbin/auditbridge,$(PREFIX)/sbin/auditbridge,' packaging/auditbridge-rules.service >$(DESTDIR)/usr/lib/systemd/system/auditbridge-rules.service
 	sed 's,/usr/sbin/auditbridge,$(PREFIX)/sbin/auditbridge,' packaging/auditbridge-watch.service >$(DESTDIR)/usr/lib/systemd/system/auditbridge-watch.service
-	# The unit for a listener beside auditd: as that one, but it neither stops auditd nor loads rules.
-	sed -e '/^# Only one daemon/d' -e 's/^\(Conflicts=.*\) auditd/\1 auditbridge/' -e 's/^After=.*/& auditd.service/' -e '/^# As auditd/,/^ExecStartPost=/d' \
-		$(DESTDIR)/usr/lib/systemd/system/auditbridge.service >$(DESTDIR)/usr/lib/systemd/system/auditbridge-beside.service
+	install -D -m 644 packaging/auditbridge.service.d/kernel.conf $(DESTDIR)/usr/lib/systemd/system/auditbridge.service.d/kernel.conf
 	[ -e $(DESTDIR)/etc/audit/plugins.d/auditbridge.conf ] || { install -d -m 750 $(DESTDIR)/etc/audit/plugins.d && \
 	sed 's,/usr/sbin/auditbridge,$(PREFIX)/sbin/auditbridge,' packaging/plugins.d/auditbridge.conf >$(DESTDIR)/etc/audit/plugins.d/auditbridge.conf && \
 	chmod 640 $(DESTDIR)/etc/audit/plugins.d/auditbridge.conf; }

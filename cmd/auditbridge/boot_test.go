@@ -21,8 +21,10 @@ func TestBoot(t *testing.T) {
 		configuration: "node = \"booted\"\n[audit]\nsource = \"file:/srv/audit.log\"\n[banner]\nexec = \"/srv/hook\"\n" +
 			"[[remote-logging-server]]\naddress = \"127.0.0.1\"\nport = 1\nprotocol = \"tcp\"\n", // nobody is there: run takes its time to stop
 		"srv/hook": "#!/bin/sh\n{ head -c 20; echo; } >>/results/said\n",
-		booted:     "[Unit]\nRequires=sysinit.target\nAfter=sysinit.target\nWants=auditbridge-watch.service auditbridge.service probe.service\n",
-		probe:      "[Unit]\nAfter=auditbridge.service\n[Service]\nType=oneshot\nExecStart=/bin/sh /srv/probe.sh\nStandardOutput=append:/results/said\nStandardError=append:/results/said\n",
+		// What stands for auditd: the container has no kernel audit that it could own.
+		"etc/systemd/system/auditd.service": "[Unit]\nDefaultDependencies=no\n[Service]\nExecStart=/bin/sleep infinity\n",
+		booted:                              "[Unit]\nRequires=sysinit.target\nAfter=sysinit.target\nWants=auditbridge-watch.service auditbridge.service probe.service\n",
+		probe:                               "[Unit]\nAfter=auditbridge.service\n[Service]\nType=oneshot\nExecStart=/bin/sh /srv/probe.sh\nStandardOutput=append:/results/said\nStandardError=append:/results/said\n",
 		"srv/probe.sh": `
 motd=/run/motd.d/00-auditbridge
 until_() {
@@ -37,6 +39,15 @@ until_() {
 began() { systemctl show --value -p ActiveEnterTimestampMonotonic "$1"; }
 until_ 'auditbridge status | grep -q "^watch:   ok since"'
 [ "$(began auditbridge-watch)" -le "$(began auditbridge)" ] && echo the watch came first
+systemctl start auditd
+systemctl start auditbridge
+echo in its place auditd is $(systemctl is-active auditd)
+mkdir -p /etc/systemd/system/auditbridge.service.d
+ln -s /dev/null /etc/systemd/system/auditbridge.service.d/kernel.conf
+systemctl daemon-reload
+systemctl start auditd
+systemctl restart auditbridge
+echo beside us auditd is $(systemctl is-active auditd)
 systemctl stop auditbridge
 until_ 'grep -q "\[run-gone," $motd'
 until_ 'grep -q "\[run-gone," /etc/issue.d/00-auditbridge.issue'
@@ -60,7 +71,7 @@ systemctl poweroff --no-block
 `,
 	})
 	for _, want := range []string{
-		"the watch came first\n", "all done\n", " because=run-gone ", " because=run-failed ", "op=banner-cleared ",
+		"the watch came first\n", "in its place auditd is inactive\n", "beside us auditd is active\n", "all done\n", " because=run-gone ", " because=run-failed ", "op=banner-cleared ",
 	} {
 		if !strings.Contains(said, want) {
 			t.Errorf("there is no %q in\n%s", want, said)

@@ -30,7 +30,7 @@ func TestUnitsAreValid(t *testing.T) {
 	root := installed(t)
 	units, err := filepath.Glob(filepath.Join(root, "usr/lib/systemd/system/*.service"))
 	must(t, err)
-	if len(units) < 4 {
+	if len(units) < 3 {
 		t.Fatalf("installed units: %v", units)
 	}
 	for _, unit := range units { // the programs they start are below the root
@@ -63,7 +63,7 @@ func TestUnitsAreValid(t *testing.T) {
 func TestTheWatchComesFirst(t *testing.T) {
 	unit := read(t, "../../packaging/auditbridge-watch.service")
 	for _, want := range []string{
-		"\nBefore=auditbridge.service auditbridge-beside.service auditd.service ", "\nRestart=always\n", "\nStartLimitIntervalSec=0\n",
+		"\nBefore=auditbridge.service auditd.service ", "\nRestart=always\n", "\nStartLimitIntervalSec=0\n",
 		"\nType=notify\n", "\nOOMScoreAdjust=-1000\n", "\nExecStopPost=-/usr/lib/auditbridge/missing /usr/sbin/auditbridge\n",
 	} {
 		if !strings.Contains(unit, want) {
@@ -77,6 +77,18 @@ func TestTheWatchComesFirst(t *testing.T) {
 	}
 	if run := read(t, "../../packaging/auditbridge.service"); !strings.Contains(run, "\nWants=auditbridge-watch.service\n") {
 		t.Error("run does not want it")
+	}
+}
+
+// TestOnlyADropInTakesAuditdsPlace: so whoever hides it has auditbridge beside auditd.
+func TestOnlyADropInTakesAuditdsPlace(t *testing.T) {
+	for _, word := range []string{"Conflicts=auditd.service", "augenrules --load"} {
+		if !strings.Contains(read(t, "../../packaging/auditbridge.service.d/kernel.conf"), word) {
+			t.Errorf("it lacks %q", word)
+		}
+	}
+	if unit := read(t, "../../packaging/auditbridge.service"); regexp.MustCompile(`(?m)^(Conflicts=.*auditd|.*augenrules)`).MatchString(unit) {
+		t.Error("the unit itself does")
 	}
 }
 

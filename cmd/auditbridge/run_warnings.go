@@ -42,8 +42,9 @@ func (w *warnings) seek() {
 
 // hostWarnings are those that can be known without asking the kernel.
 func hostWarnings(c *config.Config) []warning.Warning {
-	ours := !strings.HasPrefix(c.Audit.Source, "file:") // a followed file may be another host's
-	return warning.Host{Root: "/", JournalDir: c.JournalDir, Kernel: ours}.Warnings()
+	ours := !strings.HasPrefix(c.Audit.Source, "file:")                // a followed file may be another host's
+	beside := c.Audit.Source != "kernel" && c.Audit.Source != "plugin" // which no unit of ours starts
+	return warning.Host{Root: "/", JournalDir: c.JournalDir, Kernel: ours, Beside: beside}.Warnings()
 }
 
 // now is what holds while the kernel says this; nil when it says nothing.

@@ -12,6 +12,7 @@ type Host struct {
 	Root       string // "/" but in tests
 	JournalDir string // need not be there yet
 	Kernel     bool   // records come from this host's kernel
+	Beside     bool   // auditd, that is started by itself, is to stay
 }
 
 // Warnings are those that the host's files are reason for. It works for every user;
@@ -21,6 +22,9 @@ func (h Host) Warnings() []Warning {
 	if h.Kernel {
 		h.boot(&f)
 		h.journald(&f)
+	}
+	if h.Beside {
+		f.add("stops-auditd", h.unitThere("auditd.service") && h.dropInHolds("auditbridge.service.d/kernel.conf"), "")
 	}
 	if place := filesystemOf(h.JournalDir); place != "" {
 		f.add("shared-disk", !ownFilesystem(place, h.JournalDir), "it lies on that of %s", place)

@@ -79,8 +79,8 @@ func (h Host) listeners() map[string]bool {
 }
 
 func (h Host) unitWanted(unit string) bool {
-	if to, err := os.Readlink(h.path("etc/systemd/system/" + unit)); err == nil && to == "/dev/null" {
-		return false // masked
+	if masked(h.path("etc/systemd/system/" + unit)) {
+		return false
 	}
 	for _, dir := range []string{"etc", "usr/lib", "lib"} {
 		if _, err := os.Lstat(h.path(dir + "/systemd/system/sockets.target.wants/" + unit)); err == nil {

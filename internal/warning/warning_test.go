@@ -139,6 +139,36 @@ func put(t *testing.T, name, text string, dir bool) {
 	}
 }
 
+// Beside auditd our unit must not take its place: what has it do so is hidden then.
+func TestAUnitThatWouldStopAuditd(t *testing.T) {
+	const auditd, takes = "usr/lib/systemd/system/auditd.service", "usr/lib/systemd/system/auditbridge.service.d/kernel.conf"
+	const hides = "etc/systemd/system/auditbridge.service.d/kernel.conf"
+	for _, row := range []struct {
+		name  string
+		files map[string]string
+		want  string
+	}{
+		{"as installed", map[string]string{auditd: "", takes: ""}, "stops-auditd"},
+		{"hidden", map[string]string{auditd: "", takes: "", hides: "->/dev/null"}, ""},
+		{"another one in its place", map[string]string{auditd: "", takes: "", hides: "[Unit]\n"}, ""},
+		{"no auditd", map[string]string{takes: ""}, ""},
+		{"auditd is masked", map[string]string{auditd: "", takes: "", "etc/systemd/system/auditd.service": "->/dev/null"}, ""},
+		{"not installed", map[string]string{auditd: ""}, ""},
+	} {
+		h := Host{Root: t.TempDir(), Beside: true}
+		for name, text := range row.files {
+			put(t, filepath.Join(h.Root, name), text, false)
+		}
+		if got := codes(h.Warnings()); got != row.want {
+			t.Errorf("%s: %q, want %q", row.name, got, row.want)
+		}
+		h.Beside = false
+		if got := codes(h.Warnings()); got != "" {
+			t.Errorf("%s, in its place: %q", row.name, got)
+		}
+	}
+}
+
 // The journal has a file system of its own when that is mounted at its directory, or
 // holds nothing else; whether its directory is there yet or not.
 func TestWhoSharesTheJournalsFileSystem(t *testing.T) {
