@@ -26,11 +26,7 @@ func newCheckCommand() *cobra.Command {
 			"Exit status: 0 valid, 2 not.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			file, err := cmd.Flags().GetString("config")
-			if err != nil {
-				return err
-			}
-			r := checkFile(file, verbose)
+			r := checkFile(configFile(cmd), verbose)
 			write := r.writeText
 			if asJSON {
 				write = r.writeJSON

@@ -3,12 +3,8 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
-	"fmt"
 	"time"
 
-	"auditbridge/auditbridge"
-	"auditbridge/config"
 	"auditbridge/internal/control"
 	"auditbridge/retention"
 
@@ -28,25 +24,7 @@ root says with this command that it is right: somebody may have set it ahead to
 have the log thrown away. That you said so goes on record.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			file, err := cmd.Flags().GetString("config")
-			if err != nil {
-				return err
-			}
-			c, err := config.Load(file)
-			if err != nil && !onlyMissing(err) {
-				return err
-			}
-			limited, cancel := context.WithTimeout(cmd.Context(), answerWait)
-			defer cancel()
-			var said string
-			if err := control.Ask(limited, c.ControlSocket(), askConfirmClock, nil, &said); err != nil {
-				if errors.Is(err, control.ErrNotRunning) {
-					return withHint(err, "start it first: it is run that keeps the time")
-				}
-				return err
-			}
-			_, err = fmt.Fprintln(cmd.OutOrStdout(), said)
-			return err
+			return question{what: askConfirmClock, idle: "start it first: it is run that keeps the time"}.order(cmd)
 		},
 	}
 }
@@ -58,9 +36,4 @@ func answerConfirmClock(k *retention.Keeper) control.Handler {
 		}
 		return "the clock is believed as it is, " + time.Now().Format(time.RFC3339), nil
 	}
-}
-
-// actor is a peer as records name it.
-func actor(who control.Peer) auditbridge.Actor {
-	return auditbridge.Actor{AUID: who.LoginUID, UID: who.UID, Session: who.Session, PID: who.PID}
 }

@@ -3,12 +3,10 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 
 	"auditbridge/config"
-	"auditbridge/internal/control"
 
 	"github.com/spf13/cobra"
 )
@@ -26,21 +24,12 @@ func newReloadCommand() *cobra.Command {
 the same are not touched. Prints what has changed, key by key; it is on record.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			file, err := cmd.Flags().GetString("config")
-			if err != nil {
-				return err
-			}
-			c, invalid := config.Load(file) // where run answers is known all the same
+			c, invalid := config.Load(configFile(cmd)) // where run answers is known all the same
 			limited, cancel := context.WithTimeout(cmd.Context(), reloadWait)
 			defer cancel()
 			var changes []config.Change
-			if err := control.Ask(limited, c.ControlSocket(), askReload, nil, &changes); err != nil {
-				switch {
-				case errors.Is(err, control.ErrNotRunning):
-					return withHint(err, "start it: it reads the configuration then")
-				case invalid != nil:
-					return invalid // says where and why more fully than run's refusal, which is on record
-				}
+			q := question{what: askReload, idle: "start it: it reads the configuration then", invalid: invalid}
+			if err := q.put(limited, c, &changes); err != nil {
 				return err
 			}
 			if asJSON {

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"auditbridge/auditbridge"
-	"auditbridge/config"
 	"auditbridge/internal/terminal"
 	"auditbridge/journal"
 
@@ -39,16 +38,9 @@ in which they were raised. It works with run dead. What is raised now is in
 auditbridge status, with what to do about it.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				file, err := cmd.Flags().GetString("config")
-				if err != nil {
-					return err
-				}
-				c, err := config.Load(file)
-				if err != nil && !onlyMissing(err) {
-					return withHint(fmt.Errorf("find the journal: the configuration is not valid"), "name the directory, or see `auditbridge check`")
-				}
-				args = []string{c.JournalDir}
+			args, err := orJournal(cmd, args)
+			if err != nil {
+				return err
 			}
 			tellReading(cmd, args)
 			all, err := alarmHistory(args[0])

@@ -29,22 +29,13 @@ audit socket: no record is lost, and the kernel sees no other owner. When the ne
 Either is on record. Returns when the new program answers.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			file, err := cmd.Flags().GetString("config")
-			if err != nil {
-				return err
-			}
-			c, invalid := config.Load(file) // where run answers is known all the same
+			c, invalid := config.Load(configFile(cmd)) // where run answers is known all the same
 			limited, cancel := context.WithTimeout(cmd.Context(), restartWait)
 			defer cancel()
 			var before restarting
-			if err := control.Ask(limited, c.ControlSocket(), askRestart, nil, &before); err != nil {
-				switch {
-				case errors.Is(err, control.ErrNotRunning):
-					return withHint(err, "start it")
-				case invalid != nil:
-					return invalid // says where and why more fully than run's refusal, which is on record
-				}
-				return withHint(err, "run goes on as it was; put right what is wrong and ask again")
+			q := question{what: askRestart, idle: "start it", refused: "run goes on as it was; put right what is wrong and ask again", invalid: invalid}
+			if err := q.put(limited, c, &before); err != nil {
+				return err
 			}
 			after, err := untilRestarted(limited, c.ControlSocket(), before)
 			if err != nil {

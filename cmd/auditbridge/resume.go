@@ -7,7 +7,6 @@ import (
 	"fmt"
 
 	"auditbridge/auditbridge"
-	"auditbridge/config"
 	"auditbridge/internal/control"
 	"auditbridge/internal/status"
 	"auditbridge/journal"
@@ -26,25 +25,7 @@ func newResumeCommand() *cobra.Command {
 goes on by itself when it can; resume has it tried at once and says why not. That you said so goes on record.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			file, err := cmd.Flags().GetString("config")
-			if err != nil {
-				return err
-			}
-			c, err := config.Load(file)
-			if err != nil && !onlyMissing(err) {
-				return err
-			}
-			limited, cancel := context.WithTimeout(cmd.Context(), answerWait)
-			defer cancel()
-			var said string
-			if err := control.Ask(limited, c.ControlSocket(), askResume, nil, &said); err != nil {
-				if errors.Is(err, control.ErrNotRunning) {
-					return withHint(err, "start it: it records from its start on")
-				}
-				return err
-			}
-			_, err = fmt.Fprintln(cmd.OutOrStdout(), said)
-			return err
+			return question{what: askResume, idle: "start it: it records from its start on"}.order(cmd)
 		},
 	}
 }

@@ -78,15 +78,11 @@ func checkRulesJSON(cmd *cobra.Command, host *rules.Host, paths []string) error 
 	return nil
 }
 
-// ownDirectories is where auditbridge reads and writes all the time: by the
-// configuration, or by default where there is none.
+// ownDirectories is where auditbridge reads and writes all the time.
 func ownDirectories(cmd *cobra.Command) []string {
-	file, _ := cmd.Flags().GetString("config")
-	if c, err := config.Load(file); err == nil {
-		return []string{c.JournalDir, c.StateDir, c.RunDir}
-	}
-	return []string{"/var/log/audit/auditbridge", "/var/lib/auditbridge", "/run/auditbridge"}
+	c, _ := config.Load(configFile(cmd)) // one that is not valid says where all the same
+	return []string{c.JournalDir, c.StateDir, c.RunDir}
 }
 
-// stateDirectory is where run keeps its state, by the configuration or by default.
+// stateDirectory is where run keeps its state.
 func stateDirectory(cmd *cobra.Command) string { return ownDirectories(cmd)[1] }

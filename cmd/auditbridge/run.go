@@ -60,10 +60,7 @@ was found, makes all durable, and lets each destination take what is left.`,
 				return err
 			}
 			defer deputy.Close()
-			file, err := cmd.Flags().GetString("config")
-			if err != nil {
-				return err
-			}
+			file := configFile(cmd)
 			c, err := config.Load(file)
 			defer func() {
 				if err != nil {

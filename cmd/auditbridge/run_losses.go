@@ -212,7 +212,7 @@ func (l *losses) takeResets() {
 func (l *losses) lookAtCounter(s auditbridge.Status) {
 	lost, unexplained := l.counter.read(uint64(s.Lost), s.Enabled != 0, time.Now())
 	if unexplained {
-		l.noteReset(l.counter.before, auditbridge.Actor{AUID: auditbridge.Unset, UID: auditbridge.Unset, Session: auditbridge.Unset})
+		l.noteReset(l.counter.before, nobody)
 	}
 	if lost > 0 {
 		l.lost.Add(lost)

@@ -169,18 +169,6 @@ func changeNote(c config.Change, why string) auditbridge.Note {
 		auditbridge.Text("old", plain(c.Old)), auditbridge.Text("new", plain(c.New)), auditbridge.Text("where", plain(c.Origin)))
 }
 
-// brief bounds what a record repeats of a file.
-func brief(text string) string {
-	const most = 500
-	if len(text) > most {
-		return text[:most] + "..."
-	}
-	return text
-}
-
-// nobody stands where it is not known who.
-var nobody = auditbridge.Actor{AUID: auditbridge.Unset, UID: auditbridge.Unset, Session: auditbridge.Unset}
-
 // signaller is who sent run its last SIGHUP or SIGTERM, as the kernel remembers it of
 // its audit daemon; nobody where records come from elsewhere.
 func (d *daemon) signaller() auditbridge.Actor {

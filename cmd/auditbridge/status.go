@@ -22,9 +22,6 @@ import (
 // status.Status.
 const askStatus = "status"
 
-// answerWait is how long run may take to answer before it counts as hanging.
-const answerWait = 3 * time.Second
-
 func newStatusCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
@@ -35,11 +32,7 @@ func newStatusCommand() *cobra.Command {
 			"Exit status: 0 OK, 1 degraded, 3 not running, 4 impaired; 2 when it cannot tell.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			file, err := cmd.Flags().GetString("config")
-			if err != nil {
-				return err
-			}
-			c, loadErr := config.Load(file)
+			c, loadErr := config.Load(configFile(cmd))
 			if onlyMissing(loadErr) && cmd.Flags().Changed("config") {
 				return cannotTell{loadErr}
 			}
@@ -65,13 +58,6 @@ func newStatusCommand() *cobra.Command {
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
 	return cmd
-}
-
-// onlyMissing reports whether there simply is no configuration: the defaults
-// hold then.
-func onlyMissing(err error) bool {
-	var problems config.Problems
-	return errors.As(err, &problems) && len(problems) == 1 && errors.Is(problems[0], fs.ErrNotExist)
 }
 
 // currentStatus is run's own answer, else what can be read without it.

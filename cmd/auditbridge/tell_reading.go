@@ -19,12 +19,8 @@ import (
 // journal is read all the same where run cannot be told: a disk full of
 // evidence must not be kept from who examines it.
 func tellReading(cmd *cobra.Command, paths []string) {
-	file, err := cmd.Flags().GetString("config")
-	if err != nil {
-		return
-	}
-	c, err := config.Load(file)
-	if c == nil || err != nil && !onlyMissing(err) || !within(c.JournalDir, paths) {
+	c, err := config.Load(configFile(cmd))
+	if err != nil && !onlyMissing(err) || !within(c.JournalDir, paths) {
 		return
 	}
 	limited, cancel := context.WithTimeout(cmd.Context(), answerWait)

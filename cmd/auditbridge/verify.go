@@ -8,7 +8,6 @@ import (
 	"os"
 	"strings"
 
-	"auditbridge/config"
 	"auditbridge/internal/terminal"
 	"auditbridge/seal"
 
@@ -104,16 +103,9 @@ func textOrFile(given string) (string, error) {
 
 // verifyInput is the journal directory or the files the arguments name.
 func verifyInput(cmd *cobra.Command, args []string) (*sealedInput, error) {
-	if len(args) == 0 {
-		file, err := cmd.Flags().GetString("config")
-		if err != nil {
-			return nil, err
-		}
-		c, err := config.Load(file)
-		if err != nil && !onlyMissing(err) {
-			return nil, withHint(fmt.Errorf("find the journal: the configuration is not valid"), "name the directory, or see `auditbridge check`")
-		}
-		args = []string{c.JournalDir}
+	args, err := orJournal(cmd, args)
+	if err != nil {
+		return nil, err
 	}
 	tellReading(cmd, args)
 	if len(args) == 1 && isDir(args[0]) {

@@ -3,19 +3,15 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"time"
 
 	"auditbridge/banner"
 	"auditbridge/banner/watch"
-	"auditbridge/config"
 	"auditbridge/diskguard"
 	"auditbridge/internal/control"
 	"auditbridge/internal/durable"
@@ -40,19 +36,18 @@ a terminal is told at once and every minute until it does; so is the next login 
 That run could not start counts. Each of these is on record as soon as run records again.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			file, err := cmd.Flags().GetString("config")
-			if err != nil {
-				return err
-			}
 			log := newLogger(cmd.ErrOrStderr())
 			ctx, stop := untilSignal(cmd.Context())
 			defer stop()
-			return watchOver(ctx, file, log)
+			return watchOver(ctx, configFile(cmd), log)
 		},
 	}
 	cmd.AddCommand(newSnoozeCommand(), newClearBannerCommand())
 	return cmd
 }
+
+// askWatchReport is how `auditbridge status` asks the watch while run is not there.
+const askWatchReport = "report"
 
 // watchOver watches until ctx ends.
 func watchOver(ctx context.Context, file string, log *slog.Logger) error {
@@ -133,162 +128,8 @@ func ownProgram() string {
 	return strings.TrimSuffix(path, " (deleted)")
 }
 
-// watchSettings reads the configuration when its files have changed. One that is
-// not valid leaves the last that was in force; where there was none, it is used as
-// far as it goes: that run cannot start with it is what there is to tell.
-type watchSettings struct {
-	file  string
-	again bool // the next read is the first one's result once more
-	stamp string
-
-	last    watch.Settings
-	good    bool // last was valid
-	invalid error
-	socket  string // where the watch answers
-
-	failure  diskguard.FailureConfig
-	stateDir string
-}
-
 // tellBeforeTheEnd reaches whoever is there when the host goes down.
 func tellBeforeTheEnd(text string, exclude []banner.Exclusion) {
 	diskguard.TellConsole(text)
 	(&banner.Teller{Root: watchRoot, Exclude: exclude}).Tell(text)
-}
-
-func (s *watchSettings) read() (*watch.Settings, bool, error) {
-	stamp := s.stampNow()
-	if stamp == s.stamp {
-		changed := s.again
-		s.again = false
-		return &s.last, changed, s.invalid
-	}
-	s.stamp = stamp
-	c, err := config.Load(s.file)
-	if onlyMissing(err) && s.file == config.DefaultFile {
-		err = nil // the defaults hold
-	}
-	if s.invalid = err; err != nil && s.good {
-		return &s.last, true, err
-	}
-	next := c.Watch()
-	next.Places.Root = watchRoot
-	s.last, s.good, s.socket = next, err == nil, c.WatchSocket()
-	s.failure, s.stateDir = c.Failure(), c.StateDir
-	return &s.last, true, err
-}
-
-// stampNow tells one state of the files from another.
-func (s *watchSettings) stampNow() string {
-	names := []string{s.file}
-	dropIns, _ := filepath.Glob(filepath.Join(filepath.Dir(s.file), "conf.d", "*.toml"))
-	var b strings.Builder
-	for _, name := range append(names, dropIns...) {
-		info, err := os.Stat(name)
-		if err != nil {
-			fmt.Fprintln(&b, name, err)
-			continue
-		}
-		fmt.Fprintln(&b, name, info.ModTime().UnixNano(), info.Size(), info.Mode())
-	}
-	return b.String()
-}
-
-// askWatchReport and askSnooze are what the watch can be asked.
-const (
-	askWatchReport = "report"
-	askSnooze      = "snooze"
-)
-
-type snoozing struct {
-	Seconds int64  `json:"seconds"`
-	Reason  string `json:"reason"`
-}
-
-const longestSnooze = 24 * time.Hour
-
-func answerSnooze(w *watch.Watcher) control.Handler {
-	return func(_ context.Context, who control.Peer, args json.RawMessage) (any, error) {
-		var a snoozing
-		if err := json.Unmarshal(args, &a); err != nil {
-			return nil, err
-		}
-		d := time.Duration(a.Seconds) * time.Second
-		switch {
-		case strings.TrimSpace(a.Reason) == "":
-			return nil, errors.New("a reason is wanted")
-		case d < 0 || d > longestSnooze:
-			return nil, fmt.Errorf("%v is not between 0 and %v", d, longestSnooze)
-		}
-		until := time.Now().Add(d)
-		w.Snooze(watch.Snooze{Until: until, Reason: brief(a.Reason), By: watch.Actor{PID: who.PID, UID: who.UID, AUID: who.LoginUID, Session: who.Session}})
-		return until, nil
-	}
-}
-
-func newSnoozeCommand() *cobra.Command {
-	var length time.Duration
-	var reason string
-	cmd := &cobra.Command{
-		Use:   "snooze --for DURATION --reason TEXT",
-		Short: "Keep the message from being repeated on terminals for a while, on record",
-		Long: `The message stays where the next login and open shells see it, and terminals are told of whatever else goes wrong, and
-when it is over. Who asked for it, and why, goes on record. --for 0s ends it.`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if reason == "" {
-				return &usageError{errors.New("--reason says why: it goes on record"), cmd.CommandPath()}
-			}
-			file, err := cmd.Flags().GetString("config")
-			if err != nil {
-				return err
-			}
-			c, _ := config.Load(file) // where the watch answers is known all the same
-			limited, cancel := context.WithTimeout(cmd.Context(), answerWait)
-			defer cancel()
-			var until time.Time
-			if err := control.Ask(limited, c.WatchSocket(), askSnooze, snoozing{int64(length / time.Second), reason}, &until); err != nil {
-				if errors.Is(err, control.ErrNotRunning) {
-					return withHint(errors.New("auditbridge watch is not running"), "systemctl status auditbridge-watch")
-				}
-				return err
-			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "not repeated on terminals until %s\n", until.Format(time.RFC3339))
-			return err
-		},
-	}
-	cmd.Flags().DurationVar(&length, "for", 30*time.Minute, "for how long, at most 24h; 0s ends it")
-	cmd.Flags().StringVar(&reason, "reason", "", "why")
-	return cmd
-}
-
-func newClearBannerCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "clear",
-		Short: "Take away everything the watch left for logins and shells, when it is to be removed",
-		Long: `For the removal of the program: while a watch runs, it takes its messages away itself as soon as auditing works, and
-leaves them again when it does not.`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			file, err := cmd.Flags().GetString("config")
-			if err != nil {
-				return err
-			}
-			c, _ := config.Load(file)
-			limited, cancel := context.WithTimeout(cmd.Context(), answerWait)
-			defer cancel()
-			if who, err := control.Who(limited, c.WatchSocket()); err == nil {
-				return withHint(fmt.Errorf("auditbridge watch (pid %d) is running", who.PID), "systemctl disable --now auditbridge-watch")
-			}
-			s := c.Watch()
-			s.Places.Root = watchRoot
-			if err := s.Places.Remove(); err != nil {
-				return err
-			}
-			if err := watch.Forget(c.RunDir); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				return err
-			}
-			return nil
-		},
-	}
 }
