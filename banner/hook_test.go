@@ -70,46 +70,18 @@ func TestAHookThatDoesNotEndIsKilled(t *testing.T) {
 	}
 }
 
-// Nothing is started as root that somebody else could have put there.
+// What somebody else could have put there is no hook.
 func TestWhatIsNoHook(t *testing.T) {
-	good := script(t, "exit 0")
-	if err := CheckProgram(good); err != nil {
+	ran := filepath.Join(t.TempDir(), "ran")
+	path := script(t, "touch "+ran)
+	if err := os.Chmod(path, 0o722); err != nil {
 		t.Fatal(err)
 	}
-	dir := t.TempDir()
-	copyTo := func(name string, change func(path string) error) string {
-		t.Helper()
-		path := filepath.Join(dir, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte("#!/bin/sh\n"), 0o700); err != nil {
-			t.Fatal(err)
-		}
-		if err := change(path); err != nil {
-			t.Fatal(err)
-		}
-		return path
+	if err := RunHook(context.Background(), path, nil); err == nil || !strings.Contains(err.Error(), "may be written by others") {
+		t.Errorf("error: %v", err)
 	}
-	for path, why := range map[string]string{
-		"hook":                     "not an absolute path",
-		filepath.Join(dir, "none"): "no such file",
-		dir:                        "not a regular file",
-		copyTo("a", func(p string) error { return os.Chmod(p, 0o720) }):                          "may be written by others",
-		copyTo("b", func(p string) error { return os.Chmod(p, 0o600) }):                          "cannot be executed",
-		copyTo("c", func(p string) error { return os.Chown(p, 46234, -1) }):                      "belongs to uid 46234",
-		copyTo("open/d", func(p string) error { return os.Chmod(filepath.Dir(p), 0o777) }):       "may be written by others",
-		copyTo("theirs/e", func(p string) error { return os.Chown(filepath.Dir(p), 46234, -1) }): "belongs to uid 46234",
-		copyTo("f", func(p string) error { return os.Rename(p, p+"2") }):                         "no such file",
-		copyTo("g", func(p string) error { os.Remove(p); return os.Symlink(good, p) }):           "is a symbolic link",
-	} {
-		err := CheckProgram(path)
-		if err == nil || !strings.Contains(err.Error(), why) {
-			t.Errorf("%s: %v, want %q", path, err, why)
-		}
-		if err := RunHook(context.Background(), path, nil); err == nil {
-			t.Errorf("%s was started", path)
-		}
+	if _, err := os.Stat(ran); err == nil {
+		t.Error("it was started")
 	}
 }
 

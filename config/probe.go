@@ -9,8 +9,8 @@ import (
 	"path/filepath"
 	"strconv"
 
-	"auditbridge/banner"
 	"auditbridge/diskguard"
+	"auditbridge/internal/durable"
 	"auditbridge/internal/metrics"
 	"auditbridge/internal/nearest"
 )
@@ -61,7 +61,7 @@ func (k *completion) program(key, path string) {
 	if !filepath.IsAbs(path) {
 		return // there is none, or complete has said so
 	}
-	if err := banner.CheckProgram(path); err != nil && !os.IsPermission(err) {
+	if err := durable.CheckProgram(path); err != nil && !os.IsPermission(err) {
 		hint := ""
 		var hinted interface{ Hint() string }
 		if errors.As(err, &hinted) {

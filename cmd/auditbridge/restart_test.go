@@ -146,8 +146,8 @@ func TestRestartRunsTheInstalledProgram(t *testing.T) {
 		}
 	}
 	refused("a program that is none", "exec format error", func() { install("\x7fnothing") }, func() { install("") })
-	refused("a program anybody may write", "others may write to it", func() { must(t, os.Chmod(installed, 0o777)) }, func() { must(t, os.Chmod(installed, 0o755)) })
-	refused("a stranger's program", "it belongs to uid 4711", func() { must(t, os.Chown(installed, 4711, -1)) }, func() { must(t, os.Chown(installed, 0, -1)) })
+	refused("a program anybody may write", "may be written by others", func() { must(t, os.Chmod(installed, 0o777)) }, func() { must(t, os.Chmod(installed, 0o755)) })
+	refused("a stranger's program", "belongs to uid 4711", func() { must(t, os.Chown(installed, 4711, -1)) }, func() { must(t, os.Chown(installed, 0, -1)) })
 	refused("no program", "no such file", func() { must(t, os.Remove(installed)) }, func() { install("") })
 	refused("a configuration that is wrong", "unknown key", func() { d.configure("nonsense = 1\n" + fromStdin) }, func() { d.configure(fromStdin) })
 

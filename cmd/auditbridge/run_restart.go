@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
-	"path/filepath"
 	"slices"
 	"sync"
 	"syscall"
@@ -86,8 +85,8 @@ func examine(ctx context.Context, file string) (next examined, err error) {
 	if next.path, err = os.Executable(); err != nil { // as it was when this process began
 		return next, fmt.Errorf("find the program: %w", err)
 	}
-	if err := soundProgram(next.path); err != nil {
-		return next, fmt.Errorf("restart as %s: %w", next.path, err)
+	if err := durable.CheckProgram(next.path); err != nil {
+		return next, fmt.Errorf("restart as the program that is installed: %w", err)
 	}
 	ask := func(answer any, args ...string) error {
 		cmd := exec.CommandContext(ctx, next.path, args...)
@@ -112,29 +111,6 @@ func examine(ctx context.Context, file string) (next examined, err error) {
 		return next, config.Problems(checked.Problems)
 	}
 	return next, nil
-}
-
-// soundProgram is an error when somebody else could have put the file there.
-func soundProgram(path string) error {
-	dir, err := durable.OpenDir(filepath.Dir(path), 0, -1)
-	if err != nil {
-		return err
-	}
-	dir.Close()
-	info, err := os.Lstat(path)
-	if err != nil {
-		return err
-	}
-	owner := info.Sys().(*syscall.Stat_t).Uid
-	switch mode := info.Mode(); {
-	case !mode.IsRegular() || mode&0o111 == 0:
-		return errors.New("it is not a program")
-	case owner != 0 && owner != uint32(os.Geteuid()):
-		return fmt.Errorf("it belongs to uid %d", owner)
-	case mode&0o022 != 0:
-		return fmt.Errorf("others may write to it (mode %04o)", mode.Perm())
-	}
-	return nil
 }
 
 // same tells whether the settings name our source and ring.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -196,6 +197,46 @@ func TestFilesThatAreNoneAreRefused(t *testing.T) {
 		}
 		if _, err := OpenRegular(filepath.Join(d.Path(), name)); !errors.As(err, new(*PathError)) {
 			t.Errorf("OpenRegular %s: %v", name, err)
+		}
+	}
+}
+
+// A program that somebody else could have put there is not started as root.
+func TestWhatIsNoProgramToStartAsRoot(t *testing.T) {
+	dir := t.TempDir()
+	copyTo := func(name string, change func(path string) error) string {
+		t.Helper()
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte("#!/bin/sh\n"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := change(path); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	good := copyTo("good", func(string) error { return nil })
+	if err := CheckProgram(good); err != nil {
+		t.Fatal(err)
+	}
+	for path, why := range map[string]string{
+		"program":                  "not an absolute path",
+		filepath.Join(dir, "none"): "no such file",
+		dir:                        "not a regular file",
+		copyTo("a", func(p string) error { return os.Chmod(p, 0o720) }):                          "may be written by others",
+		copyTo("b", func(p string) error { return os.Chmod(p, 0o600) }):                          "cannot be executed",
+		copyTo("c", func(p string) error { return os.Chown(p, 46234, -1) }):                      "belongs to uid 46234",
+		copyTo("open/d", func(p string) error { return os.Chmod(filepath.Dir(p), 0o777) }):       "may be written by others",
+		copyTo("theirs/e", func(p string) error { return os.Chown(filepath.Dir(p), 46234, -1) }): "belongs to uid 46234",
+		copyTo("f", func(p string) error { return os.Rename(p, p+"2") }):                         "no such file",
+		copyTo("g", func(p string) error { os.Remove(p); return os.Symlink(good, p) }):           "is a symbolic link",
+	} {
+		err := CheckProgram(path)
+		if err == nil || !strings.Contains(err.Error(), why) {
+			t.Errorf("%s: %v, want %q", path, err, why)
 		}
 	}
 }

@@ -139,3 +139,35 @@ func OpenRegular(path string) (*os.File, error) {
 	}
 	return f, nil
 }
+
+// CheckProgram says why the program at path is not one to start as root: it must
+// be a regular file, named from the root, and it and all directories above it
+// root's (or ours), and writable for nobody else.
+func CheckProgram(path string) error {
+	if !filepath.IsAbs(path) {
+		return &PathError{path, "is not an absolute path"}
+	}
+	dir, err := OpenDir(filepath.Dir(path), 0, -1)
+	if err != nil {
+		return err
+	}
+	dir.Close()
+	f, err := OpenRegular(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	var st unix.Stat_t
+	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
+		return err
+	}
+	switch {
+	case st.Uid != 0 && int(st.Uid) != os.Geteuid():
+		return &PathError{path, fmt.Sprintf("belongs to uid %d", st.Uid)}
+	case st.Mode&0o022 != 0:
+		return &PathError{path, fmt.Sprintf("may be written by others (mode %04o)", st.Mode&0o7777)}
+	case st.Mode&0o100 == 0:
+		return &PathError{path, fmt.Sprintf("cannot be executed (mode %04o)", st.Mode&0o7777)}
+	}
+	return nil
+}
