@@ -13,15 +13,15 @@ var argumentsText string
 
 // readArguments reads arguments.txt: calls, a comma between those that take the
 // same arguments, and the kinds of these; "CALL:ARCH,ARCH" where they differ.
-func readArguments(text string) {
+func (w *vocabulary) readArguments(text string) {
 	for row := range rows(text) {
 		var args []kind
 		for _, word := range row[1:] {
-			args = append(args, readKind(word, 16))
+			args = append(args, w.readKind(word, 16))
 		}
 		names, columns, differ := strings.Cut(row[0], ":")
 		for name := range strings.SplitSeq(names, ",") {
-			c := calls[name]
+			c := w.calls[name]
 			switch {
 			case c == nil || !differ && c.args != nil:
 				panic("arguments.txt: no system call, or twice: " + name)
@@ -122,7 +122,7 @@ func stamped(r *auditbridge.Record) auditbridge.Fields {
 func readCall(a *arch, v []byte) *call {
 	switch n, ok := number(v, 10); {
 	case !ok:
-		return calls[string(v)]
+		return words().calls[string(v)]
 	case n > math.MaxInt32:
 		return nil
 	default:
@@ -152,7 +152,7 @@ func socketcallArguments(e *auditbridge.Event) []kind {
 	if !ok {
 		return nil
 	}
-	c := calls[tables["socketcall"].lookup(which)]
+	c := words().calls[words().tables["socketcall"].lookup(which)]
 	if c == nil {
 		return nil
 	}
@@ -203,7 +203,7 @@ func appendSyscall(dst []byte, r *auditbridge.Record, v []byte) ([]byte, bool) {
 		return dst, true
 	}
 	if which, ok := argument(r, 0); ok {
-		if name := tables[c.name].lookup(which); name != "" {
+		if name := words().tables[c.name].lookup(which); name != "" {
 			dst = append(append(append(dst, '('), name...), ')')
 		}
 	}

@@ -13,7 +13,7 @@ func appendCapabilities(dst []byte, v uint64) []byte {
 		if v>>n&1 == 0 {
 			continue
 		}
-		if name := tables["capability"].lookup(n); name != "" {
+		if name := words().tables["capability"].lookup(n); name != "" {
 			dst = append(separate(dst, start, ','), name...)
 			rest &^= 1 << n
 		}

@@ -18,19 +18,17 @@ type field struct {
 	kind  kind
 }
 
-var fields = map[string][]field{}
-
 var bases = map[string]int{"dec": 10, "hex": 16, "oct": 8, "any": 0}
 
 // readFields reads fields.txt: keys, a comma between, the base of their digits,
 // their kind, and the types of record it is so in.
-func readFields(text string) {
+func (w *vocabulary) readFields(text string) {
 	for row := range rows(text) {
 		base, ok := bases[row[1]]
 		if !ok || len(row) < 3 {
 			panic(fmt.Sprintf("fields.txt: %q", row))
 		}
-		f := field{kind: readKind(row[2], base)}
+		f := field{kind: w.readKind(row[2], base)}
 		for _, name := range row[3:] {
 			t, ok := auditbridge.ParseType([]byte(name))
 			if !ok {
@@ -39,23 +37,17 @@ func readFields(text string) {
 			f.types = append(f.types, t)
 		}
 		for key := range strings.SplitSeq(row[0], ",") {
-			fields[key] = append(fields[key], f)
+			w.fields[key] = append(w.fields[key], f)
 		}
 	}
 }
 
 // kindOf is what a field of a record of type t is.
 func kindOf(t auditbridge.RecordType, key []byte) kind {
-	for _, f := range fields[string(key)] {
+	for _, f := range words().fields[string(key)] {
 		if f.types == nil || slices.Contains(f.types, t) {
 			return f.kind
 		}
 	}
 	return kind{}
-}
-
-func init() {
-	readTables(namesText)
-	readArguments(argumentsText)
-	readFields(fieldsText)
 }

@@ -65,7 +65,7 @@ func FuzzDecoders(f *testing.F) {
 		holds(t, func(dst []byte) ([]byte, bool) { return appendCapabilities(dst, n), true }, nil)
 		holds(t, func(dst []byte) ([]byte, bool) { return appendMode(dst, n), true }, nil)
 		holds(t, func(dst []byte) ([]byte, bool) { return appendPermissions(dst, n), true }, nil)
-		for _, table := range tables {
+		for _, table := range words().tables {
 			holds(t, func(dst []byte) ([]byte, bool) { return table.append(dst, n) }, nil)
 			for _, variant := range table.variants {
 				holds(t, func(dst []byte) ([]byte, bool) { return variant.append(dst, n) }, nil)

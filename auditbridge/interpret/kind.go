@@ -55,13 +55,13 @@ var hows = map[string]how{
 // readKind reads the word that stands for a kind in fields.txt and
 // arguments.txt: one of hows, or the name of a table, "table@2" for a choice and
 // "table/16" for the low half of its values.
-func readKind(word string, base int) kind {
+func (w *vocabulary) readKind(word string, base int) kind {
 	if how, ok := hows[word]; ok {
 		return kind{how: how, base: base}
 	}
 	word, low := strings.CutSuffix(word, "/16")
 	name, by, choice := strings.Cut(word, "@")
-	t := tables[name]
+	t := w.tables[name]
 	if t == nil || choice != (t.choices != nil) {
 		panic(fmt.Sprintf("no kind is called %q", word))
 	}

@@ -3,7 +3,7 @@ package interpret
 // appendMode appends the type of a file, what it does besides, and its
 // permissions in octal, "file,suid,755"; only these when no type is told.
 func appendMode(dst []byte, v uint64) []byte {
-	name := tables["file-type"].lookup(v & 0o170000)
+	name := words().tables["file-type"].lookup(v & 0o170000)
 	if name == "" {
 		return appendPermissions(dst, v)
 	}

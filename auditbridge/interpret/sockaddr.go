@@ -35,7 +35,7 @@ func ParseAddress(space, v []byte) (Address, bool) {
 		return Address{}, false
 	}
 	a := Address{bigEndian: raw[0] == 0, bytes: raw}
-	a.Family = tables["family"].lookup(a.number(0, 2))
+	a.Family = words().tables["family"].lookup(a.number(0, 2))
 	return a, a.Family != ""
 }
 

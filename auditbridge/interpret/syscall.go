@@ -4,6 +4,7 @@ import (
 	_ "embed"
 	"fmt"
 	"iter"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -23,7 +24,31 @@ var (
 	moreSyscallsText string
 )
 
-var calls, callNumbers = readSyscalls(syscallsText, moreSyscallsText)
+// calls is read when a call is first asked for: most commands ask for none.
+var calls = sync.OnceValue(func() *callTable { return readSyscalls(syscallsText, moreSyscallsText) })
+
+// callTable has every call by its name, and those of each column.
+type callTable struct {
+	byName  map[string]*call
+	columns map[string]*column
+}
+
+// A column is the calls of an architecture, both ways; each is put together when
+// it is first asked for.
+type column struct {
+	byNumber func() map[int]*call
+	byName   func() map[string]int
+}
+
+// in is a column, empty when there is none of that name.
+func (t *callTable) in(name string) *column {
+	if c := t.columns[name]; c != nil {
+		return c
+	}
+	return noCalls
+}
+
+var noCalls = newColumn(nil)
 
 // x32Bit is set in the numbers of the x32 calls of x86_64
 // (arch/x86/include/uapi/asm/unistd.h, __X32_SYSCALL_BIT).
@@ -40,26 +65,10 @@ func SyscallName(arch uint32, nr int) string {
 // SyscallNumber is the inverse of SyscallName; the lowest, where a call has two.
 func SyscallNumber(arch uint32, name string) (nr int, ok bool) {
 	if a := archOf(arch); a != nil {
-		nr, ok = numbersByName()[a.calls][name]
+		nr, ok = calls().in(a.calls).byName()[name]
 	}
 	return nr, ok
 }
-
-// numbersByName are the numbers of the calls of each column. Only rules ask for
-// them: a log is read without.
-var numbersByName = sync.OnceValue(func() map[string]map[string]int {
-	all := map[string]map[string]int{}
-	for column, numbers := range callNumbers {
-		byName := make(map[string]int, len(numbers))
-		for nr, c := range numbers {
-			if other, two := byName[c.name]; !two || nr < other {
-				byName[c.name] = nr
-			}
-		}
-		all[column] = byName
-	}
-	return all
-})
 
 // Syscalls yields the names of the calls an architecture has, in no order.
 func Syscalls(arch uint32) iter.Seq[string] {
@@ -68,7 +77,7 @@ func Syscalls(arch uint32) iter.Seq[string] {
 		if a == nil {
 			return
 		}
-		for _, c := range callNumbers[a.calls] {
+		for _, c := range calls().in(a.calls).byNumber() {
 			if !yield(c.name) {
 				return
 			}
@@ -82,14 +91,11 @@ func callOf(a *arch, nr int) *call {
 	}
 	if nr&x32Bit != 0 && a.calls == "x86_64" {
 		nr &^= x32Bit
-		if c := callNumbers["x32"][nr]; c != nil || nr >= 512 {
+		if c := calls().in("x32").byNumber()[nr]; c != nil || nr >= 512 {
 			return c
 		}
 	}
-	if c := callNumbers[a.calls][nr]; c != nil {
-		return c
-	}
-	return nil
+	return calls().in(a.calls).byNumber()[nr]
 }
 
 // inherited are the columns that hold only what differs from another one.
@@ -97,43 +103,62 @@ var inherited = map[string]string{"s390": "s390x"}
 
 // readSyscalls reads tables whose rows are a call's name and its numbers on the
 // architectures that the last row beginning with "call" names.
-func readSyscalls(texts ...string) (byName map[string]*call, byNumber map[string]map[int]*call) {
-	byName, byNumber = map[string]*call{}, map[string]map[int]*call{}
+func readSyscalls(texts ...string) *callTable {
+	t := &callTable{byName: map[string]*call{}, columns: map[string]*column{}}
+	cells := map[string][]cell{}
 	var columns []string
 	for row := range rows(texts...) {
 		if row[0] == "call" {
 			columns = row[1:]
-			for _, column := range columns {
-				if byNumber[column] == nil {
-					byNumber[column] = map[int]*call{}
-				}
-			}
 			continue
 		}
-		c := byName[row[0]]
+		c := t.byName[row[0]]
 		if c == nil {
 			c = &call{name: row[0]}
-			byName[c.name] = c
+			t.byName[c.name] = c
 		}
 		for i, word := range row[1:] {
-			if word == "-" {
-				continue
+			if word != "-" {
+				cells[columns[i]] = append(cells[columns[i]], cell{c, word})
 			}
-			nr, err := strconv.Atoi(word)
-			if err != nil {
-				panic(fmt.Sprintf("syscalls: %v: %v", row, err))
-			}
-			byNumber[columns[i]][nr] = c
 		}
 	}
 	for column, from := range inherited {
-		for nr, c := range byNumber[from] {
-			if _, own := byNumber[column][nr]; !own {
-				byNumber[column][nr] = c
+		cells[column] = slices.Concat(cells[from], cells[column])
+	}
+	for name, has := range cells {
+		t.columns[name] = newColumn(has)
+	}
+	return t
+}
+
+// A cell is a call and its number in one column.
+type cell struct {
+	call   *call
+	number string
+}
+
+func newColumn(cells []cell) *column {
+	byNumber := sync.OnceValue(func() map[int]*call {
+		numbers := make(map[int]*call, len(cells))
+		for _, c := range cells {
+			nr, err := strconv.Atoi(c.number)
+			if err != nil {
+				panic(fmt.Sprintf("syscalls: %s: %v", c.call.name, err))
+			}
+			numbers[nr] = c.call
+		}
+		return numbers
+	})
+	return &column{byNumber: byNumber, byName: sync.OnceValue(func() map[string]int {
+		names := make(map[string]int, len(cells))
+		for nr, c := range byNumber() {
+			if other, two := names[c.name]; !two || nr < other {
+				names[c.name] = nr
 			}
 		}
-	}
-	return byName, byNumber
+		return names
+	})}
 }
 
 // rows yields the words of each line of texts, comments and empty lines left out.

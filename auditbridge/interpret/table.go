@@ -29,28 +29,26 @@ type entry struct {
 //go:embed names.txt
 var namesText string
 
-var tables = map[string]*table{}
-
 // readTables reads names.txt. Tables may speak of those above them.
-func readTables(text string) {
+func (w *vocabulary) readTables(text string) {
 	var t *table
 	for row := range rows(text) {
 		if name, ok := strings.CutPrefix(row[0], "["); ok {
-			t = newTable(strings.TrimSuffix(name, "]"), row[1:])
+			t = w.newTable(strings.TrimSuffix(name, "]"), row[1:])
 			continue
 		}
 		if t.choices != nil {
-			t.choices[uint32(readValue(row[0]))] = readKind(row[1], 16)
+			t.choices[uint32(readValue(row[0]))] = w.readKind(row[1], 16)
 			continue
 		}
-		t.entries = append(t.entries, t.readEntry(row))
+		t.entries = append(t.entries, w.readEntry(t, row))
 	}
 }
 
 // newTable begins a table: "[open] flags", "[open] flags on arm ppc" for its
 // variant there, "[ioctl] names instead on ppc" for one that leaves nothing of
 // the names elsewhere, or "[option] by" for choices.
-func newTable(name string, words []string) *table {
+func (w *vocabulary) newTable(name string, words []string) *table {
 	t := &table{name: name}
 	switch words[0] {
 	case "names":
@@ -64,10 +62,10 @@ func newTable(name string, words []string) *table {
 		panic(fmt.Sprintf("names.txt: [%s] has %q", name, words))
 	}
 	if len(words) == 1 {
-		tables[name] = t
+		w.tables[name] = t
 		return t
 	}
-	base := tables[name]
+	base := w.tables[name]
 	columns := words[2:]
 	if words[1] == "instead" {
 		columns = words[3:]
@@ -85,11 +83,11 @@ func newTable(name string, words []string) *table {
 
 // readEntry reads "VALUE NAME", "VALUE/MASK NAME", or "TABLE/MASK" where another
 // table names a part of the bits. "VALUE" alone is its own mask.
-func (t *table) readEntry(row []string) entry {
+func (w *vocabulary) readEntry(t *table, row []string) entry {
 	value, mask, masked := strings.Cut(row[0], "/")
 	e := entry{octal: value == "permissions"}
 	if len(row) == 1 {
-		e.table = tables[value]
+		e.table = w.tables[value]
 	} else {
 		e.value, e.name = readValue(value), strings.TrimPrefix(row[1], "-")
 	}

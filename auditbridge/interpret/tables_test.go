@@ -43,7 +43,7 @@ func TestSyscallsAreThoseOfTheKernel(t *testing.T) {
 				continue
 			}
 			nr, _ := strconv.Atoi(m[2])
-			if c := callNumbers[column][nr]; c == nil || c.name != name {
+			if c := calls().in(column).byNumber()[nr]; c == nil || c.name != name {
 				t.Errorf("%s %d is %v, want %s", column, nr, c, name)
 			}
 		}
@@ -56,8 +56,8 @@ func TestNamesHaveTheKernelsValues(t *testing.T) {
 	compared := 0
 	for column, arch := range goarch {
 		values := constants(t, arch)
-		for _, name := range slices.Sorted(maps.Keys(tables)) {
-			table := tables[name]
+		for _, name := range slices.Sorted(maps.Keys(words().tables)) {
+			table := words().tables[name]
 			if variant := table.variants[column]; variant != nil {
 				table = variant
 			}

@@ -55,7 +55,7 @@ func (s *sentence) ranItself() bool {
 	if p.record == nil {
 		return true
 	}
-	if s.row == verbs.syscalls["execveat"].plain && s.beginsElsewhere("a0") {
+	if s.row == verbs().syscalls["execveat"].plain && s.beginsElsewhere("a0") {
 		return false
 	}
 	var space [2 * maxWord]byte

@@ -36,9 +36,9 @@ func (s *sentence) callOf() (arch uint32, nr int, name []byte) {
 func (s *sentence) callEntry() *entry {
 	arch, nr, name := s.callOf()
 	if name == nil {
-		return verbs.syscalls[interpret.SyscallName(arch, nr)]
+		return verbs().syscalls[interpret.SyscallName(arch, nr)]
 	}
-	return verbs.syscalls[string(name)]
+	return verbs().syscalls[string(name)]
 }
 
 func (s *sentence) appendCall(dst []byte) []byte {

@@ -56,7 +56,7 @@ func tell(log []byte) map[eventKey][]told {
 			t.actor = string(s.actor.login.Value)
 		}
 		t.as = string(s.actor.uid.Value)
-		if s.row == verbs.other["[syscall]"] {
+		if s.row == verbs().other["[syscall]"] {
 			t.row = "* " + string(s.appendCall(nil))
 		}
 		key := eventKey{e.ID.Node, e.ID.Seconds, int64(e.ID.Serial)}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"auditbridge/auditbridge"
 )
@@ -40,7 +41,8 @@ type verbTable struct {
 	other    map[string]*row // by section: the row of what has none
 }
 
-var verbs = mustReadVerbs(verbsText)
+// verbs is read when it is first asked for: most commands tell no event.
+var verbs = sync.OnceValue(func() *verbTable { return mustReadVerbs(verbsText) })
 
 // mustReadVerbs reads the embedded table; a mistake in it is a mistake in the
 // program, found by the first test that runs.
@@ -141,11 +143,11 @@ func (s *sentence) findRow() *row {
 	switch {
 	case s.event.Own():
 		op, _ := r.Stamped().Lookup("op")
-		return s.pick(verbs.ops[string(op)], verbs.other["[op]"])
+		return s.pick(verbs().ops[string(op)], verbs().other["[op]"])
 	case r.Type == typeSyscall:
-		return s.pick(s.callEntry(), verbs.other["[syscall]"])
+		return s.pick(s.callEntry(), verbs().other["[syscall]"])
 	}
-	return s.pick(verbs.types[r.Type], verbs.other["[type]"])
+	return s.pick(verbs().types[r.Type], verbs().other["[type]"])
 }
 
 // pick picks from rows of the same name; other when there are none, or none for
@@ -168,7 +170,7 @@ func (s *sentence) pick(e *entry, other *row) *row {
 func (s *sentence) matches(v *variant) bool {
 	switch v.key {
 	case "CALL":
-		return s.call != nil && s.callEntry() == verbs.syscalls[v.value]
+		return s.call != nil && s.callEntry() == verbs().syscalls[v.value]
 	case "ALLOWED":
 		return s.permissions() != nil
 	}

@@ -36,7 +36,7 @@ func classesOf(t *testing.T, section string, column int) (names []string) {
 func TestEveryTypeHasAVerb(t *testing.T) {
 	for _, name := range classesOf(t, "[type]", 1) {
 		number, _ := auditbridge.ParseType([]byte(name))
-		if e := verbs.types[number]; e == nil || e.plain == nil {
+		if e := verbs().types[number]; e == nil || e.plain == nil {
 			t.Errorf("verbs.txt has no row for %s", name)
 		}
 	}
@@ -44,7 +44,7 @@ func TestEveryTypeHasAVerb(t *testing.T) {
 
 func TestEveryOpOfOursHasAVerb(t *testing.T) {
 	for _, op := range classesOf(t, "[op]", 0) {
-		if e := verbs.ops[op]; op != "*" && (e == nil || e.plain == nil) {
+		if e := verbs().ops[op]; op != "*" && (e == nil || e.plain == nil) {
 			t.Errorf("verbs.txt has no row for op=%s", op)
 		}
 	}
@@ -65,7 +65,7 @@ func TestCommonSystemCallsHaveAVerb(t *testing.T) {
 		sethostname setns setregid setresgid setresuid setreuid settimeofday setuid setxattr socket stat stime swapoff swapon
 		symlink symlinkat syslog tgkill tkill truncate umask umount umount2 unlink unlinkat unshare userfaultfd utime
 		utimensat utimes vfork write`) {
-		if verbs.syscalls[name] == nil {
+		if verbs().syscalls[name] == nil {
 			t.Errorf("verbs.txt has no row for %s", name)
 		}
 	}
@@ -81,16 +81,16 @@ func rows() (all []*row) {
 			all = append(all, e.plain)
 		}
 	}
-	for _, e := range verbs.types {
+	for _, e := range verbs().types {
 		collect(e)
 	}
-	for _, e := range verbs.syscalls {
+	for _, e := range verbs().syscalls {
 		collect(e)
 	}
-	for _, e := range verbs.ops {
+	for _, e := range verbs().ops {
 		collect(e)
 	}
-	for _, r := range verbs.other {
+	for _, r := range verbs().other {
 		all = append(all, r)
 	}
 	return all

@@ -67,21 +67,21 @@ func (w *Writer) AppendEvent(dst []byte, e *auditbridge.Event, v *auditbridge.Ve
 func (w *Writer) classify(e *auditbridge.Event, v *auditbridge.Verdict) {
 	r := &e.Records[v.Deciding]
 	name := r.TypeName()
-	m := meanings.types[string(name)]
+	m := meanings().types[string(name)]
 	if m == nil || e.Own() {
-		m = meanings.msgIDs[v.MsgID]
+		m = meanings().msgIDs[v.MsgID]
 	}
 	if m == nil {
-		m = meanings.msgIDs["UNKNOWN"]
+		m = meanings().msgIDs["UNKNOWN"]
 	}
 	call := m.byCall && w.outline.Call != nil
 	action := m.action
 	if call {
-		if m = meanings.calls[string(w.outline.Call)]; m == nil {
-			m = meanings.call
+		if m = meanings().calls[string(w.outline.Call)]; m == nil {
+			m = meanings().call
 		}
-		if m == meanings.calls["open"] && string(w.outline.PathType) == "CREATE" {
-			m = meanings.calls["creat"]
+		if m == meanings().calls["open"] && string(w.outline.PathType) == "CREATE" {
+			m = meanings().calls["creat"]
 		}
 		if action == "" {
 			action = m.action

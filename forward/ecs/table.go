@@ -4,6 +4,7 @@ import (
 	_ "embed"
 	"fmt"
 	"strings"
+	"sync"
 )
 
 //go:embed ecs.txt
@@ -28,7 +29,8 @@ const (
 	targets       // who is administered: iam
 )
 
-var meanings = mustReadTable(tableText)
+// meanings is read when it is first asked for.
+var meanings = sync.OnceValue(func() *table { return mustReadTable(tableText) })
 
 type table struct {
 	msgIDs map[string]*meaning

@@ -6,6 +6,7 @@ package alarm
 import (
 	_ "embed"
 	"fmt"
+	"sync"
 	"time"
 
 	"auditbridge/internal/glossary"
@@ -25,19 +26,20 @@ type Kind struct {
 //go:embed alarms.txt
 var table string
 
-// Kinds are all alarms there are, in the order of alarms.txt.
-var Kinds = mustParse(table)
+// Kinds are all alarms there are, in the order of alarms.txt, which is read when
+// they are first asked for.
+var Kinds = sync.OnceValue(func() []Kind { return mustParse(table) })
 
-var byID = func() map[string]*Kind {
+var byID = sync.OnceValue(func() map[string]*Kind {
 	all := map[string]*Kind{}
-	for i := range Kinds {
-		all[Kinds[i].ID] = &Kinds[i]
+	for i := range Kinds() {
+		all[Kinds()[i].ID] = &Kinds()[i]
 	}
 	return all
-}()
+})
 
 // Lookup returns the alarm of that id, nil when there is none.
-func Lookup(id string) *Kind { return byID[id] }
+func Lookup(id string) *Kind { return byID()[id] }
 
 func mustParse(text string) []Kind {
 	kinds, err := Parse(text)

@@ -212,7 +212,7 @@ func alarms(s *status.Status, put put) {
 	for _, a := range s.Alarms {
 		raised[a.ID]++
 	}
-	for _, k := range alarm.Kinds {
+	for _, k := range alarm.Kinds() {
 		put(float64(raised[k.ID]), k.ID)
 		delete(raised, k.ID)
 	}

@@ -46,7 +46,7 @@ func TestConditionsOfAlarms(t *testing.T) {
 	if got := Conditions(well(), well()); len(got) != 0 {
 		t.Errorf("when all is well: %v", got)
 	}
-	for _, k := range alarm.Kinds {
+	for _, k := range alarm.Kinds() {
 		is := rows[k.ID]
 		if is == nil {
 			t.Errorf("no row for %s", k.ID)
