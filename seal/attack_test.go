@@ -27,6 +27,7 @@ func reseal(t *testing.T, lines []string, drop bool) []string {
 			out = append(out, line)
 			w.prev, w.first, w.n = HashLine([]byte(line)), b.Sequence()+1, 0
 			w.hash.Reset()
+			w.steps = w.steps[:0]
 			continue
 		}
 		b.Relays, b.Next = nil, PublicKey{}
@@ -66,39 +67,40 @@ func TestNobodyCanChangeACopyUnseen(t *testing.T) {
 		want        Verdict
 		reason      Reason
 		first, last int
+		record      int // the first that is known to be bad; 0: first
 	}{
-		{"a changed record", replaced(l, 11, strings.Replace(l[11], "exit=", "exit=-", 1)), Bad, RecordChanged, 11, 14},
-		{"a record changed back in time", replaced(l, 6, strings.Replace(l[6], "msg=audit(1", "msg=audit(0", 1)), Bad, RecordChanged, 6, 9},
-		{"a record that got a blank", replaced(l, 6, l[6]+" "), Bad, RecordChanged, 6, 9},
-		{"a record mangled so that it is none", replaced(l, 6, "x"+l[6][4:]), Partial, "", 0, 0},
-		{"an inserted record", splice(l[:7], []string{inserted}, l[7:]), Bad, RecordAdded, 8, 8},
-		{"two inserted records", splice(l[:7], []string{inserted, inserted + " "}, l[7:]), Bad, RecordAdded, 8, 8},
-		{"a record inserted behind a block line", splice(l[:5], []string{inserted}, l[5:]), Bad, RecordAdded, 6, 6},
-		{"a record inserted in front of a resend", splice(l[:7], []string{inserted}, l[2:]), Bad, RecordAdded, 6, 9},
-		{"a record inserted into a resend", splice(l[:12], l[2:7], []string{inserted}, l[7:]), Bad, RecordAdded, 11, 14},
-		{"two records swapped", splice(l[:6], l[7:8], l[6:7], l[8:]), Bad, RecordReordered, 6, 9},
-		{"a block in reverse", splice(l[:5], l[8:9], l[7:8], l[6:7], l[5:6], l[9:]), Bad, RecordReordered, 6, 9},
-		{"two blocks swapped", splice(l[:10], l[15:20], l[10:15], l[20:]), Bad, RecordAdded, 11, 11},
-		{"a record exchanged between blocks", replaced(replaced(l, 6, l[11]), 11, l[6]), Bad, RecordChanged, 6, 9},
-		{"a dropped record", without(l, 6, 7), Partial, "", 0, 0},
-		{"a dropped record, replaced by one from before", replaced(l, 6, l[1]), Bad, RecordChanged, 6, 9},
-		{"a dropped block", without(l, 10, 15), Bad, BlocksMissing, 11, 15},
-		{"a dropped checkpoint with its block", without(l, 5, 10), Bad, BlocksMissing, 6, 10},
-		{"a dropped block line", without(l, 14, 15), Bad, BlocksMissing, 11, 15},
-		{"a block line forged into a user message", replaced(l, 14, forged), Bad, BlocksMissing, 11, 15},
-		{"a user message that claims to be a block", splice(l[:7], []string{"type=USER msg=audit(1.000:2): msg='" + l[4] + "'"}, l[7:]), Bad, RecordAdded, 8, 8},
-		{"a block sent again with a record more", splice(l[:15], l[5:6], []string{inserted}, l[6:10], l[15:]), Bad, RecordAdded, 16, 19},
-		{"a journal spliced in", splice(l[:10], o[10:]), Bad, ChainBroken, 11, 15},
-		{"a journal spliced in between", splice(l[:10], o[10:15], l[15:]), Bad, ChainBroken, 11, 15},
-		{"a journal appended", splice(l[:20], o), Bad, OtherJournal, 1, 5},
-		{"a checkpoint of another key", replaced(l, 9, foreignKey), Bad, ChainBroken, 11, 15},
-		{"a changed block line", replaced(l, 14, strings.Replace(l[14], "pid=7", "pid=8", 1)), Bad, ChainBroken, 11, 20},
-		{"a checkpoint that lost its signature", replaced(l, 9, unsigned(l[9])), Bad, ChainBroken, 1, 15},
-		{"a changed record with its block line written anew", reseal(t, replaced(l, 11, inserted), false), Bad, ChainBroken, 11, 20},
-		{"a block line with a field twice", replaced(l, 14, strings.Replace(l[14], " n=4", " n=4 n=4", 1)), Bad, MalformedBlock, 11, 20},
-		{"a block line with two signatures", replaced(l, 9, l[9][:strings.Index(l[9], " res=")]+l[9][strings.Index(l[9], " sig="):]), Bad, MalformedBlock, 6, 15},
-		{"a changed signature", replaced(l, 19, flipSignature(t, l[19])), Bad, BadSignature, 11, 20},
-		{"all signatures dropped, the rest written anew", reseal(t, replaced(l, 3, inserted), true), Bad, NotSealed, 1, 25},
+		{"a changed record", replaced(l, 11, strings.Replace(l[11], "exit=", "exit=-", 1)), Bad, RecordChanged, 11, 14, 12},
+		{"a record changed back in time", replaced(l, 6, strings.Replace(l[6], "msg=audit(1", "msg=audit(0", 1)), Bad, RecordChanged, 6, 9, 7},
+		{"a record that got a blank", replaced(l, 6, l[6]+" "), Bad, RecordChanged, 6, 9, 7},
+		{"a record mangled so that it is none", replaced(l, 6, "x"+l[6][4:]), Partial, "", 0, 0, 0},
+		{"an inserted record", splice(l[:7], []string{inserted}, l[7:]), Bad, RecordAdded, 8, 8, 8},
+		{"two inserted records", splice(l[:7], []string{inserted, inserted + " "}, l[7:]), Bad, RecordAdded, 8, 8, 8},
+		{"a record inserted behind a block line", splice(l[:5], []string{inserted}, l[5:]), Bad, RecordAdded, 6, 6, 6},
+		{"a record inserted in front of a resend", splice(l[:7], []string{inserted}, l[2:]), Bad, RecordAdded, 6, 9, 0},
+		{"a record inserted into a resend", splice(l[:12], l[2:7], []string{inserted}, l[7:]), Bad, RecordAdded, 11, 14, 0},
+		{"two records swapped", splice(l[:6], l[7:8], l[6:7], l[8:]), Bad, RecordReordered, 6, 9, 7},
+		{"a block in reverse", splice(l[:5], l[8:9], l[7:8], l[6:7], l[5:6], l[9:]), Bad, RecordReordered, 6, 9, 6},
+		{"two blocks swapped", splice(l[:10], l[15:20], l[10:15], l[20:]), Bad, RecordAdded, 11, 11, 11},
+		{"a record exchanged between blocks", replaced(replaced(l, 6, l[11]), 11, l[6]), Bad, RecordChanged, 6, 9, 7},
+		{"a dropped record", without(l, 6, 7), Partial, "", 0, 0, 0},
+		{"a dropped record, replaced by one from before", replaced(l, 6, l[1]), Bad, RecordChanged, 6, 9, 7},
+		{"a dropped block", without(l, 10, 15), Bad, BlocksMissing, 11, 15, 0},
+		{"a dropped checkpoint with its block", without(l, 5, 10), Bad, BlocksMissing, 6, 10, 0},
+		{"a dropped block line", without(l, 14, 15), Bad, BlocksMissing, 11, 15, 0},
+		{"a block line forged into a user message", replaced(l, 14, forged), Bad, BlocksMissing, 11, 15, 15},
+		{"a user message that claims to be a block", splice(l[:7], []string{"type=USER msg=audit(1.000:2): msg='" + l[4] + "'"}, l[7:]), Bad, RecordAdded, 8, 8, 8},
+		{"a block sent again with a record more", splice(l[:15], l[5:6], []string{inserted}, l[6:10], l[15:]), Bad, RecordAdded, 16, 19, 0},
+		{"a journal spliced in", splice(l[:10], o[10:]), Bad, ChainBroken, 11, 15, 11},
+		{"a journal spliced in between", splice(l[:10], o[10:15], l[15:]), Bad, ChainBroken, 11, 15, 15},
+		{"a journal appended", splice(l[:20], o), Bad, OtherJournal, 1, 5, 0},
+		{"a checkpoint of another key", replaced(l, 9, foreignKey), Bad, ChainBroken, 11, 15, 0},
+		{"a changed block line", replaced(l, 14, strings.Replace(l[14], "pid=7", "pid=8", 1)), Bad, ChainBroken, 11, 20, 15},
+		{"a checkpoint that lost its signature", replaced(l, 9, unsigned(l[9])), Bad, ChainBroken, 1, 15, 10},
+		{"a changed record with its block line written anew", reseal(t, replaced(l, 11, inserted), false), Bad, ChainBroken, 11, 20, 15},
+		{"a block line with a field twice", replaced(l, 14, strings.Replace(l[14], " n=4", " n=4 n=4", 1)), Bad, MalformedBlock, 11, 20, 15},
+		{"a block line with two signatures", replaced(l, 9, l[9][:strings.Index(l[9], " res=")]+l[9][strings.Index(l[9], " sig="):]), Bad, MalformedBlock, 6, 15, 10},
+		{"a changed signature", replaced(l, 19, flipSignature(t, l[19])), Bad, BadSignature, 11, 20, 20},
+		{"all signatures dropped, the rest written anew", reseal(t, replaced(l, 3, inserted), true), Bad, NotSealed, 1, 25, 0},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			for _, opts := range []Options{{}, {Filtered: true}, {Keys: []PublicKey{s.key.Public()}}} {
@@ -111,8 +113,12 @@ func TestNobodyCanChangeACopyUnseen(t *testing.T) {
 					continue
 				}
 				d := r.Defects[0]
-				if got.Verified || d.Reason != row.reason || int(d.First) != row.first || int(d.Last) != row.last {
-					t.Fatalf("%s, verified %v", d, got.Verified)
+				record := row.record
+				if row.name == "a journal spliced in" && opts.Keys == nil {
+					record = 0 // which of the two is the journal, a key tells
+				}
+				if got.Verified || d.Reason != row.reason || int(d.First) != row.first || int(d.Last) != row.last || int(d.Record) != record {
+					t.Fatalf("%s: record %d, verified %v", d, d.Record, got.Verified)
 				}
 			}
 			if got := verify(Options{Own: true, First: 1}, row.lines...); got.Verdict != Bad {
@@ -241,17 +247,25 @@ func TestAnAlgorithmCannotBeDowngraded(t *testing.T) {
 	}
 }
 
-// TestNoByteOfTheSealedPartCanBeFlipped tries each one.
+// TestNoByteOfTheSealedPartCanBeFlipped tries each one. The record it is in is
+// named.
 func TestNoByteOfTheSealedPartCanBeFlipped(t *testing.T) {
-	s := newStream(t).records(2).block().records(2).checkpoint().records(2).checkpoint()
+	s := newStream(t).records(2).block().records(2).checkpoint().records(2).checkpoint().records(2).checkpoint()
 	for i := 3; i < 9; i++ {
 		for at := range s.lines[i] {
 			line := []byte(s.lines[i])
 			line[at] ^= 1
-			for _, opts := range []Options{{}, {Own: true, First: 1}} {
+			for _, opts := range []Options{{}, {Own: true, First: 1}, {Own: true, First: 1, Keys: []PublicKey{s.key.Public()}}} {
 				got := verify(opts, replaced(s.lines, i, string(line))...)
-				if r := got.Chains[0]; got.Verdict == OK && r.SealedTo == 9 {
+				r := got.Chains[0]
+				if got.Verdict == OK && r.SealedTo == 12 {
 					t.Fatalf("line %d, byte %d: %+v", i+1, at, *r)
+				}
+				if opts.Keys == nil || strings.HasSuffix(s.lines[i][:at], " first=") {
+					continue // a number that is not true names another record
+				}
+				if r.DefectCount == 0 || int(r.Defects[0].Record) != i+1 {
+					t.Errorf("line %d, byte %d: %s", i+1, at, got.Summary())
 				}
 			}
 		}

@@ -7,11 +7,18 @@ import (
 
 func BenchmarkWriterPerRecord(b *testing.B) {
 	line := []byte("type=SYSCALL msg=audit(1709742929.678:2340): arch=c000003e syscall=59 success=yes exit=0 a0=1 a1=2 a2=3 a3=4 items=2 ppid=1 pid=2 auid=0 uid=0 gid=0\n")
-	w := NewWriter(1, Hash{})
+	w, block := NewWriter(1, Hash{}), exampleBlock()
+	var dst []byte
 	b.ReportAllocs()
 	b.SetBytes(int64(len(line)))
 	for b.Loop() {
-		w.Write(line, 1)
+		if w.Write(line, 1); w.n < 400 { // about a block
+			continue
+		}
+		var err error
+		if dst, err = w.Close(dst[:0], &block, nil); err != nil {
+			b.Fatal(err)
+		}
 	}
 }
 

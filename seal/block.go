@@ -36,6 +36,7 @@ type Block struct {
 	Source   string               // where the lines came from: kernel, plugin, file:PATH …
 	SHA256   Hash                 // of the covered lines as they stand, each with its LF
 	Prev     Hash                 // of the previous block line with its LF; zero in the first
+	Steps    Steps                // SHA256 line by line; empty is not known
 	Relays   []RelayPosition      // what each relay had delivered; a checkpoint's only
 	Next     PublicKey            // signs from the next checkpoint on; a checkpoint's only
 	Key      PublicKey            // whose signature Sig is; zero unless this is a checkpoint

@@ -35,6 +35,7 @@ func TestBlockLineReadsBackAsWritten(t *testing.T) {
 		{"an empty block", func(b *Block) { b.N = 0 }, nil},
 		{"a journal's first", func(b *Block) { b.First, b.Prev = 1, Hash{} }, nil},
 		{"a source with a path", func(b *Block) { b.Source = "file:/var/log/my audit%2f.log\x1b=ü" }, nil},
+		{"with its hash line by line", func(b *Block) { b.Steps = "AAA-_9xyz" }, nil},
 		{"an ed25519 checkpoint", func(*Block) {}, mustKey(t, Ed25519)},
 		{"an ecdsa-p384 checkpoint", func(*Block) {}, mustKey(t, ECDSAP384)},
 		{"a checkpoint with relays", func(b *Block) {
@@ -88,6 +89,9 @@ func TestBlockLineIsRefused(t *testing.T) {
 		{"with a sign in a number", strings.Replace(good, "n=3", "n=+3", 1)},
 		{"with a leading zero", strings.Replace(good, "n=3", "n=03", 1)},
 		{"with upper-case hash", strings.Replace(good, "sha256=2d", "sha256=2D", 1)},
+		{"with fewer steps than lines", strings.Replace(good, " next=", " steps=AAABBB next=", 1)},
+		{"with steps of other characters", strings.Replace(good, " next=", " steps=AAABBBCC+ next=", 1)},
+		{"with empty steps", strings.Replace(good, " next=", " steps= next=", 1)},
 		{"with a short hash", strings.Replace(good, "sha256=2d", "sha256=", 1)},
 		{"when a key lacks its signature", cut("sig")},
 		{"when a signature lacks its key", cut("key")},

@@ -67,6 +67,8 @@ func (b *Block) check(signed bool) error {
 		return errors.New("a time or pid below zero")
 	case b.Boot == "" || b.Source == "":
 		return errors.New("boot and source must be known")
+	case b.Steps.check(b.N) != nil:
+		return b.Steps.check(b.N)
 	case !signed && (len(b.Relays) > 0 || !b.Next.IsZero()):
 		return errors.New("relays= and next= belong to checkpoints")
 	}
@@ -103,6 +105,9 @@ func (b *Block) appendTo(dst []byte) []byte {
 	dst = hex.AppendEncode(dst, b.SHA256[:])
 	dst = append(dst, " prev="...)
 	dst = hex.AppendEncode(dst, b.Prev[:])
+	if len(b.Steps) > 0 {
+		dst = append(append(dst, " steps="...), b.Steps...)
+	}
 	for i, r := range b.Relays {
 		if i == 0 {
 			dst = append(dst, " relays="...)

@@ -89,6 +89,8 @@ func (b *Block) set(key, value string) (err error) {
 		b.SHA256, err = ParseHash(value)
 	case "prev":
 		b.Prev, err = ParseHash(value)
+	case "steps":
+		b.Steps = Steps(value)
 	case "relays":
 		b.Relays, err = parseRelays(value)
 	case "next":

@@ -2,6 +2,7 @@ package seal
 
 import (
 	"fmt"
+	"slices"
 
 	"auditbridge/auditbridge"
 )
@@ -28,6 +29,7 @@ type chain struct {
 	lost    uint64               // lines that pending had no room for
 	held    lines                // lines seen before a resend, which the open block must hold
 	history history
+	suspect *suspect // who broke the chain last
 
 	key, announced PublicKey // who signed last; whom that announced
 	anchored       bool      // the keys in use descend from what the options give
@@ -195,6 +197,7 @@ func (c *chain) extend(b *Block, line []byte, hash Hash, at int64) {
 		c.report.Skipped += uint64(b.First - c.next)
 		c.strand(b)
 	}
+	c.cleared()
 	found := c.judge(b, at)
 	c.checkHeld(b)
 	c.accept(b, line, hash, at, found)
@@ -249,20 +252,26 @@ func (c *chain) settle() {
 // broken reports that b does not continue the chain. What was not signed
 // before it cannot be proven any more.
 func (c *chain) broken(b *Block, hash Hash, at int64) {
+	c.convicted()
 	d := Defect{First: c.next, Last: b.Sequence(), Block: b.Sequence(), Line: at}
 	switch {
 	case c.flawed != 0:
 		d.Reason, d.Line, d.Detail = MalformedBlock, c.flawed, "a block line before this one cannot be read"
+		d.Record = c.flawedSequence()
 	case b.Prev.IsZero():
 		d.Reason, d.First = OtherJournal, b.First
 		d.Detail = "its first block line refers to none before it"
 	case b.First > c.next:
 		d.Reason, d.Last = BlocksMissing, b.First-1
 		d.Detail = "no block line covers them"
+		if records := c.records(); uint64(records.len()) == b.N+uint64(b.First-c.next) {
+			d.Record = b.First - 1 // all lines are there, and this one should be the block line
+		}
 	case b.First < c.next:
 		d.Reason, d.First = ChainBroken, b.First
 		d.Detail = "a block out of its place, replayed or of another journal"
 	default:
+		c.suspects(b.Sequence())
 		d.Reason, d.First = ChainBroken, c.provenTo()+1
 		d.Detail = "a block line among them was changed or replaced"
 	}
@@ -273,6 +282,20 @@ func (c *chain) broken(b *Block, hash Hash, at int64) {
 		// Its own lines are whole; those before belong to what is missing.
 		c.pending = *c.pending.slice(extra, c.pending.len())
 	}
+}
+
+// records is pending without what is no record of this stream.
+func (c *chain) records() *lines {
+	if c.opts.Own {
+		return &c.pending
+	}
+	return c.pending.keep(startsRecord)
+}
+
+// flawedSequence is that of the malformed block line among pending.
+func (c *chain) flawedSequence() auditbridge.Sequence {
+	before, _ := slices.BinarySearch(c.records().at, c.flawed)
+	return c.next + auditbridge.Sequence(before)
 }
 
 // provenTo is the last sequence a signature covers, or the one before the

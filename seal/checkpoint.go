@@ -13,10 +13,12 @@ import (
 func (c *chain) checkpoint(b *Block, line []byte, hash Hash, at int64) {
 	d := Defect{First: c.provenTo() + 1, Last: b.Sequence(), Block: b.Sequence(), Line: at}
 	if !b.Verify(line) {
-		d.Reason = BadSignature
+		d.Reason, d.Record = BadSignature, b.Sequence()
+		c.convicted()
 		c.defect(d)
 		return
 	}
+	c.cleared()
 	c.report.Checkpoints++
 	if c.report.FirstKey == "" {
 		c.report.FirstKey = b.Key.String()

@@ -47,7 +47,9 @@ func (c *chain) judge(b *Block, at int64) tally {
 		c.pending = *found
 	}
 	if n := uint64(c.pending.len()); n < b.N && !c.opts.Own && c.lost == 0 {
-		return tally{blocks: 1, partial: 1, present: n, absent: b.N - n, short: []Short{{Range{b.First, b.Sequence() - 1}, b.N - n, at}}}
+		short := Short{Range: Range{b.First, b.Sequence() - 1}, Absent: b.N - n, Line: at}
+		short.From, _ = b.firstBad(&c.pending)
+		return tally{blocks: 1, partial: 1, present: n, absent: b.N - n, short: []Short{short}}
 	}
 	c.defect(c.explain(b, at))
 	return tally{blocks: 1}
@@ -178,6 +180,12 @@ func (c *chain) explain(b *Block, at int64) Defect {
 	if b.N > 0 {
 		d.Last = b.Sequence() - 1
 	}
+	if record, i := b.firstBad(l); record != 0 && c.lost == 0 {
+		d.Record = record
+		if i < l.len() {
+			d.Line = l.at[i]
+		}
+	}
 	n, extra := uint64(l.len()), l.len()-int(min(b.N, 1<<30))
 	switch {
 	case c.lost > 0:
@@ -189,7 +197,7 @@ func (c *chain) explain(b *Block, at int64) Defect {
 		if i := c.findAdded(l, b, extra); i >= 0 {
 			d.Line = l.at[i]
 			d.First = b.First + auditbridge.Sequence(i)
-			d.Last = d.First
+			d.Last, d.Record = d.First, d.First
 			d.Detail = fmt.Sprintf("%d inserted before this sequence", extra)
 		}
 	case c.worthSearching(l) && reordered(l, b):

@@ -36,11 +36,18 @@ const (
 	EndsBefore      Reason = "ends before the given checkpoint"
 )
 
-// Defect is one thing that is wrong. First … Last are the sequences that
-// cannot be trusted because of it, Block that of the block line where it
-// showed, Line where that is in the input, from 1. Zero means unknown.
+// ofRecords says that it is the lines of a block that are not what was sealed.
+func (r Reason) ofRecords() bool {
+	return r == RecordChanged || r == RecordMissing || r == RecordAdded || r == RecordReordered
+}
+
+// Defect is one thing that is wrong. Record is the sequence of the first record
+// that is known to be bad, First … Last are those that cannot be trusted because of it, Block that
+// of the block line where it showed, Line where that is in the input, from 1, or
+// Record where that is known. Zero means unknown.
 type Defect struct {
 	Reason Reason               `json:"reason"`
+	Record auditbridge.Sequence `json:"record,omitempty"`
 	First  auditbridge.Sequence `json:"first,omitempty"`
 	Last   auditbridge.Sequence `json:"last,omitempty"`
 	Block  auditbridge.Sequence `json:"block,omitempty"`
@@ -51,8 +58,17 @@ type Defect struct {
 // String says it in one sentence. It holds no text of a record.
 func (d Defect) String() string {
 	s := string(d.Reason)
-	if d.First != 0 {
-		s += ": " + Range{d.First, d.Last}.text()
+	switch within := (Range{d.First, d.Last}).text(); {
+	case d.First == d.Last && d.First != 0:
+		s += ": " + within
+	case d.Record != 0 && d.Reason.ofRecords():
+		s += fmt.Sprintf(": the first bad record is sequence %d; %s are not proven", d.Record, within)
+	case d.Record != 0:
+		s += fmt.Sprintf(": bad from sequence %d on at the latest; %s are not proven", d.Record, within)
+	case d.Reason.ofRecords():
+		s += ": the first bad record is among " + within
+	case d.First != 0:
+		s += ": " + within
 	}
 	if d.Detail != "" {
 		s += ": " + d.Detail
@@ -87,16 +103,22 @@ func (r Range) text() string {
 	return fmt.Sprintf("sequences %d to %d", r.First, r.Last)
 }
 
-// Short is a block that is short of records. Which of them cannot be told, only
-// that they are among the sequences First … Last.
+// Short is a block that is short of records. They are among the sequences
+// First … Last, From being the first that is absent, or not what was sealed; zero
+// is unknown. Which the others are cannot be told.
 type Short struct {
 	Range
-	Absent uint64 `json:"absent"`
-	Line   int64  `json:"line"` // of the block line in the input, from 1
+	Absent uint64               `json:"absent"`
+	From   auditbridge.Sequence `json:"from,omitempty"`
+	Line   int64                `json:"line"` // of the block line in the input, from 1
 }
 
 func (s Short) String() string {
-	return fmt.Sprintf("%d of %s (block line: input line %d)", s.Absent, s.text(), s.Line)
+	from := ""
+	if s.From != 0 && s.First != s.Last {
+		from = fmt.Sprintf(", the first is %d", s.From)
+	}
+	return fmt.Sprintf("%d of %s%s (block line: input line %d)", s.Absent, s.text(), from, s.Line)
 }
 
 // Resent is a run of lines that came once more, identical with those before.

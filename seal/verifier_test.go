@@ -192,8 +192,20 @@ func TestAMissingLineIsNamed(t *testing.T) {
 	s := fiveBlocks(t)
 	got := verify(Options{}, without(without(s.lines, 12, 13), 6, 7)...)
 	r := got.Chains[0]
-	if got.Verdict != Partial || fmt.Sprint(r.Short) != "[1 of sequences 6 to 9 (block line: input line 9) 1 of sequences 11 to 14 (block line: input line 13)]" {
+	if got.Verdict != Partial || fmt.Sprint(r.Short) != "[1 of sequences 6 to 9, the first is 7 (block line: input line 9) 1 of sequences 11 to 14, the first is 13 (block line: input line 13)]" {
 		t.Errorf("%s: %v", got.Summary(), r.Short)
+	}
+}
+
+// TestLinesBeyondTheStepsAreOfTheirBlock: the first 2048 lines of a block are found
+// each, of what is behind only that it is there.
+func TestLinesBeyondTheStepsAreOfTheirBlock(t *testing.T) {
+	s := newStream(t).records(maxSteps + 2).checkpoint()
+	for line, want := range map[int]auditbridge.Sequence{1: 1, maxSteps: maxSteps, maxSteps + 1: 0} {
+		got := verify(Options{Own: true, First: 1}, replaced(s.lines, line-1, s.lines[line-1]+"x")...)
+		if d := got.Chains[0].Defects[0]; d.Reason != RecordChanged || d.Record != want || d.First != 1 || d.Last != maxSteps+2 {
+			t.Errorf("line %d: %s", line, d)
+		}
 	}
 }
 
@@ -350,6 +362,9 @@ func TestALongStreamTakesNoMoreMemory(t *testing.T) {
 }
 
 func ExampleDefect() {
+	fmt.Println(Defect{Reason: RecordChanged, Record: 12, First: 11, Last: 14, Block: 15, Line: 12, Detail: "one or more of the block's 4"})
 	fmt.Println(Defect{Reason: RecordChanged, First: 11, Last: 14, Block: 15, Line: 15, Detail: "one or more of the block's 4"})
-	// Output: record changed: sequences 11 to 14: one or more of the block's 4 (input line 15)
+	// Output:
+	// record changed: the first bad record is sequence 12; sequences 11 to 14 are not proven: one or more of the block's 4 (input line 12)
+	// record changed: the first bad record is among sequences 11 to 14: one or more of the block's 4 (input line 15)
 }

@@ -1,6 +1,7 @@
 package seal
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -18,21 +19,29 @@ type Writer struct {
 	n     uint64               // lines in the open block
 	bytes int
 	prev  Hash
+	steps []byte
+	sum   Hash
 }
 
 // NewWriter continues a chain: next is the sequence the next line will have,
 // prev the hash of the last block line (HashLine), zero in a new journal.
 // After recovery the whole lines behind that block line are given to Write.
 func NewWriter(next auditbridge.Sequence, prev Hash) *Writer {
-	return &Writer{hash: sha256.New(), first: next, prev: prev}
+	return &Writer{hash: sha256.New(), first: next, prev: prev, steps: make([]byte, 0, stepSize*maxSteps)}
 }
 
 // Write takes n whole lines, each with its LF, as they stand in the journal.
 // It keeps nothing of lines and allocates nothing.
 func (w *Writer) Write(lines []byte, n int) {
-	w.hash.Write(lines)
 	w.n += uint64(n)
 	w.bytes += len(lines)
+	for len(lines) > 0 && len(w.steps) < stepSize*maxSteps {
+		end := bytes.IndexByte(lines, '\n') + 1
+		w.hash.Write(lines[:end])
+		w.steps = appendStep(w.steps, w.hash, &w.sum)
+		lines = lines[end:]
+	}
+	w.hash.Write(lines)
 }
 
 // Open returns how many lines, of how many bytes, the open block holds.
@@ -63,7 +72,7 @@ func (w *Writer) Close(dst []byte, b *Block, signer Signer) ([]byte, error) {
 	if w.first == 0 {
 		return dst, errors.New("close block: sequences begin at 1")
 	}
-	b.First, b.N, b.Prev = w.first, w.n, w.prev
+	b.First, b.N, b.Prev, b.Steps = w.first, w.n, w.prev, Steps(w.steps)
 	w.hash.Sum(b.SHA256[:0])
 	start := len(dst)
 	dst, err := AppendBlock(dst, b, signer)
@@ -73,6 +82,7 @@ func (w *Writer) Close(dst []byte, b *Block, signer Signer) ([]byte, error) {
 	w.prev = HashLine(dst[start:])
 	w.first, w.n, w.bytes = b.Sequence()+1, 0, 0
 	w.hash.Reset()
+	w.steps = w.steps[:0]
 	return dst, nil
 }
 
