@@ -64,6 +64,7 @@ type Config struct {
 
 	ConnectTimeout time.Duration `json:"connect-timeout,omitempty"` // 10 s
 	WriteTimeout   time.Duration `json:"write-timeout,omitempty"`   // of a far end that reads nothing; 30 s
+	AckTimeout     time.Duration `json:"ack-timeout,omitempty"`     // of a far end that acknowledges nothing; 60 s
 	Settle         time.Duration `json:"settle,omitempty"`          // the five seconds of the promise
 	Idle           time.Duration `json:"idle,omitempty"`            // how long a quiet journal brings no more of an event before it is sent as it is; 200 ms
 	Grace          time.Duration `json:"grace,omitempty"`           // for an orderly end; 5 s
@@ -81,7 +82,7 @@ func (c Config) withDefaults() Config {
 		value    *time.Duration
 		fallback time.Duration
 	}{
-		{&c.ConnectTimeout, 10 * time.Second}, {&c.WriteTimeout, 30 * time.Second},
+		{&c.ConnectTimeout, 10 * time.Second}, {&c.WriteTimeout, 30 * time.Second}, {&c.AckTimeout, time.Minute},
 		{&c.Settle, 5 * time.Second}, {&c.Idle, 200 * time.Millisecond}, {&c.Grace, 5 * time.Second},
 	} {
 		if *d.value == 0 {
@@ -148,7 +149,7 @@ func (c Config) Validate() error {
 	for _, d := range []struct {
 		key   string
 		value time.Duration
-	}{{"connect-timeout", c.ConnectTimeout}, {"write-timeout", c.WriteTimeout}, {"settle", c.Settle}, {"idle", c.Idle}, {"grace", c.Grace}} {
+	}{{"connect-timeout", c.ConnectTimeout}, {"write-timeout", c.WriteTimeout}, {"ack-timeout", c.AckTimeout}, {"settle", c.Settle}, {"idle", c.Idle}, {"grace", c.Grace}} {
 		if d.value < 0 {
 			bad(d.key, "%v is negative", d.value)
 		}

@@ -56,7 +56,8 @@ const (
 
 // The values of Config.Protocol.
 const (
-	ProtocolTCP = "tcp"
+	ProtocolTCP  = "tcp"
+	ProtocolRELP = "relp"
 )
 
 // protocol is a value of Config.Protocol.
@@ -70,6 +71,7 @@ type protocol struct {
 
 var protocols = []protocol{
 	{name: ProtocolTCP, promise: AtLeastOnce, open: openStream},
+	{name: ProtocolRELP, promise: Acknowledged, open: openRELP},
 }
 
 // protocolOf is the protocol of that name, or nil.

@@ -30,14 +30,29 @@ func StartRsyslogOn(t testing.TB, port int) *Rsyslog {
 	t.Helper()
 	dir := t.TempDir()
 	file := filepath.Join(dir, "received")
-	return StartRsyslogWith(t, port, file, fmt.Sprintf(`global(workDirectory="%s" maxMessageSize="64k" parser.escapeControlCharactersOnReceive="off")
-module(load="imtcp" maxSessions="1000")
+	return StartRsyslogWith(t, port, file, keeping(dir, file)+fmt.Sprintf(`module(load="imtcp" maxSessions="1000")
+input(type="imtcp" address="127.0.0.1" port="%d" ruleset="keep" name="in")
+`, port))
+}
+
+// StartRELP is StartRsyslog for RELP.
+func StartRELP(t testing.TB) *Rsyslog {
+	t.Helper()
+	dir, port := t.TempDir(), FreePort(t)
+	file := filepath.Join(dir, "received")
+	return StartRsyslogWith(t, port, file, keeping(dir, file)+fmt.Sprintf(`module(load="imrelp" ruleset="keep")
+input(type="imrelp" address="127.0.0.1" port="%d" maxDataSize="64k")
+`, port))
+}
+
+// keeping is a ruleset "keep" that writes every message as it came.
+func keeping(dir, file string) string {
+	return fmt.Sprintf(`global(workDirectory="%s" maxMessageSize="64k" parser.escapeControlCharactersOnReceive="off")
 template(name="asItCame" type="string" string="%%rawmsg%%\n")
 ruleset(name="keep" queue.type="direct") {
   action(type="omfile" file="%s" template="asItCame" asyncWriting="off")
 }
-input(type="imtcp" address="127.0.0.1" port="%d" ruleset="keep" name="in")
-`, dir, file, port))
+`, dir, file)
 }
 
 // StartRsyslogWith runs rsyslogd with a configuration that makes it listen on
