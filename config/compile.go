@@ -180,6 +180,7 @@ func (s *Settings) Tunnels() []tunnel.Config {
 			Name: f.Name, ServerAddress: f.ServerAddress, ServerPort: int(f.ServerPort),
 			User: f.User, IdentityFile: f.IdentityFile, KnownHosts: f.KnownHosts,
 			KeepaliveInterval: time.Duration(f.Keepalive),
+			RekeyBytes:        int64(f.RekeyBytes), RekeyAge: time.Duration(f.RekeyAge),
 		}
 		// A forwarding that is only used by name has neither end of its own.
 		if f.RemotePort != 0 {

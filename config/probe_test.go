@@ -142,7 +142,7 @@ func TestWhatTheHostSays(t *testing.T) {
 			noKeyHere + "id.pub: it is a public key; the private one is needed | name the private key's file, DIR/id by custom", ""},
 		{"a passphrase", asNobody + "identity-file = \"DIR/locked\"\n" + known,
 			noKeyHere + "locked: the key is protected by a passphrase, and nobody is there to type it | make a key of its own for auditbridge: ssh-keygen -t ed25519 -N '' -f DIR/locked", ""},
-		{"a short RSA key", asNobody + "identity-file = \"DIR/short\"\n" + known, noKeyHere + "short: the RSA key is shorter than 2048 bits" + keygen + "short", ""},
+		{"a short RSA key", asNobody + "identity-file = \"DIR/short\"\n" + known, noKeyHere + "short: the RSA key has 1024 bits, fewer than 2048" + keygen + "short", ""},
 		{"no key at all", asNobody + "identity-file = \"DIR/text\"\n" + known, noKeyHere + "text: it holds no private key that can be used" + keygen + "text", ""},
 		{"a relative path", asNobody + "identity-file = \"id\"\n" + known, "port-forwarding.identity-file: \"id\" is not an absolute path | ", ""},
 		{"relative directories", "journal-dir = \"journal\"\nstate-dir = \"journal\"\n" + asNobody + id + known,

@@ -1,12 +1,15 @@
 package config
 
 import (
-	"auditbridge/internal/nearest"
 	"fmt"
 	"net/netip"
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
+
+	"auditbridge/forward/tunnel"
+	"auditbridge/internal/nearest"
 )
 
 // portOf is the protocols' default port.
@@ -37,8 +40,20 @@ func (k *completion) forwardings() {
 		if f.User == "" || strings.ContainsAny(f.User, " \t\n\x00") {
 			k.wrong(path+".user", "", "%q is no user name", f.User)
 		}
+		k.rekey(f, path)
 		k.absolute(path+".identity-file", f.IdentityFile)
 		k.absolute(path+".known-hosts", f.KnownHosts)
+	}
+}
+
+func (k *completion) rekey(f *Forwarding, path string) {
+	if b := int64(f.RekeyBytes); b < tunnel.MinRekeyBytes || b > tunnel.MaxRekeyBytes {
+		k.wrong(path+".rekey-bytes", "what queues while keys are exchanged comes on top; together it must stay below 1 GB (FCS_SSH_EXT.1.8)",
+			"%s is not between %s and %s", f.RekeyBytes, Size(tunnel.MinRekeyBytes), Size(tunnel.MaxRekeyBytes))
+	}
+	if a := time.Duration(f.RekeyAge); a < tunnel.MinRekeyAge || a > tunnel.MaxRekeyAge {
+		k.wrong(path+".rekey-age", "the connection that follows takes a moment; together it must stay below an hour (FCS_SSH_EXT.1.8)",
+			"%s is not between %s and %s", f.RekeyAge, Duration(tunnel.MinRekeyAge), Duration(tunnel.MaxRekeyAge))
 	}
 }
 

@@ -148,4 +148,6 @@ type Forwarding struct {
 	IdentityFile   string   `toml:"identity-file" default:"/etc/auditbridge/ssh/id"`
 	KnownHosts     string   `toml:"known-hosts" default:"/etc/auditbridge/ssh/known_hosts"`
 	Keepalive      Duration `toml:"keepalive" default:"15s"`
+	RekeyBytes     Size     `toml:"rekey-bytes" default:"256MiB"` // that one key protects, each way
+	RekeyAge       Duration `toml:"rekey-age" default:"50m"`      // how long one key is used
 }

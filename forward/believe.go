@@ -179,7 +179,7 @@ func (s *Shipper) noteLink(name string, book *relayBook, l wireLink) {
 		op, recordType = "link-up", auditbridge.TypeDaemonResume
 	}
 	n := auditbridge.OwnNote(recordType, op, auditbridge.Text("relay", short(name)), auditbridge.Text("peer", short(l.Peer)))
-	n.Failed = !l.Up && l.Why != ""
+	n.Failed = !l.Up && l.Why != "" && !l.Meant
 	if l.Why != "" {
 		n.Fields = append(n.Fields, auditbridge.Text("reason", short(l.Why)))
 	}

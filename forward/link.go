@@ -27,6 +27,22 @@ type Dialer interface {
 	Dial(ctx context.Context) (Conn, error)
 }
 
+// renewing is a Dialer whose connections should be replaced now and then, though
+// nothing is wrong with them.
+type renewing interface {
+	// Renewal is closed when connections dialled before it was asked for should
+	// be replaced.
+	Renewal() <-chan struct{}
+}
+
+// renewal is when what d dials next should be replaced; never, for most.
+func renewal(d Dialer) <-chan struct{} {
+	if r, ok := d.(renewing); ok {
+		return r.Renewal()
+	}
+	return nil
+}
+
 // direct dials plain TCP.
 type direct struct{ cfg Config }
 
@@ -97,3 +113,6 @@ func (d tunnelled) Dial(ctx context.Context) (Conn, error) {
 	}
 	return conn, nil
 }
+
+// Renewal implements renewing: keys do not serve for ever.
+func (d tunnelled) Renewal() <-chan struct{} { return d.tunnel.Renewal() }

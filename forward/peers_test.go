@@ -21,8 +21,17 @@ import (
 // tunnelTo is a dialer through a stock sshd.
 func tunnelTo(t testing.TB, s *peertest.SSHD, sshPort int, c Config) Dialer {
 	t.Helper()
-	tun, err := tunnel.New(tunnel.Config{Name: "siem-tunnel", ServerAddress: "127.0.0.1", ServerPort: sshPort, User: s.User,
-		IdentityFile: s.Identity, KnownHosts: s.KnownHosts, KeepaliveInterval: 200 * time.Millisecond, KeepaliveTimeout: 2 * time.Second}, discard)
+	return tunnelOf(t, tunnelConfig(s, sshPort), c)
+}
+
+func tunnelConfig(s *peertest.SSHD, sshPort int) tunnel.Config {
+	return tunnel.Config{Name: "siem-tunnel", ServerAddress: "127.0.0.1", ServerPort: sshPort, User: s.User,
+		IdentityFile: s.Identity, KnownHosts: s.KnownHosts, KeepaliveInterval: 200 * time.Millisecond, KeepaliveTimeout: 2 * time.Second}
+}
+
+func tunnelOf(t testing.TB, cfg tunnel.Config, c Config) Dialer {
+	t.Helper()
+	tun, err := tunnel.New(cfg, discard)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -386,4 +395,32 @@ func cpuTime(b *testing.B) time.Duration {
 		b.Fatal(err)
 	}
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// Keys that are in use for long enough are no longer used: another connection takes
+// over before the old one goes, and what that one was sent is not sent again.
+func TestAConnectionIsReplacedWhenItsKeysAreOld(t *testing.T) {
+	t.Parallel()
+	t.Run("T-SSH-REKEY", replacesConnections)
+}
+
+func replacesConnections(t *testing.T) {
+	far, s := peertest.StartRsyslog(t), peertest.StartSSHD(t)
+	c, cfg := to(far.Port), tunnelConfig(s, s.Port)
+	cfg.RekeyAge = time.Second
+	j := newMemJournal()
+	stopLoad := load(j, 20)
+	r := startRelay(t, c, j, tunnelOf(t, cfg, c), journal.Cursor{})
+	peertest.Until(t, "three connections followed the first", func() bool { return strings.Count(s.Output(), "Accepted publickey") > 3 })
+	lines := stopLoad()
+	peertest.Until(t, "everything is delivered", func() bool { return r.Stats().Delivered == uint64(len(lines)) })
+	peertest.Until(t, "those that were replaced are gone", func() bool {
+		out := s.Output()
+		return strings.Count(out, "Accepted publickey")-strings.Count(out, "Connection closed by") <= 2
+	})
+	r.end(t)
+	peertest.Until(t, "everything is in the file", func() bool { return len(far.Received()) >= len(lines) })
+	if got := rawLines(far.Received()); !slices.Equal(sortedLines(got), sortedLines(lines)) {
+		t.Errorf("rsyslog has %d lines, want the %d sent, each once", len(got), len(lines))
+	}
 }

@@ -71,6 +71,10 @@ func NewRelay(cfg Config, j Journal, d Dialer, cursor journal.Cursor, o Observer
 // much of it as the grace period allowed.
 var errFinished = errors.New("finished")
 
+// errRenewed is how a session says that it has made room for another, with all
+// that it sent acknowledged, or as much of it as the grace period allowed.
+var errRenewed = errors.New("the connection is replaced by one with new keys")
+
 // Run sends until ctx ends, then reads on to the durable mark, takes leave of
 // the far end, and returns within the grace period. With the errors of network
 // and journal it lives: they are told and tried again.
@@ -83,12 +87,13 @@ func (r *Relay) Run(ctx context.Context) error {
 	})()
 	r.begin()
 	for failures := 0; ctx.Err() == nil; failures++ {
+		renew := renewal(r.dialer)
 		transport, err := r.protocol.open(ctx, &r.cfg, r.dialer, r.log)
 		if err == nil {
 			up := time.Now()
 			r.up(transport.Peer(), failures)
 			before := r.cursor.At
-			err = r.serve(ctx, work, transport)
+			err = r.serve(ctx, work, transport, renew)
 			if r.cursor.At != before || time.Since(up) > maxDelay {
 				failures = 0
 			}
@@ -101,6 +106,10 @@ func (r *Relay) Run(ctx context.Context) error {
 			break
 		}
 		r.down(err)
+		if err == errRenewed {
+			failures = -1
+			continue
+		}
 		sleep(ctx, backoff(failures, rand.Float64()))
 	}
 	return nil

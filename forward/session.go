@@ -42,14 +42,15 @@ type session struct {
 
 	broken    context.Context // ends with the connection, its cause is why
 	finishing atomic.Bool     // we take our leave
+	renew     <-chan struct{} // closed when another connection should take over; nil is never
 	bye       chan struct{}   // closed when the far end has closed in order after that
 }
 
 // serve sends by t until it breaks, or until ctx ends and all is sent. work cuts
-// it off.
-func (r *Relay) serve(ctx, work context.Context, t Transport) error {
+// it off. It ends when renew is closed, too, to go on with another connection.
+func (r *Relay) serve(ctx, work context.Context, t Transport, renew <-chan struct{}) error {
 	defer t.Close()
-	s := &session{Relay: r, transport: t, resumed: r.cursor.At, hash: r.cursor.LineHash, marked: r.cursor, bye: make(chan struct{}),
+	s := &session{Relay: r, transport: t, renew: renew, resumed: r.cursor.At, hash: r.cursor.LineHash, marked: r.cursor, bye: make(chan struct{}),
 		flight: inFlight{settle: r.cfg.settle()}, reported: time.Now()}
 	var from auditbridge.Sequence
 	s.stream, from = newStream(&r.cfg, r.cursor, &r.census, t.Frame)
@@ -69,7 +70,7 @@ func (r *Relay) serve(ctx, work context.Context, t Transport) error {
 	go s.listen(breakOff)
 	err = s.send(ctx)
 	s.report(true)
-	if cause := context.Cause(broken); cause != nil && err != errFinished && work.Err() == nil {
+	if cause := context.Cause(broken); cause != nil && err != errFinished && err != errRenewed && work.Err() == nil {
 		return cause
 	}
 	return err
@@ -118,7 +119,10 @@ func (s *session) take(seq auditbridge.Sequence, line []byte) error {
 	if len(*s.stream.batch()) < batchSize {
 		return nil
 	}
-	return s.flush(false)
+	if err := s.flush(false); err != nil {
+		return err
+	}
+	return s.makeRoom()
 }
 
 // flush sends the batch; atEnd says that the journal has no more just now.
@@ -175,6 +179,9 @@ func (s *session) pause(ctx context.Context) error {
 	if err := s.flush(true); err != nil {
 		return err
 	}
+	if err := s.makeRoom(); err != nil {
+		return err
+	}
 	now := time.Now()
 	wait := calm
 	if s.stream.waiting() > 0 {
@@ -200,12 +207,34 @@ func (s *session) pause(ctx context.Context) error {
 	return context.Cause(s.broken)
 }
 
-// finish takes leave: when the far end does so too, all has arrived.
+// finish sends what has no end yet and takes leave.
 func (s *session) finish() error {
 	s.stream.end()
 	if err := s.flush(true); err != nil {
 		return err
 	}
+	return s.leave(errFinished)
+}
+
+// makeRoom takes leave when another connection should take over. That one reads
+// the events that have no end yet once more.
+func (s *session) makeRoom() error {
+	select {
+	case <-s.renew:
+	default:
+		return nil
+	}
+	if err := s.flush(true); err != nil { // so that a mark covers all that was sent
+		return err
+	}
+	long := time.AfterFunc(s.cfg.Grace, func() { s.transport.Close() })
+	defer long.Stop()
+	return s.leave(errRenewed)
+}
+
+// leave ends the session with the error done: when the far end takes its leave,
+// too, all has arrived.
+func (s *session) leave(done error) error {
 	s.finishing.Store(true)
 	if err := s.transport.Leave(); err != nil {
 		return s.sendError(err)
@@ -216,10 +245,10 @@ func (s *session) finish() error {
 			s.cursor, s.unsaid = m.cursor, true
 		}
 	case <-s.broken.Done():
-		s.log.Warn("the far end did not close in time; what it did not acknowledge is sent again at the next start")
+		s.log.Warn("the far end did not close in time; what it did not acknowledge is sent again")
 	}
 	s.settle(time.Now())
-	return errFinished
+	return done
 }
 
 // StalledError: the far end takes nothing.

@@ -2,6 +2,7 @@ package forward
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -121,7 +122,7 @@ func (r *reporter) Restart(why string) {
 }
 
 func (r *reporter) Link(up bool, peer string, why error) {
-	l := &wireLink{Up: up, Peer: short(peer)}
+	l := &wireLink{Up: up, Peer: short(peer), Meant: errors.Is(why, errRenewed)}
 	if why != nil {
 		l.Why = short(why.Error())
 	}

@@ -368,6 +368,20 @@ func TestReportsThatAreFollowed(t *testing.T) {
 	}
 }
 
+// A link that another takes the place of is down, and nothing has failed.
+func TestALinkThatIsReplacedHasNotFailed(t *testing.T) {
+	s, said := bookkeeper(t, t.TempDir(), to(9))
+	for _, l := range []wireLink{{Why: errRenewed.Error(), Meant: true}, {Why: errClosed.Error()}} {
+		if err := s.crews[0].follow(report{Relay: "siem", Link: &l}); err != nil {
+			t.Fatal(err)
+		}
+		last := said.all[len(said.all)-1]
+		if last.Failed == l.Meant {
+			t.Errorf("%+v: failed is %v", l, last.Failed)
+		}
+	}
+}
+
 func TestCursorFileNames(t *testing.T) {
 	for name, want := range map[string]string{"siem": "relay-siem.cursor", "127.0.0.1:7777": "relay-127.0.0.1%3A7777.cursor", "../x": "relay-..%2Fx.cursor"} {
 		if got := cursorName(name); got != want {

@@ -61,9 +61,10 @@ type wireRestart struct {
 }
 
 type wireLink struct {
-	Up   bool   `json:"up"`
-	Peer string `json:"peer"`
-	Why  string `json:"why,omitempty"`
+	Up    bool   `json:"up"`
+	Peer  string `json:"peer"`
+	Why   string `json:"why,omitempty"`
+	Meant bool   `json:"meant,omitempty"` // it is down because another takes its place
 }
 
 // wireCursor is a journal.Cursor as JSON.

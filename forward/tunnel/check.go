@@ -11,7 +11,7 @@ func (c Config) CheckIdentity() error {
 		return err
 	}
 	defer clear(text)
-	_, err = parseIdentity(c.IdentityFile, text)
+	_, err = parseIdentity(c.IdentityFile, c.Algorithms.withDefaults(), text)
 	return err
 }
 
@@ -22,6 +22,7 @@ func (c Config) CheckKnownHosts() error {
 	if err != nil {
 		return err
 	}
-	_, err = parseHostKeys(c.KnownHosts, c.withDefaults().server(), text)
+	c = c.withDefaults()
+	_, err = parseHostKeys(c.KnownHosts, c.server(), c.Algorithms, text)
 	return err
 }

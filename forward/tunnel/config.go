@@ -31,6 +31,15 @@ type Config struct {
 	IdentityFile   string `json:"identity-file"` // private key, readable by its owner only
 	KnownHosts     string `json:"known-hosts"`   // the only authority on host keys
 
+	Algorithms Algorithms `json:"algorithms"` // Modern's where a list is left out
+
+	// One key protects at most RekeyBytes in each direction, and for RekeyAge:
+	// then new keys are agreed on within the connection (RekeyInPlace), or a new
+	// connection takes its place and the old one goes when nobody uses it any more.
+	RekeyBytes   int64         `json:"rekey-bytes,omitempty"` // 256 MiB; at most MaxRekeyBytes
+	RekeyAge     time.Duration `json:"rekey-age,omitempty"`   // 50 min; at most MaxRekeyAge
+	RekeyInPlace bool          `json:"rekey-in-place,omitempty"`
+
 	ConnectTimeout    time.Duration `json:"connect-timeout,omitempty"`    // TCP connection and channel opening; 10 s
 	HandshakeTimeout  time.Duration `json:"handshake-timeout,omitempty"`  // SSH transport and authentication; 15 s
 	KeepaliveInterval time.Duration `json:"keepalive-interval,omitempty"` // between questions to the server; 15 s
@@ -40,11 +49,22 @@ type Config struct {
 // DefaultPort is an SSH server's.
 const DefaultPort = 22
 
+// The bounds of RekeyBytes and RekeyAge. With what queues during an exchange, and
+// the time until a connection that cannot be replaced is given up, they stay below
+// the 1 GB and the hour of FCS_SSHC_EXT.1.8 and FCS_SSH_EXT.1.8.
+const (
+	MinRekeyBytes = 1 << 20
+	MaxRekeyBytes = 512 << 20
+	MinRekeyAge   = time.Second
+	MaxRekeyAge   = 55 * time.Minute
+)
+
 // withDefaults returns c with every value that was left out filled in.
 func (c Config) withDefaults() Config {
 	if c.ServerPort == 0 {
 		c.ServerPort = DefaultPort
 	}
+	c.Algorithms = c.Algorithms.withDefaults()
 	for _, d := range []struct {
 		value    *time.Duration
 		fallback time.Duration
@@ -53,10 +73,14 @@ func (c Config) withDefaults() Config {
 		{&c.HandshakeTimeout, 15 * time.Second},
 		{&c.KeepaliveInterval, 15 * time.Second},
 		{&c.KeepaliveTimeout, 15 * time.Second},
+		{&c.RekeyAge, 50 * time.Minute},
 	} {
 		if *d.value == 0 {
 			*d.value = d.fallback
 		}
+	}
+	if c.RekeyBytes == 0 {
+		c.RekeyBytes = 256 << 20
 	}
 	return c
 }
@@ -94,6 +118,12 @@ func (c Config) Validate() error {
 	}
 	if c.LocalAddress == "" && c.LocalPort != 0 {
 		bad("local-address", "missing, but local-port is set")
+	}
+	if b := c.RekeyBytes; b != 0 && (b < MinRekeyBytes || b > MaxRekeyBytes) {
+		bad("rekey-bytes", "%d is not between %d and %d", b, MinRekeyBytes, MaxRekeyBytes)
+	}
+	if a := c.RekeyAge; a != 0 && (a < MinRekeyAge || a > MaxRekeyAge) {
+		bad("rekey-age", "%v is not between %v and %v", a, MinRekeyAge, MaxRekeyAge)
 	}
 	if err := checkInterface(c.LocalInterface, c.LocalAddress); err != nil {
 		bad("local-interface", "%v", err)

@@ -54,6 +54,7 @@ func newConn(channel ssh.Channel, s *session, remote string) *Conn {
 		writes: make(chan write), wrote: make(chan error, 1),
 		closed: make(chan struct{}),
 	}
+	s.used(1)
 	go c.readAhead()
 	go c.writeOut()
 	return c
@@ -205,7 +206,10 @@ func (c *Conn) Reached() uint64 {
 func (c *Conn) Close() error {
 	c.closeOnce.Do(func() {
 		close(c.closed)
-		go c.channel.Close() // may block as long as the SSH connection lives
+		go func() {
+			c.channel.Close() // may block as long as the SSH connection lives
+			c.session.used(-1)
+		}()
 	})
 	return nil
 }

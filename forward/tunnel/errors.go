@@ -2,6 +2,7 @@ package tunnel
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"auditbridge/internal/terminal"
@@ -44,7 +45,8 @@ const (
 	HostKeyUnknown HostKeyProblem = "the known-hosts file has no key for this server"
 	HostKeyChanged HostKeyProblem = "the server's key is not the one in the known-hosts file"
 	HostKeyRevoked HostKeyProblem = "the server's key is revoked in the known-hosts file"
-	HostKeyWeak    HostKeyProblem = "the server's RSA key is shorter than 2048 bits"
+	HostKeyWeak    HostKeyProblem = "the server's RSA key is too short"
+	HostKeyRefused HostKeyProblem = "every key the known-hosts file has for this server is of a kind that is not allowed"
 )
 
 func (e *HostKeyError) Error() string {
@@ -60,8 +62,8 @@ func (e *HostKeyError) Hint() string {
 	switch e.Problem {
 	case HostKeyUnknown:
 		return "compare the fingerprint with the server's own (ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub there), then add the key to " + e.KnownHosts
-	case HostKeyWeak:
-		return "give the server a stronger host key (ssh-keygen -A) and put it into " + e.KnownHosts
+	case HostKeyWeak, HostKeyRefused:
+		return "give the server a host key that is allowed (ssh-keygen -A makes those in use; ecdsa with 384 bits is in every profile) and put it into " + e.KnownHosts
 	}
 	return "somebody may stand between; find out why the key changed before touching " + e.KnownHosts
 }
@@ -173,3 +175,24 @@ func (e *SilenceError) Hint() string {
 
 // Timeout makes it a net.Error's time-out.
 func (e *SilenceError) Timeout() bool { return true }
+
+// OversizeError: the server sent a packet longer than is taken. The connection
+// ends with it (RFC 4253 section 6.1; FCS_SSH_EXT.1.3).
+type OversizeError struct{ Server string }
+
+// MaxPacket is how many bytes a packet may have: x/crypto/ssh's bound.
+const MaxPacket = 256 << 10
+
+func (e *OversizeError) Error() string {
+	return fmt.Sprintf("read from %s: it sent a packet of more than %d bytes, which was dropped", e.Server, MaxPacket)
+}
+
+// Hint says what to do.
+func (e *OversizeError) Hint() string {
+	return "no SSH server needs such a packet; find out what runs at " + e.Server
+}
+
+// oversize knows the library's two ways to say so.
+func oversize(err error) bool {
+	return err != nil && (strings.Contains(err.Error(), "max packet length exceeded") || strings.Contains(err.Error(), "ssh: packet too large"))
+}

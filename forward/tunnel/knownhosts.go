@@ -11,53 +11,35 @@ import (
 	"golang.org/x/crypto/ssh/knownhosts"
 )
 
-// What is offered to a server, best first: nothing with SHA-1, CBC, or
-// encrypt-and-MAC, and AES-GCM before all for it is what the processor helps
-// with. RFC 8332, RFC 5656, RFC 8709, RFC 8731; OpenSSH's PROTOCOL.
-var (
-	keyExchanges = []string{ssh.KeyExchangeMLKEM768X25519, ssh.KeyExchangeCurve25519, ssh.KeyExchangeECDHP384, ssh.KeyExchangeECDHP521, ssh.KeyExchangeECDHP256}
-	ciphers      = []string{ssh.CipherAES256GCM, ssh.CipherAES128GCM, ssh.CipherChaCha20Poly1305, ssh.CipherAES256CTR, ssh.CipherAES128CTR}
-	macs         = []string{ssh.HMACSHA256ETM, ssh.HMACSHA512ETM}
-)
-
-// signatures holds, per type of key, the algorithms it may sign with. A type
-// that is not here is refused on either side; so are OpenSSH certificates.
-var signatures = map[string][]string{
-	ssh.KeyAlgoED25519:  {ssh.KeyAlgoED25519},
-	ssh.KeyAlgoECDSA256: {ssh.KeyAlgoECDSA256},
-	ssh.KeyAlgoECDSA384: {ssh.KeyAlgoECDSA384},
-	ssh.KeyAlgoECDSA521: {ssh.KeyAlgoECDSA521},
-	ssh.KeyAlgoRSA:      {ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSASHA256},
-}
-
 // hostKeys is what a known-hosts file says of one server.
 type hostKeys struct {
 	server, path string
 	check        ssh.HostKeyCallback
 	authorities  [][]byte // keys that stand for certificate authorities, never for a host
-	algorithms   []string // the kinds of host key the file has for the server
+	offered      Algorithms
+	algorithms   []string // those of offered for which the file has a key of the server
 }
 
 // readHostKeys reads the known-hosts file. A server it has no key for is
 // refused here, before a single packet.
-func readHostKeys(path, server string) (*hostKeys, error) {
+func readHostKeys(path, server string, offered Algorithms) (*hostKeys, error) {
 	text, err := keyfile.Read("known-hosts", path, keyfile.Public)
 	if err != nil {
 		return nil, err
 	}
-	return parseHostKeys(path, server, text)
+	return parseHostKeys(path, server, offered, text)
 }
 
 // parseHostKeys takes text, which stands in the file at path. The library reads
 // the file by its name; keyfile.Read has shown that nobody else can have put
 // another there in between.
-func parseHostKeys(path, server string, text []byte) (*hostKeys, error) {
+func parseHostKeys(path, server string, offered Algorithms, text []byte) (*hostKeys, error) {
 	check, err := knownhosts.New(path)
 	if err != nil {
 		return nil, &keyfile.Error{Key: "known-hosts", Path: path, Problem: "a line is malformed",
 			Advice: "every line reads: HOST[,HOST…] TYPE KEY, as ssh-keyscan prints it", Err: err}
 	}
-	h := &hostKeys{server: server, path: path, check: check, authorities: certAuthorities(text)}
+	h := &hostKeys{server: server, path: path, offered: offered, check: check, authorities: certAuthorities(text)}
 	if err := h.findAlgorithms(); err != nil {
 		return nil, err
 	}
@@ -71,16 +53,21 @@ func (h *hostKeys) findAlgorithms() error {
 	if err := h.check(h.server, &net.TCPAddr{}, noKey{}); !errors.As(err, &known) {
 		return &keyfile.Error{Key: "known-hosts", Path: h.path, Problem: "look up " + h.server, Err: err}
 	}
-	have := map[string]bool{}
+	have := map[string]bool{} // algorithms
 	for _, line := range known.Want {
 		if !h.isAuthority(line.Key) {
-			have[line.Key.Type()] = true
+			for _, name := range signsWith[line.Key.Type()] {
+				have[name] = true
+			}
 		}
 	}
-	for _, keyType := range []string{ssh.KeyAlgoED25519, ssh.KeyAlgoECDSA384, ssh.KeyAlgoECDSA521, ssh.KeyAlgoECDSA256, ssh.KeyAlgoRSA} {
-		if have[keyType] {
-			h.algorithms = append(h.algorithms, signatures[keyType]...)
+	for _, name := range h.offered.Signatures {
+		if have[name] {
+			h.algorithms = append(h.algorithms, name)
 		}
+	}
+	if len(h.algorithms) == 0 && len(have) > 0 {
+		return &HostKeyError{Server: h.server, Problem: HostKeyRefused, KnownHosts: h.path}
 	}
 	if len(h.algorithms) == 0 {
 		return &HostKeyError{Server: h.server, Problem: HostKeyUnknown, KnownHosts: h.path}
@@ -96,7 +83,7 @@ func (h *hostKeys) verify(_ string, remote net.Addr, key ssh.PublicKey) error {
 	if _, isCertificate := key.(*ssh.Certificate); isCertificate || h.isAuthority(key) {
 		return refuse(HostKeyUnknown)
 	}
-	if tooShort(key) {
+	if bits := rsaBits(key); bits > 0 && bits < h.offered.MinRSA {
 		return refuse(HostKeyWeak)
 	}
 	err := h.check(h.server, remote, key)

@@ -33,7 +33,7 @@ func FuzzKnownHosts(f *testing.F) {
 		if err := os.WriteFile(path, text, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		h, err := readHostKeys(path, "siem.example:2222")
+		h, err := readHostKeys(path, "siem.example:2222", Modern)
 		if err != nil {
 			if _, ok := err.(hinter); !ok {
 				t.Fatalf("%v (%T) has no hint", err, err)
@@ -52,7 +52,7 @@ func FuzzKnownHosts(f *testing.F) {
 }
 
 func used(algorithm string) bool {
-	for _, algorithms := range signatures {
+	for _, algorithms := range signsWith {
 		for _, a := range algorithms {
 			if a == algorithm {
 				return true

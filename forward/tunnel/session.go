@@ -8,6 +8,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -15,29 +16,30 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// rekeyAfter is how many bytes one key protects in one direction; with what
-// queues during an exchange it stays below FP_SSH's 1 GB.
-const rekeyAfter = 256 << 20
-
 // session is one SSH connection. It ends when the server closes it, when a
 // keepalive goes unanswered, or by fail.
 type session struct {
 	cfg    Config
 	client *ssh.Client
 	raw    net.Conn
+	keyed  atomic.Int64  // when the keys in use were agreed on, in Unix nanoseconds
 	done   chan struct{} // closed when the connection is over; then err is set
 	once   sync.Once
 	err    error
+
+	mu      sync.Mutex
+	conns   int  // open channels
+	retired bool // goes with the last of them
 }
 
 // connect makes an SSH connection: key files first, so that nothing goes over
 // the network when they are not in order, then TCP, then the handshake.
 func connect(ctx context.Context, cfg Config, log *slog.Logger) (*session, error) {
-	identity, err := readIdentity(cfg.IdentityFile)
+	identity, err := readIdentity(cfg.IdentityFile, cfg.Algorithms)
 	if err != nil {
 		return nil, err
 	}
-	known, err := readHostKeys(cfg.KnownHosts, cfg.server())
+	known, err := readHostKeys(cfg.KnownHosts, cfg.server(), cfg.Algorithms)
 	if err != nil {
 		return nil, err
 	}
@@ -56,6 +58,9 @@ func connect(ctx context.Context, cfg Config, log *slog.Logger) (*session, error
 			"kex", a.KeyExchange, "cipher", a.Write.Cipher, "hostkey", a.HostKey)
 	}
 	go s.keepAlive()
+	if cfg.RekeyInPlace {
+		go s.rekeyByAge()
+	}
 	go func() { s.fail(s.client.Wait()) }()
 	return s, nil
 }
@@ -88,15 +93,16 @@ func setUserTimeout(raw syscall.RawConn, after time.Duration) error {
 // handshake agrees on keys, checks the host key and logs in, in that order.
 func (s *session) handshake(ctx context.Context, identity ssh.Signer, known *hostKeys) error {
 	var refused error // the host key's, which the library flattens into text
-	authenticating := false
+	authenticating, offered := false, s.cfg.Algorithms
 	config := &ssh.ClientConfig{
-		Config: ssh.Config{KeyExchanges: keyExchanges, Ciphers: ciphers, MACs: macs, RekeyThreshold: rekeyAfter},
+		Config: ssh.Config{KeyExchanges: offered.KeyExchanges, Ciphers: offered.Ciphers, MACs: offered.macs(), RekeyThreshold: s.threshold()},
 		User:   s.cfg.User,
 		Auth: []ssh.AuthMethod{ssh.PublicKeysCallback(func() ([]ssh.Signer, error) {
 			authenticating = true
 			return []ssh.Signer{identity}, nil
 		})},
 		HostKeyCallback: func(host string, remote net.Addr, key ssh.PublicKey) error {
+			s.keyed.Store(time.Now().UnixNano()) // the library asks at every exchange
 			refused = known.verify(host, remote, key)
 			return refused
 		},
@@ -141,6 +147,9 @@ func (s *session) fail(err error) {
 	s.once.Do(func() {
 		if err == nil {
 			err = net.ErrClosed
+		}
+		if oversize(err) {
+			err = &OversizeError{s.cfg.server()}
 		}
 		s.err = fmt.Errorf("SSH connection to %s: %w", s.cfg.server(), &told{err})
 		close(s.done)
@@ -222,6 +231,11 @@ func (s *session) open(ctx context.Context, host string, port int, remote string
 func (s *session) explainOpen(err error, remote string) error {
 	var refused *ssh.OpenChannelError
 	if !errors.As(err, &refused) {
+		select { // mostly it is the connection that is over, and that says why
+		case <-s.done:
+			return s.err
+		case <-time.After(time.Second):
+		}
 		return fmt.Errorf("open a channel through %s to %s: %w", s.cfg.server(), remote, &told{err})
 	}
 	if refused.Reason == ssh.Prohibited {

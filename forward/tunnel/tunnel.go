@@ -18,7 +18,8 @@ type Tunnel struct {
 	log *slog.Logger
 
 	mu      sync.Mutex
-	current *attempt // nil before the first
+	current *attempt      // nil before the first
+	renewal chan struct{} // closed when another session replaces a live one; then made anew
 	closed  bool
 }
 
@@ -34,7 +35,7 @@ func New(cfg Config, log *slog.Logger) (*Tunnel, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	return &Tunnel{cfg: cfg.withDefaults(), log: log}, nil
+	return &Tunnel{cfg: cfg.withDefaults(), log: log, renewal: make(chan struct{})}, nil
 }
 
 // Dial connects to the tunnel's own remote-host and remote-port.
@@ -101,18 +102,28 @@ func (t *Tunnel) join() (a *attempt, fresh bool) {
 	if a := t.current; a != nil && (!isClosed(a.done) || a.err == nil && !isClosed(a.session.done)) {
 		return a, false
 	}
-	a = &attempt{done: make(chan struct{})}
-	t.current = a
+	t.current = t.begin()
+	return t.current, true
+}
+
+// begin starts an attempt. Its session is replaced when its keys grow old.
+func (t *Tunnel) begin() *attempt {
+	a := &attempt{done: make(chan struct{})}
 	go func() {
 		a.session, a.err = connect(context.Background(), t.cfg, t.log)
 		t.mu.Lock()
 		defer t.mu.Unlock()
-		if t.closed && a.err == nil {
-			a.session.fail(net.ErrClosed)
+		if a.err == nil {
+			if t.closed {
+				a.session.fail(net.ErrClosed)
+			}
+			if !t.cfg.RekeyInPlace {
+				go t.replaceInTime(a.session)
+			}
 		}
 		close(a.done)
 	}()
-	return a, true
+	return a
 }
 
 var closedChannel = func() chan struct{} { c := make(chan struct{}); close(c); return c }()

@@ -236,7 +236,7 @@ func TestRefusals(t *testing.T) {
 				os.Remove(s.Identity)
 				peertest.Keygen(t, s.Identity, "ed25519", "-N", "secret")
 			}},
-		{name: "identity too short", want: new(*keyfile.Error), word: "shorter than 2048", noUse: true,
+		{name: "identity too short", want: new(*keyfile.Error), word: "1024 bits, fewer than 2048", noUse: true,
 			spoil: func(t *testing.T, s *peertest.SSHD, cfg *Config) {
 				os.Remove(s.Identity)
 				peertest.Keygen(t, s.Identity, "rsa", "-b", "1024")
