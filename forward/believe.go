@@ -116,13 +116,14 @@ func firstOpen(c journal.Cursor) auditbridge.Sequence {
 // end. Nothing is lost by it: records are sent again.
 func (s *Shipper) restart(name string, book *relayBook, w wireRestart) error {
 	old := book.latest
-	if old.Journal == s.cfg.Journal && old.At == 0 {
+	oldest := s.cfg.Oldest()
+	if old.Journal == s.cfg.Journal && old.At < oldest {
 		return errors.New("restart: it is at the beginning")
 	}
 	if _, ok := book.restarts.take(time.Now()); !ok {
 		return errors.New("restart: there were too many")
 	}
-	book.believe(restarted(old, s.cfg.Journal))
+	book.believe(restarted(old, s.cfg.Journal, oldest))
 	s.cfg.Note(auditbridge.OwnFailure("cursor-reset",
 		auditbridge.Text("relay", short(name)), auditbridge.Number("at", old.At), auditbridge.Text("reason", short(w.Why))))
 	return nil

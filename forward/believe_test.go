@@ -18,8 +18,14 @@ import (
 // durable.
 func bookkeeper(t testing.TB, stateDir string, destinations ...Config) (*Shipper, *notes) {
 	t.Helper()
+	return bookkeeperFrom(t, func() auditbridge.Sequence { return 1 }, stateDir, destinations...)
+}
+
+// bookkeeperFrom is a bookkeeper whose journal keeps what oldest says and later.
+func bookkeeperFrom(t testing.TB, oldest func() auditbridge.Sequence, stateDir string, destinations ...Config) (*Shipper, *notes) {
+	t.Helper()
 	said := &notes{}
-	s, err := NewShipper(ShipperConfig{Journal: journal.ID{1}, StateDir: stateDir, Destinations: destinations,
+	s, err := NewShipper(ShipperConfig{Journal: journal.ID{1}, StateDir: stateDir, Destinations: destinations, Oldest: oldest,
 		Durable: func() auditbridge.Sequence { return 1000 }, Note: said.add, Record: said.record, Log: discard})
 	if err != nil {
 		t.Fatal(err)
@@ -175,6 +181,52 @@ func TestWhereADestinationBegins(t *testing.T) {
 		if got := s.Cursors()["siem"]; got.At != want {
 			t.Errorf("%s: at the second start %+v", start, got)
 		}
+	}
+}
+
+// What retention took away before it was sent is missed at once, whether or not
+// the destination ever comes to where it was, and is not pending any more.
+func TestWhatWasDroppedIsNotPending(t *testing.T) {
+	oldest := auditbridge.Sequence(1)
+	c := to(9)
+	c.Start = StartOldest
+	s, _ := bookkeeperFrom(t, func() auditbridge.Sequence { return oldest }, t.TempDir(), c)
+	check := func(missed, pending uint64) {
+		t.Helper()
+		b := s.Stats()["siem"]
+		if b.Missed != missed || b.Pending != pending || b.Read != b.Delivered+b.Excluded+b.Pending {
+			t.Errorf("%+v, want %d missed and %d pending", b, missed, pending)
+		}
+	}
+	check(0, 1000)
+	oldest = 401
+	check(400, 600)
+	book := s.relays["siem"]
+	book.believe(journal.Cursor{Journal: journal.ID{1}, At: 500, Open: []auditbridge.Sequence{450}, Delivered: 97, Waiting: 3, Read: 100, Missed: 400})
+	s.keep("siem", book, true)
+	check(400, 503)
+	oldest = 501 // those that waited are gone, too
+	check(403, 500)
+	oldest = 601
+	check(503, 400)
+}
+
+// A destination that begins late misses nothing of what was dropped before.
+func TestWhatWasDroppedBeforeIsNotMissed(t *testing.T) {
+	c := to(9)
+	c.Start = StartOldest
+	s, _ := bookkeeperFrom(t, func() auditbridge.Sequence { return 401 }, t.TempDir(), c)
+	if b := s.Stats()["siem"]; b.Missed != 0 || b.Pending != 600 {
+		t.Errorf("%+v", b)
+	}
+	book := s.relays["siem"]
+	book.believe(journal.Cursor{Journal: journal.ID{1}, At: 700, Delivered: 300, Read: 300})
+	if err := s.crews[0].follow(report{Relay: "siem", Restart: &wireRestart{"another line"}}); err != nil {
+		t.Fatal(err)
+	}
+	s.keep("siem", book, true)
+	if b := s.Stats()["siem"]; b.Missed != 0 || b.Pending != 600 {
+		t.Errorf("after a restart: %+v", b)
 	}
 }
 

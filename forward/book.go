@@ -108,7 +108,7 @@ func (s *Shipper) settle(to Config, book *relayBook) {
 	if book.known {
 		return
 	}
-	c := journal.Cursor{Journal: s.cfg.Journal}
+	c := journal.Cursor{Journal: s.cfg.Journal, At: s.cfg.Oldest() - 1}
 	if to.Start == StartNow {
 		c.At = s.cfg.Durable()
 	}

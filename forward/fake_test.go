@@ -53,6 +53,12 @@ func (j *memJournal) Durable() auditbridge.Sequence {
 	return j.first + auditbridge.Sequence(len(j.lines)) - 1
 }
 
+func (j *memJournal) Oldest() auditbridge.Sequence {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.first
+}
+
 func (j *memJournal) Written() auditbridge.Sequence { return j.Durable() }
 
 func (j *memJournal) Open(from auditbridge.Sequence) (Source, error) {

@@ -22,7 +22,8 @@ type Journal interface {
 	ID() journal.ID
 	Durable() auditbridge.Sequence
 	Written() auditbridge.Sequence                  // what is beyond Durable will be so presently
-	Open(from auditbridge.Sequence) (Source, error) // from 0: the oldest kept
+	Oldest() auditbridge.Sequence                   // the first that is kept
+	Open(from auditbridge.Sequence) (Source, error) // from the first that is kept, when that one is not
 }
 
 // journalDir is a journal in a directory, read only.
@@ -43,7 +44,15 @@ func openJournal(dir string) (*journalDir, error) {
 func (j *journalDir) ID() journal.ID                { return j.mark.Journal() }
 func (j *journalDir) Durable() auditbridge.Sequence { return j.mark.Durable() }
 func (j *journalDir) Written() auditbridge.Sequence { return j.mark.Written() }
-func (j *journalDir) Close() error                  { return j.mark.Close() }
+func (j *journalDir) Oldest() auditbridge.Sequence {
+	first, err := journal.Oldest(j.dir)
+	if err != nil {
+		return 1 // opening it says so
+	}
+	return first
+}
+
+func (j *journalDir) Close() error { return j.mark.Close() }
 
 func (j *journalDir) Open(from auditbridge.Sequence) (Source, error) {
 	r, err := journal.OpenReader(j.dir, from, journal.ReaderOptions{})

@@ -120,7 +120,7 @@ func (r *Relay) begin() {
 	switch id := r.journal.ID(); r.cursor.Journal {
 	case id:
 	case journal.ID{}:
-		r.cursor.Journal = id
+		r.cursor.Journal, r.cursor.At = id, r.journal.Oldest()-1
 	default:
 		r.restart("the cursor belongs to another journal")
 	}
@@ -129,14 +129,14 @@ func (r *Relay) begin() {
 // restart begins again with the oldest record kept.
 func (r *Relay) restart(why string) {
 	r.log.Error("sending starts again from the oldest record kept", "err", why)
-	r.cursor = restarted(r.cursor, r.journal.ID())
+	r.cursor = restarted(r.cursor, r.journal.ID(), r.journal.Oldest())
 	r.balance()
 	r.observer.Restart(why)
 }
 
-// restarted is c at the beginning of journal id. What was waiting is read again.
-func restarted(c journal.Cursor, id journal.ID) journal.Cursor {
-	return journal.Cursor{Journal: id, Delivered: c.Delivered, Excluded: c.Excluded, Read: c.Read - c.Waiting, Missed: c.Missed}
+// restarted is c before the oldest line of journal id. What was waiting is read again.
+func restarted(c journal.Cursor, id journal.ID, oldest auditbridge.Sequence) journal.Cursor {
+	return journal.Cursor{Journal: id, At: oldest - 1, Delivered: c.Delivered, Excluded: c.Excluded, Read: c.Read - c.Waiting, Missed: c.Missed}
 }
 
 // balance brings the books up to date.
@@ -151,6 +151,13 @@ func (s *Stats) count(c journal.Cursor, end auditbridge.Sequence) {
 	ahead := uint64(max(end, c.At) - c.At)
 	s.Delivered, s.Excluded, s.Missed = c.Delivered, c.Excluded, c.Missed
 	s.Pending, s.Read = c.Waiting+ahead, c.Read+ahead
+}
+
+// without takes what is gone from the journal beyond c for missed: whoever cannot be
+// reached does not get to where it was.
+func (s *Stats) without(c journal.Cursor, oldest auditbridge.Sequence) {
+	gone := min(c.Gone(oldest), s.Pending)
+	s.Missed, s.Pending, s.Read = s.Missed+gone, s.Pending-gone, s.Read-gone
 }
 
 // up and down note a change of the link's state; the same trouble again is

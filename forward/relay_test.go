@@ -177,6 +177,9 @@ func TestWhereARelayStarts(t *testing.T) {
 		{name: "cursor of another journal", start: StartNow, cursor: journal.Cursor{Journal: journal.ID{9}, At: 6, LineHash: hash}, first: 1, reset: true},
 		{name: "another line at the cursor", start: StartNow, cursor: journal.Cursor{Journal: journal.ID{1}, At: 6, LineHash: [32]byte{1}}, first: 1, reset: true},
 		{name: "what followed the cursor was dropped", start: StartOldest, cursor: journal.Cursor{Journal: journal.ID{1}, At: 3, LineHash: lineHash([]byte(lines[2]))}, drop: 6, first: 3, missed: 3},
+		{name: "what it was to begin with was dropped", start: StartOldest, cursor: journal.Cursor{Journal: journal.ID{1}}, drop: 6, first: 3, missed: 6},
+		{name: "no cursor, after a drop", start: StartOldest, drop: 6, first: 3},
+		{name: "cursor of another journal, after a drop", start: StartNow, cursor: journal.Cursor{Journal: journal.ID{9}, At: 6, LineHash: hash}, drop: 6, first: 3, reset: true},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

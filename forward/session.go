@@ -54,9 +54,6 @@ func (r *Relay) serve(ctx, work context.Context, t Transport, renew <-chan struc
 		flight: inFlight{settle: r.cfg.settle()}, reported: time.Now()}
 	var from auditbridge.Sequence
 	s.stream, from = newStream(&r.cfg, r.cursor, &r.census, t.Frame)
-	if r.cursor.At == 0 {
-		from = 0
-	}
 	var err error
 	if s.source, err = r.journal.Open(from); err != nil {
 		return err

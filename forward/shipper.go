@@ -22,6 +22,7 @@ type ShipperConfig struct {
 	Destinations []Config
 	Tunnels      []tunnel.Config
 	Durable      func() auditbridge.Sequence // the journal's mark
+	Oldest       func() auditbridge.Sequence // the first line that it keeps
 	Note         func(auditbridge.Note)      // puts a record of our own into the journal; must not block
 	// Record does so, too, and returns when it is durable.
 	Record func(context.Context, auditbridge.Note) error
@@ -159,16 +160,17 @@ func (s *Shipper) Cursors() map[string]journal.Cursor {
 // Stats returns each destination's balance sheet: the counts of its cursor, and
 // as pending what the journal holds beyond it, whatever became of ship.
 func (s *Shipper) Stats() map[string]Stats {
-	end := s.cfg.Durable()
+	end, oldest := s.cfg.Durable(), s.cfg.Oldest()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	all := map[string]Stats{}
 	for name, book := range s.relays {
 		n, c := book.stats, book.cursor
 		if c.Journal != s.cfg.Journal { // all of this one is to be sent
-			c = restarted(c, s.cfg.Journal)
+			c = restarted(c, s.cfg.Journal, oldest)
 		}
 		n.count(c, end)
+		n.without(c, oldest)
 		if book.trouble != "" {
 			n.LastError = strings.TrimSuffix(book.trouble+"; "+n.LastError, "; ")
 		}

@@ -187,7 +187,7 @@ func shipperFor(t testing.TB, l *liveJournal, destinations []Config, tunnels ...
 	t.Helper()
 	mark, said := l.mark(), &notes{}
 	s, err := NewShipper(ShipperConfig{JournalDir: l.dir, Journal: mark.Journal(), StateDir: l.stateDir(),
-		Destinations: destinations, Tunnels: tunnels, Durable: mark.Durable, Note: said.add, Record: said.record, Log: discard})
+		Destinations: destinations, Tunnels: tunnels, Durable: mark.Durable, Oldest: func() auditbridge.Sequence { return 1 }, Note: said.add, Record: said.record, Log: discard})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -64,12 +64,9 @@ type pipeline struct {
 
 func (p *pipeline) batch() *[]byte { return &p.out }
 
-// reach moves the cursor to the next line. What should lie between is gone;
-// but nobody missed what was before he began.
+// reach moves the cursor to the next line. What should lie between is gone.
 func (p *pipeline) reach(seq auditbridge.Sequence, line []byte) {
-	if at := p.cursor.At; at > 0 {
-		p.cursor.Missed += uint64(seq - at - 1)
-	}
+	p.cursor.Missed += uint64(seq - p.cursor.At - 1)
 	p.cursor.Read++
 	p.cursor.At, p.fresh = seq, true
 	p.line = append(p.line[:0], line...)

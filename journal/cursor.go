@@ -36,6 +36,15 @@ type Cursor struct {
 	Missed    uint64                 // records that were gone before they could be read
 }
 
+// Gone counts the records that c's reader has not got, or not decided on, and can get
+// no more, where oldest is the first line kept.
+func (c Cursor) Gone(oldest auditbridge.Sequence) uint64 {
+	if oldest <= c.At {
+		return 0
+	}
+	return c.Waiting + uint64(oldest-c.At-1)
+}
+
 // CursorFile keeps one Cursor. It is not safe for concurrent use.
 type CursorFile struct {
 	slots  *durable.Slots

@@ -70,6 +70,16 @@ func (j *Journal) firsts() []auditbridge.Sequence {
 	return firsts
 }
 
+// Oldest is the first line that is kept. It may be called from any goroutine.
+func (j *Journal) Oldest() auditbridge.Sequence {
+	j.segmentsMu.Lock()
+	defer j.segmentsMu.Unlock()
+	if len(j.segments) == 0 {
+		return 1
+	}
+	return j.segments[0].First
+}
+
 // Segments lists the journal's segments, oldest first; the last is open. It
 // may be called from any goroutine.
 func (j *Journal) Segments() []Segment {

@@ -327,8 +327,19 @@ func (r *Reader) replaced() bool {
 	return err == nil && !os.SameFile(was, now)
 }
 
-func (r *Reader) segments() ([]auditbridge.Sequence, error) {
-	d, err := os.Open(r.dir)
+// Oldest is the first line kept in dir; 1 where there is none yet.
+func Oldest(dir string) (auditbridge.Sequence, error) {
+	firsts, err := listSegments(dir)
+	if len(firsts) == 0 {
+		return 1, err
+	}
+	return firsts[0], nil
+}
+
+func (r *Reader) segments() ([]auditbridge.Sequence, error) { return listSegments(r.dir) }
+
+func listSegments(dir string) ([]auditbridge.Sequence, error) {
+	d, err := os.Open(dir)
 	if err != nil {
 		return nil, fmt.Errorf("list journal: %w", err)
 	}

@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -206,6 +207,11 @@ func TestRetentionGoesByTheConfiguration(t *testing.T) {
 			peertest.Until(t, "the oldest go", func() bool {
 				_, err := os.Stat(filepath.Join(d.journal, "00000000000000000001.log"))
 				return os.IsNotExist(err)
+			})
+			d.until("what never got away is told, though nobody is connected", func(s status.Status) bool {
+				away := s.Destinations[0]
+				return away.Missed > 0 && away.Pending < 8000 && s.Balanced &&
+					slices.ContainsFunc(s.Alarms, func(a status.Alarm) bool { return a.ID == "undelivered-dropped" && a.Object == "away" })
 			})
 			d.stop()
 			serials := foreignSerials(t, d)

@@ -281,6 +281,7 @@ func (d *daemon) openReaders() (err error) {
 		Destinations: d.cfg.Destinations(),
 		Tunnels:      d.cfg.Tunnels(),
 		Durable:      d.journal.Mark().Durable,
+		Oldest:       d.journal.Oldest,
 		Note:         d.journal.Note,
 		Record:       d.journal.Record,
 		Log:          d.log,

@@ -123,6 +123,10 @@ func destinationFromFile(c *config.Config, server *config.Server, mark *journal.
 		d.Delivered, d.Excluded = cursor.Delivered, cursor.Excluded
 		d.Pending = cursor.Waiting + uint64(max(mark.Durable(), cursor.At)-cursor.At)
 		d.Missed = cursor.Missed
+		if oldest, err := journal.Oldest(c.JournalDir); err == nil {
+			gone := min(cursor.Gone(oldest), d.Pending)
+			d.Missed, d.Pending = d.Missed+gone, d.Pending-gone
+		}
 	}
 	return d
 }
