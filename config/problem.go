@@ -2,62 +2,22 @@ package config
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"slices"
-	"strings"
+
+	"auditbridge/internal/problem"
 )
 
-// Position is a place in a configuration file; Line and Column count from 1,
-// 0 means the file as a whole.
-type Position struct {
-	File   string `json:"file"`
-	Line   int    `json:"line,omitempty"`
-	Column int    `json:"column,omitempty"`
-}
-
-func (p Position) String() string {
-	if p.Line == 0 {
-		return p.File
-	}
-	return fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Column)
-}
-
-// Problem is one thing that is wrong, or unwise, and what to do about it.
-type Problem struct {
-	At   Position `json:"at"`
-	Key  string   `json:"key,omitempty"`
-	What string   `json:"what"`
-	Hint string   `json:"hint,omitempty"`
-
-	cause error
-}
-
-// Unwrap is the file system's error, if that was the problem.
-func (p Problem) Unwrap() error { return p.cause }
-
-func (p Problem) Error() string {
-	var b strings.Builder
-	if p.At.File != "" {
-		b.WriteString(p.At.String() + ": ")
-	}
-	if p.Key != "" {
-		b.WriteString(p.Key + ": ")
-	}
-	b.WriteString(p.What)
-	return b.String()
-}
+// What is wrong has the same form in every file that people write for us.
+type (
+	Position = problem.Position
+	Problem  = problem.Problem
+)
 
 // Problems is every problem found, in the order of files and lines.
-type Problems []Problem
+type Problems problem.List
 
-func (p Problems) Error() string {
-	lines := make([]string, len(p))
-	for i := range p {
-		lines[i] = p[i].Error()
-	}
-	return strings.Join(lines, "\n")
-}
+func (p Problems) Error() string { return problem.List(p).Error() }
 
 // Hint is the first problem's: the command line shows one hint.
 func (p Problems) Hint() string {
@@ -82,7 +42,7 @@ func (p Problems) sort(files []string) {
 }
 
 func asProblem(name string, err error) Problem {
-	p := Problem{At: Position{File: name}, cause: err}
+	p := Problem{At: Position{File: name}, Cause: err}
 	var path *PathError
 	var file *fs.PathError
 	switch {

@@ -54,7 +54,7 @@ type checker struct {
 }
 
 func (c *checker) warn(where Position, hint, format string, args ...any) {
-	c.found = append(c.found, Problem{where, fmt.Sprintf(format, args...), hint})
+	c.found = append(c.found, Problem{At: where, What: fmt.Sprintf(format, args...), Hint: hint})
 }
 
 // order looks at the lines that are no rules.

@@ -106,7 +106,7 @@ func (d *Desired) Paths() (paths []string) {
 }
 
 func (d *Desired) warn(s Statement, what, hint string) {
-	d.Warnings = append(d.Warnings, Problem{s.At, what, hint})
+	d.Warnings = append(d.Warnings, Problem{At: s.At, What: what, Hint: hint})
 }
 
 // hasKey is how -D -k chooses: the key is one of the rule's, or all of them.

@@ -76,7 +76,7 @@ func continues(line string) bool {
 func (f *File) warnOfSpelling(here Position, words []word, tabs bool, written string) {
 	warn := func(column int, what, hint string) {
 		here.Column = column
-		f.Warnings = append(f.Warnings, Problem{here, what, hint})
+		f.Warnings = append(f.Warnings, Problem{At: here, What: what, Hint: hint})
 	}
 	if tabs {
 		warn(strings.IndexByte(written, '\t')+1, "a tab between words", "auditctl takes it for a part of the word; write spaces")

@@ -3,43 +3,17 @@ package rules
 import (
 	"errors"
 	"fmt"
-	"strings"
+
+	"auditbridge/internal/problem"
 )
 
-// Position is a place in a rule file; Line and Column count from 1, columns in
-// bytes.
-type Position struct {
-	File   string `json:"file"`
-	Line   int    `json:"line,omitempty"`
-	Column int    `json:"column,omitempty"`
-}
-
-func (p Position) String() string {
-	if p.Line == 0 {
-		return p.File
-	}
-	return fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Column)
-}
-
-// Problem is one thing that is wrong with a rule file, or unwise.
-type Problem struct {
-	At   Position `json:"at"`
-	What string   `json:"what"`
-	Hint string   `json:"hint,omitempty"`
-}
-
-func (p Problem) Error() string { return p.At.String() + ": " + p.What }
-
-// Problems are all that was found, in the order of the files.
-type Problems []Problem
-
-func (p Problems) Error() string {
-	lines := make([]string, len(p))
-	for i := range p {
-		lines[i] = p[i].Error()
-	}
-	return strings.Join(lines, "\n")
-}
+// What is wrong has the same form in every file that people write for us. Problems
+// are in the order of the files.
+type (
+	Position = problem.Position
+	Problem  = problem.Problem
+	Problems = problem.List
+)
 
 // complaint is a problem that does not know its place yet.
 type complaint struct{ what, hint string }
@@ -70,7 +44,7 @@ func at(where Position, err error) Problem {
 	}
 	var c *complaint
 	if errors.As(err, &c) {
-		return Problem{where, c.what, c.hint}
+		return Problem{At: where, What: c.what, Hint: c.hint}
 	}
 	return Problem{At: where, What: err.Error()}
 }

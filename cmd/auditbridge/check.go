@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -29,7 +28,7 @@ func newCheckCommand() *cobra.Command {
 			r := checkFile(configFile(cmd), verbose)
 			write := r.writeText
 			if asJSON {
-				write = r.writeJSON
+				write = func(w io.Writer) error { return writeIndented(w, r) }
 			}
 			if err := write(cmd.OutOrStdout()); err != nil {
 				return err
@@ -98,13 +97,6 @@ func checkFile(file string, verbose bool) *checkResult {
 	return r
 }
 
-func (r *checkResult) writeJSON(w io.Writer) error {
-	e := json.NewEncoder(w)
-	e.SetIndent("", "  ")
-	e.SetEscapeHTML(false)
-	return e.Encode(r)
-}
-
 func (r *checkResult) writeText(w io.Writer) error {
 	for _, p := range r.Problems {
 		writeProblem(w, "error", p)
@@ -154,13 +146,6 @@ func (r *checkResult) writeEnds(w io.Writer) {
 	fmt.Fprintln(w, "could take this host down: "+strings.Join(ends, ", "))
 }
 
-func writeProblem(w io.Writer, kind string, p config.Problem) {
-	fmt.Fprintf(w, "%s: %s\n", kind, terminal.Safe(p.Error()))
-	if p.Hint != "" {
-		fmt.Fprintf(w, "  hint: %s\n", terminal.Safe(p.Hint))
-	}
-}
-
 func writeValues(w io.Writer, values []config.Value) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "KEY\tVALUE\tDEFAULT\tSET AT")
@@ -172,11 +157,4 @@ func writeValues(w io.Writer, values []config.Value) error {
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", terminal.Safe(v.Key), terminal.Safe(v.Value), fallback, terminal.Safe(v.Origin))
 	}
 	return t.Flush()
-}
-
-func count(n int, thing string) string {
-	if n == 1 {
-		return "1 " + thing
-	}
-	return fmt.Sprintf("%d %ss", n, thing)
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"crypto/sha256"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"hash"
@@ -66,9 +65,7 @@ func runDump(cmd *cobra.Command, path string, asJSON bool) error {
 	}
 	d.finish()
 	if asJSON {
-		enc := json.NewEncoder(cmd.OutOrStdout())
-		enc.SetIndent("", "  ")
-		return enc.Encode(d)
+		return writeIndented(cmd.OutOrStdout(), d)
 	}
 	return d.writeText(cmd.OutOrStdout())
 }

@@ -100,24 +100,24 @@ func (t *readTally) problem(err error) {
 // summary says what was read: in all, and of each file with something odd.
 func (t *readTally) summary(selected bool) {
 	var b strings.Builder
-	fmt.Fprintf(&b, "auditbridge: read %s; %s in %s", counted(t.total.lines, "line"), counted(t.total.records, "record"), counted(t.events, "event"))
+	fmt.Fprintf(&b, "auditbridge: read %s; %s in %s", count(t.total.lines, "line"), count(t.total.records, "record"), count(t.events, "event"))
 	if selected {
 		fmt.Fprintf(&b, ", %d of them printed", t.printed)
 	}
 	t.total.describe(&b)
 	if t.limited > 0 {
-		fmt.Fprintf(&b, "; %s ended early", counted(t.limited, "event"))
+		fmt.Fprintf(&b, "; %s ended early", count(t.limited, "event"))
 	}
 	if t.late > 0 {
-		fmt.Fprintf(&b, "; %s after the event had ended", counted(t.late, "record"))
+		fmt.Fprintf(&b, "; %s after the event had ended", count(t.late, "record"))
 	}
 	if t.problems > 0 {
-		fmt.Fprintf(&b, "; %s", counted(t.problems, "problem"))
+		fmt.Fprintf(&b, "; %s", count(t.problems, "problem"))
 	}
 	b.WriteByte('\n')
 	if len(t.files) > 0 && t.total.lines != t.files[0].lines {
 		for _, f := range t.files {
-			fmt.Fprintf(&b, "auditbridge:   %s: %s", terminal.Safe(f.name), counted(f.lines, "line"))
+			fmt.Fprintf(&b, "auditbridge:   %s: %s", terminal.Safe(f.name), count(f.lines, "line"))
 			f.describe(&b)
 			if f.failed {
 				b.WriteString("; not read to its end")
@@ -138,11 +138,4 @@ func (f *fileTally) describe(b *strings.Builder) {
 	if f.blanks > 0 {
 		fmt.Fprintf(b, "; %d empty", f.blanks)
 	}
-}
-
-func counted(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }

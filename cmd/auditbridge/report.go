@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -48,10 +47,7 @@ auditbridge status, with what to do about it.`,
 				return err
 			}
 			if asJSON {
-				e := json.NewEncoder(cmd.OutOrStdout())
-				e.SetEscapeHTML(false)
-				e.SetIndent("", "  ")
-				return e.Encode(all)
+				return writeIndented(cmd.OutOrStdout(), all)
 			}
 			return writeAlarms(cmd.OutOrStdout(), all)
 		},

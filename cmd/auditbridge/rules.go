@@ -1,13 +1,10 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 
-	"auditbridge/internal/terminal"
 	"auditbridge/rules"
 
 	"github.com/spf13/cobra"
@@ -41,19 +38,12 @@ func readRules(w io.Writer, host *rules.Host, paths []string) (*rules.File, erro
 	var problems rules.Problems
 	if errors.As(err, &problems) {
 		for _, p := range problems {
-			writeRuleProblem(w, "error", p)
+			writeProblem(w, "error", p)
 		}
 		fmt.Fprintf(w, "not valid: %s\n", count(len(problems), "problem"))
 		return f, exitStatus(2)
 	}
 	return f, err
-}
-
-func writeRuleProblem(w io.Writer, kind string, p rules.Problem) {
-	fmt.Fprintf(w, "%s: %s\n", kind, terminal.Safe(p.Error()))
-	if p.Hint != "" {
-		fmt.Fprintf(w, "  hint: %s\n", terminal.Safe(p.Hint))
-	}
 }
 
 // openKernelRules opens the kernel's audit system, and says on which host.
@@ -71,21 +61,4 @@ func openKernelRules() (*rules.Netlink, *rules.Host, error) {
 		return nil, nil, refusedRules(err)
 	}
 	return k, host, nil
-}
-
-// writeLines prints text that came from files or from the kernel.
-func writeLines(w io.Writer, text string) error {
-	for line := range strings.Lines(text) {
-		if _, err := fmt.Fprintln(w, terminal.Safe(strings.TrimSuffix(line, "\n"))); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func writeIndented(w io.Writer, v any) error {
-	e := json.NewEncoder(w)
-	e.SetIndent("", "  ")
-	e.SetEscapeHTML(false)
-	return e.Encode(v)
 }

@@ -35,7 +35,7 @@ Exit status: 0 valid, 2 not.`,
 			}
 			warnings := rules.Check(host, f, rules.TheseSurroundings(ownDirectories(cmd)...))
 			for _, p := range warnings {
-				writeRuleProblem(out, "warning", p)
+				writeProblem(out, "warning", p)
 			}
 			if err == nil {
 				fmt.Fprintf(out, "valid: %s, %s\n", count(len(f.Desire().Rules), "rule"), count(len(warnings), "warning"))

@@ -80,7 +80,7 @@ func rememberRules(stateDir, text string) error {
 func reportLoad(cmd *cobra.Command, done *rules.Loaded, desired *rules.Desired) error {
 	out := cmd.OutOrStdout()
 	for _, p := range done.Skipped {
-		writeRuleProblem(cmd.ErrOrStderr(), "warning", p)
+		writeProblem(cmd.ErrOrStderr(), "warning", p)
 	}
 	fmt.Fprintf(out, "loaded: %s added, %d deleted, %d kept\n", count(done.Added, "rule"), done.Deleted, done.Kept)
 	if len(done.Set) > 0 {

@@ -45,7 +45,7 @@ func newStatusCommand() *cobra.Command {
 			}
 			write := status.WriteText
 			if asJSON {
-				write = writeStatusJSON
+				write = func(w io.Writer, s *status.Status) error { return writeIndented(w, s) }
 			}
 			if err := write(cmd.OutOrStdout(), s); err != nil {
 				return err
@@ -100,13 +100,6 @@ type cannotTell struct{ error }
 
 func (c cannotTell) Unwrap() error { return c.error }
 func (c cannotTell) ExitCode() int { return 2 }
-
-func writeStatusJSON(w io.Writer, s *status.Status) error {
-	e := json.NewEncoder(w)
-	e.SetIndent("", "  ")
-	e.SetEscapeHTML(false)
-	return e.Encode(s)
-}
 
 // answerStatus is run's side: how it answers askStatus.
 func answerStatus(t *status.Tracker) control.Handler {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -152,9 +151,7 @@ func writeVerifyText(w io.Writer, r *seal.Report, in *sealedInput) error {
 }
 
 func writeVerifyJSON(w io.Writer, r *seal.Report, in *sealedInput) error {
-	enc := json.NewEncoder(w)
-	enc.SetIndent("", "  ")
-	return enc.Encode(struct {
+	return writeIndented(w, struct {
 		*seal.Report
 		Torn int `json:"torn_bytes"`
 	}{r, in.torn})
