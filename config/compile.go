@@ -182,6 +182,9 @@ func (s *Settings) Tunnels() []tunnel.Config {
 			KeepaliveInterval: time.Duration(f.Keepalive),
 			RekeyBytes:        int64(f.RekeyBytes), RekeyAge: time.Duration(f.RekeyAge),
 		}
+		if p := s.profile(); p != nil {
+			c.Algorithms, c.RekeyInPlace = p.ssh, p.inPlace
+		}
 		// A forwarding that is only used by name has neither end of its own.
 		if f.RemotePort != 0 {
 			c.RemoteHost, c.RemotePort = f.RemoteHost, int(f.RemotePort)

@@ -32,6 +32,7 @@ func (c *Config) complete() Problems {
 	k.syslog()
 	k.forwardings()
 	k.servers()
+	k.profiled()
 	return k.problems
 }
 

@@ -25,6 +25,7 @@ func (c *Config) probe() (problems Problems, warnings []Problem) {
 	if at, err := metrics.ParseAddress(c.Metrics.Listen); err == nil && at.Network == "unix" {
 		k.trusted("metrics.listen", filepath.Dir(at.Place))
 	}
+	k.module()
 	k.programs()
 	k.room()
 	if c.LogGroup != "" {

@@ -66,14 +66,15 @@ func (k *completion) once(seen map[string]string, name, path, key, format string
 	seen[name] = path
 }
 
-// wrongAt is wrong for a key that may stand in no file: its table does.
-func (k *completion) wrongAt(table, path, hint, format string, args ...any) {
+// wrongAt is wrong for a key that may stand in no file: what asks for it does,
+// mostly its table.
+func (k *completion) wrongAt(asks, path, hint, format string, args ...any) {
 	from := k.origins[path]
 	if from.bad {
 		return
 	}
 	if from.at.File == "" {
-		from = k.origins[table]
+		from = k.origins[asks]
 	}
 	k.problems = append(k.problems, Problem{At: from.at, Key: bare(path), What: fmt.Sprintf(format, args...), Hint: hint})
 }

@@ -13,6 +13,8 @@ type Settings struct {
 	Node   string `toml:"node"`   // default: the host's name
 	Router string `toml:"router"` // HOSTNAME on the wire is node.router
 
+	Profile string `toml:"cc-profile" default:"none" oneof:"none ndcpp22e ndcpp30 ndcpp40 gpos43 gpos50"`
+
 	JournalDir string `toml:"journal-dir" default:"/var/log/audit/auditbridge"`
 	StateDir   string `toml:"state-dir" default:"/var/lib/auditbridge"`
 	RunDir     string `toml:"run-dir" default:"/run/auditbridge"`

@@ -354,6 +354,9 @@ func (d *daemon) noteStart() {
 		auditbridge.Text("fips", strconv.FormatBool(b.FIPS)),
 		auditbridge.Text("source", d.cfg.Audit.Source),
 	}
+	if b.FIPS {
+		fields = append(fields, auditbridge.Text("module", b.Module))
+	}
 	if old := d.previousVersion(); old != "" && old != b.Version {
 		fields = append(fields, auditbridge.Text("old", old))
 	}

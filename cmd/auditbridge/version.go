@@ -20,7 +20,8 @@ type build struct {
 	Go      string `json:"go"`
 	OS      string `json:"os"`
 	Arch    string `json:"arch"`
-	FIPS    bool   `json:"fips140"`
+	FIPS    bool   `json:"fips140"`                  // whether Go's FIPS 140-3 module is in force
+	Module  string `json:"fips140_module,omitempty"` // its version when it is; "latest" is Go's own, of which no certificate speaks
 }
 
 func thisBuild() build {
@@ -28,13 +29,16 @@ func thisBuild() build {
 	if info, ok := debug.ReadBuildInfo(); ok && b.Version == "" {
 		b.Version = info.Main.Version
 	}
+	if b.FIPS {
+		b.Module = fips140.Version()
+	}
 	return b
 }
 
 func (b build) text() string {
 	fips := "off"
 	if b.FIPS {
-		fips = "on"
+		fips = "on, module " + b.Module
 	}
 	return fmt.Sprintf("auditbridge %s, Linux audit bridge and secure remote audit shipper\n%s %s/%s, FIPS 140-3 mode %s\n",
 		b.Version, b.Go, b.OS, b.Arch, fips)

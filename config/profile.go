@@ -1,0 +1,102 @@
+package config
+
+import (
+	"crypto/fips140"
+	"fmt"
+	"slices"
+
+	"auditbridge/diskguard"
+	"auditbridge/forward/tunnel"
+)
+
+// profile is a value of cc-profile: the lists that a Common Criteria document
+// freezes, and by which names it demands what a configuration could contradict.
+type profile struct {
+	name, title string
+	ssh         tunnel.Algorithms
+	inPlace     bool // keys are agreed on anew within the connection
+
+	record  string // what has to be recorded, and with what in it
+	full    string // what happens when there is no room
+	channel string // how it goes to a server
+	crypto  string // by what module
+}
+
+var profiles = []profile{
+	{name: "ndcpp22e", title: "Network Device cPP 2.2e", ssh: tunnel.NDcPP22e, inPlace: true,
+		record: "FAU_GEN.1", full: "FAU_STG_EXT.1.3", channel: "FTP_ITC.1", crypto: "FCS_COP.1"},
+	{name: "ndcpp30", title: "Network Device cPP 3.0e with the SSH package 1.0", ssh: tunnel.SSHPackage10,
+		record: "FAU_GEN.1", full: "FAU_STG_EXT.1.5", channel: "FTP_ITC.1", crypto: "FCS_COP.1"},
+	{name: "ndcpp40", title: "Network Device cPP 4.0 with the SSH package 2.0", ssh: tunnel.SSHPackage20,
+		record: "FAU_GEN.1", full: "FAU_STG_EXT.1.5", channel: "FTP_ITC.1", crypto: "FCS_COP.1"},
+	{name: "gpos43", title: "Operating Systems PP 4.3 with the SSH package 1.0", ssh: tunnel.SSHPackage10,
+		record: "FAU_GEN.1.1", full: "SRG-OS-000047", channel: "FTP_ITC_EXT.1", crypto: "FCS_COP.1"},
+	{name: "gpos50", title: "Operating Systems PP 5.0 with the SSH package 2.0", ssh: tunnel.SSHPackage20,
+		record: "FAU_GEN.1.1", full: "SRG-OS-000047", channel: "FTP_ITC_EXT.1", crypto: "FCS_COP.1"},
+}
+
+// profile is the one in force, nil where there is none.
+func (s *Settings) profile() *profile {
+	i := slices.IndexFunc(profiles, func(p profile) bool { return p.name == s.Profile })
+	if i < 0 {
+		return nil
+	}
+	return &profiles[i]
+}
+
+// profiled refuses what contradicts the profile, naming the requirement.
+func (k *completion) profiled() {
+	p := k.profile()
+	if p == nil {
+		return
+	}
+	contradicts := func(path, requirement, hint, format string, args ...any) {
+		k.wrongAt("cc-profile", path, hint, "cc-profile %q, %s: %s", p.name, requirement, fmt.Sprintf(format, args...))
+	}
+	a := &k.Audit
+	if end := diskguard.Action(a.DiskFullAction); end != diskguard.Halt && end != diskguard.Single {
+		contradicts("audit.disk-full-action", p.full, `write "halt" or "single"`, "a host that cannot record does not go on, and %q lets it", a.DiskFullAction)
+	}
+	if end := diskguard.Action(a.FailureAction); end != diskguard.Halt && end != diskguard.Single {
+		contradicts("audit.audit-failure-action", p.full, `write "halt" or "single"`, "a host whose recording is not brought back does not go on, and %q lets it", a.FailureAction)
+	}
+	if diskguard.Enforce(a.Enforce) == diskguard.Report {
+		contradicts("audit.enforce", p.full, `leave it out`, "what would have been done is not done")
+	}
+	if !a.Administration.Enabled {
+		contradicts("audit.administration.enabled", p.record, "leave it out", "login events are recorded")
+	}
+	for i := range k.Servers {
+		s, path := &k.Servers[i], fmt.Sprintf("remote-logging-server[%d]", i)
+		if !s.protected() && k.wayIsKnown(path) {
+			contradicts(path+".protocol", p.channel, `reach the server through a [[port-forwarding]], or by protocol = "tls"`, "%s gets the records in clear text", s.Name)
+		}
+		if s.Format == "rfc3164" {
+			contradicts(path+".format", p.record, `format = "rfc5424" has the year and the zone`, "a message of RFC 3164 does not say in which year something happened")
+		}
+	}
+	for i := range k.Forwardings {
+		if k.Forwardings[i].Listen {
+			contradicts(fmt.Sprintf("port-forwarding[%d].listen", i), p.channel, "leave it out", "every program of the host could send through it")
+		}
+	}
+}
+
+// protected reports whether nobody on the way can read or change what s gets.
+func (s *Server) protected() bool { return s.Via != "" || s.Protocol == "tls" }
+
+// module refuses a profile while Go's FIPS 140-3 module is not in force in this
+// program.
+func (k *completion) module() {
+	p := k.profile()
+	if p == nil {
+		return
+	}
+	if !fips140.Enabled() {
+		k.wrong("cc-profile", "`make fips` builds a program with the validated module, in force unless GODEBUG=fips140=off is in its environment",
+			"%q, %s: the FIPS 140-3 module is not in force in this program", p.name, p.crypto)
+	} else if fips140.Version() == "latest" {
+		k.warn("cc-profile", "`make fips` builds a program with the validated module",
+			"the FIPS 140-3 module in force is the one of this version of Go, of which no certificate speaks")
+	}
+}
