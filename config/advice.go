@@ -20,7 +20,11 @@ func (c *Config) advise() {
 	}
 	for i := range c.Servers {
 		if s := &c.Servers[i]; s.Format == "audit" && s.Proof() != ProofWhole {
-			k.warn(fmt.Sprintf("remote-logging-server[%d]", i), `for that, set include = ["all"] and no filter`,
+			hint := `for that, set include = ["all"] and no filter`
+			if s.Protocol == "auditd" {
+				hint = `for that, set protocol = "relp" or "tcp", include = ["all"] and no filter: by auditd's protocol no EOE is sent`
+			}
+			k.warn(fmt.Sprintf("remote-logging-server[%d]", i), hint,
 				"%s gets only some of the records: `auditbridge verify` there shows that they are genuine, not that none is missing", s.Name)
 		}
 	}
@@ -63,7 +67,7 @@ func (s *Server) Proof() Proof {
 	switch {
 	case s.Format != "audit":
 		return ProofNone
-	case s.everything():
+	case s.everything() && s.Protocol != "auditd":
 		return ProofWhole
 	}
 	return ProofPart

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -237,8 +238,26 @@ func (k *completion) wire(s *Server, path string) {
 		k.derived(path+".port", "default of "+s.Protocol)
 	}
 	k.framing(s, path)
+	k.carried(s, path)
 	if s.Protocol != "tls" && s.Protocol != "https" && s.Via == "" && !k.origins[path+".protocol"].bad && k.wayIsKnown(path) {
 		k.warn(path+".protocol", k.tunnelHint(s, "use a [[port-forwarding]]"), "the records go to %s in clear text, and nobody checks who receives them", endpoint(s.Address, s.Port))
+	}
+}
+
+// carries are the formats of a protocol that does not carry all of them, the one it
+// takes by itself first.
+var carries = map[string][]string{"auditd": {"audit"}}
+
+// carried settles the format: what [syslog] says holds where the protocol carries it.
+func (k *completion) carried(s *Server, path string) {
+	formats, from := carries[s.Protocol], k.origins[path+".format"]
+	switch {
+	case formats == nil || from.bad || slices.Contains(formats, s.Format):
+	case from.why == "":
+		k.wrong(path+".format", fmt.Sprintf("leave it out, or write %q", formats[0]), "%s does not carry %q, only: %s", s.Protocol, s.Format, strings.Join(formats, " "))
+	default:
+		s.Format = formats[0]
+		k.derived(path+".format", "what "+s.Protocol+" carries")
 	}
 }
 

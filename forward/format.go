@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"auditbridge/auditbridge"
+	"auditbridge/forward/auditd"
 	"auditbridge/forward/cef"
 	"auditbridge/forward/jsonline"
 	"auditbridge/forward/syslog"
@@ -26,7 +27,9 @@ var Formats = []string{FormatEvent, FormatBSD, FormatCEF, FormatJSON, FormatReco
 type format struct {
 	facility *auditbridge.Facility // nil is the event's own
 	severity *auditbridge.Severity // the same
-	records  *syslog.Format        // of FormatRecord
+	// record appends the message of a record, in FormatRecord; nothing when it has
+	// none.
+	record func(dst []byte, r *auditbridge.Record, v *auditbridge.Verdict) []byte
 	// event appends the message of an event, in every other format.
 	event   func(dst []byte, e *auditbridge.Event, v *auditbridge.Verdict) []byte
 	verdict auditbridge.Verdict // what event is handed; on the stack it would be allocated anew
@@ -36,7 +39,14 @@ type format struct {
 
 func newFormat(c *Config, journal string) format {
 	common := syslog.Config{Node: c.Node, PID: c.PID, Journal: journal, SDID: c.SDID, MaxBytes: c.MaxMessage}
-	f := format{records: syslog.New(common)}
+	plain := syslog.New(common)
+	f := format{record: plain.AppendRecord}
+	if c.Protocol == ProtocolAuditd {
+		bare := auditd.NewFormat(c.Node)
+		f.record = func(dst []byte, r *auditbridge.Record, _ *auditbridge.Verdict) []byte {
+			return bare.AppendRecord(dst, r)
+		}
+	}
 	switch c.Format {
 	case FormatBSD:
 		f.event, f.packets = syslog.NewBSD(common, time.Local).AppendEvent, true
@@ -45,11 +55,11 @@ func newFormat(c *Config, journal string) format {
 	case FormatJSON:
 		var object jsonline.Writer
 		f.event = func(dst []byte, e *auditbridge.Event, v *auditbridge.Verdict) []byte {
-			dst = object.AppendEvent(f.records.AppendEnvelope(dst, e, v), e, v)
+			dst = object.AppendEvent(plain.AppendEnvelope(dst, e, v), e, v)
 			return dst[:len(dst)-1] // its LF
 		}
 	default:
-		f.event = f.records.AppendEvent
+		f.event = plain.AppendEvent
 	}
 	if v, ok := auditbridge.ParseFacility(c.Facility); ok {
 		f.facility = &v

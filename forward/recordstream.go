@@ -144,7 +144,7 @@ func (s *recordStream) write(e *auditbridge.Event, v *auditbridge.Verdict) (sent
 	s.scratch, s.ends = s.scratch[:0], s.ends[:0]
 	for i := range e.Records {
 		start := len(s.scratch)
-		s.scratch = s.format.records.AppendRecord(s.scratch, &e.Records[i], &stamped)
+		s.scratch = s.format.record(s.scratch, &e.Records[i], &stamped)
 		s.ends = append(s.ends, len(s.scratch))
 		sent = sent || s.filter.matched(v, s.scratch[start:])
 	}

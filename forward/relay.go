@@ -91,9 +91,8 @@ func (r *Relay) Run(ctx context.Context) error {
 		transport, err := r.protocol.open(ctx, &r.cfg, r.dialer, r.log)
 		if err == nil {
 			up := time.Now()
-			r.up(transport.Peer(), failures)
 			before := r.cursor.At
-			err = r.serve(ctx, work, transport, renew)
+			err = r.serve(ctx, work, transport, renew, failures)
 			if r.cursor.At != before || time.Since(up) > maxDelay {
 				failures = 0
 			}

@@ -44,14 +44,16 @@ type session struct {
 	finishing atomic.Bool     // we take our leave
 	renew     <-chan struct{} // closed when another connection should take over; nil is never
 	bye       chan struct{}   // closed when the far end has closed in order after that
+	failures  int             // to connect, before this
+	announced bool            // that the link is up
 }
 
 // serve sends by t until it breaks, or until ctx ends and all is sent. work cuts
 // it off. It ends when renew is closed, too, to go on with another connection.
-func (r *Relay) serve(ctx, work context.Context, t Transport, renew <-chan struct{}) error {
+func (r *Relay) serve(ctx, work context.Context, t Transport, renew <-chan struct{}, failures int) error {
 	defer t.Close()
 	s := &session{Relay: r, transport: t, renew: renew, resumed: r.cursor.At, hash: r.cursor.LineHash, marked: r.cursor, bye: make(chan struct{}),
-		flight: inFlight{settle: r.cfg.settle()}, reported: time.Now()}
+		flight: inFlight{settle: r.cfg.settle()}, reported: time.Now(), failures: failures}
 	var from auditbridge.Sequence
 	s.stream, from = newStream(&r.cfg, r.cursor, &r.census, t.Frame)
 	var err error
@@ -65,6 +67,9 @@ func (r *Relay) serve(ctx, work context.Context, t Transport, renew <-chan struc
 	s.broken = broken
 	defer context.AfterFunc(broken, func() { t.Close() })() // whatever ends it also ends a Send
 	go s.listen(breakOff)
+	if r.protocol.promise != Acknowledged {
+		s.announce()
+	}
 	err = s.send(ctx)
 	s.report(true)
 	if cause := context.Cause(broken); cause != nil && err != errFinished && err != errRenewed && work.Err() == nil {
@@ -153,11 +158,25 @@ func (s *session) sendError(err error) error {
 	return fmt.Errorf("send to %s: %w", s.transport.Peer(), err)
 }
 
+// announce says that the link is up: where answers are given, once there was one, or
+// nothing is to be answered. A far end that lets everybody in and refuses what he
+// brings would else seem well every few seconds.
+func (s *session) announce() {
+	if !s.announced {
+		s.announced = true
+		s.up(s.transport.Peer(), s.failures)
+	}
+}
+
 // settle moves the cursor over what has arrived.
 func (s *session) settle(now time.Time) {
 	s.looked = now
-	if m, ok := s.flight.settled(s.transport.Arrived(), now); ok {
+	arrived := s.transport.Arrived()
+	if m, ok := s.flight.settled(arrived, now); ok {
 		s.cursor, s.unsaid = m.cursor, true
+	}
+	if arrived > 0 || s.sent == 0 {
+		s.announce()
 	}
 	s.balance()
 	s.report(false)

@@ -56,8 +56,9 @@ const (
 
 // The values of Config.Protocol.
 const (
-	ProtocolTCP  = "tcp"
-	ProtocolRELP = "relp"
+	ProtocolTCP    = "tcp"
+	ProtocolRELP   = "relp"
+	ProtocolAuditd = "auditd"
 )
 
 // protocol is a value of Config.Protocol.
@@ -72,6 +73,7 @@ type protocol struct {
 var protocols = []protocol{
 	{name: ProtocolTCP, promise: AtLeastOnce, open: openStream},
 	{name: ProtocolRELP, promise: Acknowledged, open: openRELP},
+	{name: ProtocolAuditd, promise: Acknowledged, formats: []string{FormatRecord}, open: openAuditd},
 }
 
 // protocolOf is the protocol of that name, or nil.

@@ -64,12 +64,12 @@ func (w *Window) grow() {
 }
 
 // Next waits until some of the frames made and not sent may go, and returns their
-// bytes; 0 when there is none. A full window is left to empty a little first, so that
+// bytes; 0 when there is none, or they have none. A full window is left to empty a little first, so that
 // an acknowledgement is not a write.
 func (w *Window) Next() (bytes int, err error) {
 	for wait := false; ; wait = true {
-		bytes, wanted, err := w.take(wait)
-		if bytes > 0 || !wanted || err != nil {
+		bytes, full, err := w.take(wait)
+		if !full || err != nil {
 			return bytes, err
 		}
 		select {
@@ -82,13 +82,13 @@ func (w *Window) Next() (bytes int, err error) {
 	}
 }
 
-func (w *Window) take(waited bool) (bytes int, wanted bool, err error) {
+func (w *Window) take(waited bool) (bytes int, full bool, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	left, room := int(w.made-w.sent), w.limit-int(w.sent-w.done)
 	switch {
 	case w.broken:
-		return 0, true, errBroken
+		return 0, false, errBroken
 	case left == 0:
 		return 0, false, nil
 	case room <= 0 || waited && room < min(left, w.limit/4):
@@ -100,7 +100,7 @@ func (w *Window) take(waited bool) (bytes int, wanted bool, err error) {
 	w.sent += uint64(min(left, room))
 	end := w.at(w.sent - 1).end
 	bytes, w.sentEnd = int(end-w.sentEnd), end
-	return bytes, true, nil
+	return bytes, false, nil
 }
 
 // Number is the frame whose protocol gave it a number that counts modulo period:

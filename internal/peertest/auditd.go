@@ -3,7 +3,9 @@ package peertest
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 )
@@ -69,4 +71,85 @@ func (a *Auditd) Tell(sig syscall.Signal) { syscall.Kill(a.PID(), sig) }
 func (a *Auditd) Stop() {
 	a.Tell(syscall.SIGTERM)
 	<-a.ended
+}
+
+// AuditdReceiver is a stock auditd that only takes what others send, by auditd's own
+// protocol: kernel audit is none of its business. It has a mount namespace of its
+// own, with /run and a log directory of a given size.
+type AuditdReceiver struct {
+	*Process
+	Port int
+	dir  string
+	size string
+}
+
+// StartAuditdReceiver runs one whose log has room for size, such as "64m". settings
+// are lines of auditd.conf.
+func StartAuditdReceiver(t testing.TB, size, settings string) *AuditdReceiver {
+	t.Helper()
+	a := &AuditdReceiver{Port: FreePort(t), dir: t.TempDir(), size: size}
+	for _, dir := range []string{"log", "plugins.d"} {
+		if err := os.Mkdir(filepath.Join(a.dir, dir), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	writeFile(t, filepath.Join(a.dir, "auditd.conf"), fmt.Sprintf(`local_events = no
+write_logs = yes
+log_file = %s/log/audit.log
+log_format = RAW
+flush = incremental_async
+freq = 1
+max_log_file_action = ignore
+plugin_dir = %s/plugins.d
+space_left = 2
+space_left_action = ignore
+admin_space_left = 1
+admin_space_left_action = ignore
+disk_full_action = ignore
+disk_error_action = ignore
+tcp_listen_port = %d
+tcp_max_per_addr = 100
+tcp_client_max_idle = 0
+use_libwrap = no
+%s`, a.dir, a.dir, a.Port, settings), 0o600)
+	a.Start(t)
+	return a
+}
+
+// Start runs it, for the first time or after Kill or Stop; its log is empty then.
+func (a *AuditdReceiver) Start(t testing.TB) {
+	t.Helper()
+	a.Process = start(t, "unshare", "--mount", "--propagation", "private", "sh", "-c", fmt.Sprintf(
+		"mount -t tmpfs -o size=%s tmpfs %s/log && mount -t tmpfs tmpfs /run && exec auditd -n -c %s", a.size, a.dir, a.dir))
+	a.untilListening(a.Port)
+}
+
+// Grow makes room for size in the log's directory.
+func (a *AuditdReceiver) Grow(t testing.TB, size string) {
+	t.Helper()
+	if out, err := exec.Command("nsenter", "--mount", "--target", fmt.Sprint(a.PID()), "mount", "-o", "remount,size="+size, a.dir+"/log").CombinedOutput(); err != nil {
+		t.Fatalf("make room: %v: %s", err, out)
+	}
+}
+
+// Stop ends it as an administrator does, and waits for it.
+func (a *AuditdReceiver) Stop() {
+	syscall.Kill(a.PID(), syscall.SIGTERM)
+	<-a.ended
+}
+
+// Received returns the lines of its log that are not its own; one still being
+// written is not among them.
+func (a *AuditdReceiver) Received() (lines []string) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/root%s/log/audit.log", a.PID(), a.dir))
+	if err != nil {
+		return nil
+	}
+	all := strings.Split(string(text), "\n")
+	for _, l := range all[:len(all)-1] {
+		if !strings.HasPrefix(l, "type=DAEMON_") {
+			lines = append(lines, l)
+		}
+	}
+	return lines
 }
