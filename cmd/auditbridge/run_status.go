@@ -24,9 +24,10 @@ func (d *daemon) facts() status.Status {
 		Stored:      kept.Records,
 		Gaps:        kept.Gaps, // whoever noted them: losses, the journal, retention
 		Quarantined: kept.Quarantined, NotesDropped: kept.NotesDropped,
-		InRing:   heard.Received - heard.Written - heard.Discarded,
-		Refused:  kept.Refused + kept.Lost + heard.Refused - d.before.Refused,
-		Received: heard.Received - (d.before.Written + d.before.Discarded) + heard.Refused - d.before.Refused,
+		InRing:      heard.Received - heard.Written - heard.Discarded,
+		InRingBytes: heard.Bytes,
+		Refused:     kept.Refused + kept.Lost + heard.Refused - d.before.Refused,
+		Received:    heard.Received - (d.before.Written + d.before.Discarded) + heard.Refused - d.before.Refused,
 
 		Written: uint64(kept.Written), Durable: uint64(kept.Durable),
 		Disk: status.Disk{

@@ -40,6 +40,8 @@ var table = []metric{
 		count(func(s *status.Status) uint64 { return s.Stored })},
 	{"auditbridge_ring_records", gauge, "in_ring", "Records received and not stored yet.", nil,
 		count(func(s *status.Status) uint64 { return s.InRing })},
+	{"auditbridge_ring_bytes", gauge, "in_ring_bytes", "What lies in the ring.", nil,
+		count(func(s *status.Status) uint64 { return s.InRingBytes })},
 	{"auditbridge_refused_records_total", counter, "refused", "Records that a full ring or a full disk refused.", nil,
 		count(func(s *status.Status) uint64 { return s.Refused })},
 	{"auditbridge_refused_records_by_type_total", counter, "refused_types", "Of these, how many of which type of record, since run started.", []string{"type"},

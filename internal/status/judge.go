@@ -17,7 +17,7 @@ const silence = 10 * time.Second
 // when there is none: what grew since then is going on now. Judge is pure: the
 // same facts give the same words.
 func Judge(s, before *Status, now time.Time) {
-	s.Balanced = imbalance(s) == ""
+	s.Balanced = imbalance(s, before, now) == ""
 	s.Causes = []Cause{}
 	if s.Destinations == nil {
 		s.Destinations = []Destination{} // lists are never null for those who read the JSON
@@ -56,9 +56,12 @@ var weight = map[State]int{OK: 0, Degraded: 1, Impaired: 2}
 
 // imbalance holds every book to its sum and says which does not keep to it. A relay
 // that does not say what it read has no book.
-func imbalance(s *Status) string {
+func imbalance(s, before *Status, now time.Time) string {
 	if s.Received != s.Stored+s.InRing+s.Refused {
 		return fmt.Sprintf("received %d, stored %d + in the ring %d + refused %d", s.Received, s.Stored, s.InRing, s.Refused)
+	}
+	if (s.InRing == 0) != (s.InRingBytes == 0) && stands(s, before, now) {
+		return fmt.Sprintf("%d records are said to be in the ring, which holds %d bytes", s.InRing, s.InRingBytes)
 	}
 	if s.KernelLost > s.KernelLostAtMost {
 		return fmt.Sprintf("lost at least %d, at most %d", s.KernelLost, s.KernelLostAtMost)
@@ -69,6 +72,15 @@ func imbalance(s *Status) string {
 		}
 	}
 	return ""
+}
+
+// stands says that nothing went through the ring since the look before. Its records
+// are counted at its two ends, its bytes are what lies between, and neither is read
+// at the same moment: whoever works on it would look like one who loses records.
+func stands(s, before *Status, now time.Time) bool {
+	return before != nil && s.Answering && before.PID == s.PID &&
+		before.Received == s.Received && before.Stored == s.Stored && before.Refused == s.Refused && before.InRingBytes == s.InRingBytes &&
+		(!before.Balanced || now.Sub(before.Time) > time.Second)
 }
 
 // findings look at one thing each. Their order is that of causes of one weight.
@@ -241,11 +253,11 @@ func span(least, most uint64) string {
 	return fmt.Sprintf("%d to %d records", least, most)
 }
 
-func books(s, _ *Status, _ time.Time) []Cause {
+func books(s, before *Status, now time.Time) []Cause {
 	if s.Balanced || !s.Answering {
 		return nil
 	}
-	return []Cause{{Degraded, "the books do not balance: " + imbalance(s),
+	return []Cause{{Degraded, "the books do not balance: " + imbalance(s, before, now),
 		"records may be missing without being counted", "auditbridge verify", ""}}
 }
 

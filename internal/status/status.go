@@ -70,6 +70,7 @@ type Status struct {
 	Received         uint64            `json:"received"`
 	Stored           uint64            `json:"stored"`
 	InRing           uint64            `json:"in_ring"`
+	InRingBytes      uint64            `json:"in_ring_bytes"`           // what lies there; counted apart
 	Refused          uint64            `json:"refused"`                 // by a full ring or a full disk
 	RefusedTypes     map[string]uint64 `json:"refused_types,omitempty"` // of these, by the type of the record
 	KernelLost       uint64            `json:"kernel_lost"`             // at least, before we could hear of them

@@ -116,6 +116,41 @@ func TestLosingNow(t *testing.T) {
 	}
 }
 
+// What was received and stands neither in the journal nor in the ring is missing.
+// The ring's records and bytes are read one after the other, while it is worked
+// on: only what does not change from one look to the next is said of it.
+func TestRecordsThatAreNowhere(t *testing.T) {
+	look := func(bytes uint64, before *Status, at time.Duration) *Status {
+		s := well()
+		s.InRing, s.Stored, s.InRingBytes = 5, 95, bytes
+		Judge(s, before, now.Add(at))
+		return s
+	}
+	first := look(0, nil, 0)
+	if !first.Balanced {
+		t.Error("one look is believed")
+	}
+	if again := look(0, first, time.Second/2); !again.Balanced {
+		t.Error("a look of a moment later is believed")
+	}
+	still := look(0, first, 2*time.Second)
+	if want := "the books do not balance: 5 records are said to be in the ring, which holds 0 bytes"; still.Balanced || still.State != Degraded || still.Causes[0].What != want {
+		t.Errorf("%s, %+v\nwant %s", still.State, still.Causes, want)
+	}
+	if after := look(0, still, 2*time.Second+1); after.Balanced {
+		t.Error("it is forgotten at once")
+	}
+	if busy := look(900, still, 4*time.Second); !busy.Balanced {
+		t.Error("records that wait are missing")
+	}
+	other := look(0, first, 2*time.Second)
+	other.Balanced = true
+	other.PID++
+	if s := look(0, other, 9*time.Second); !s.Balanced {
+		t.Error("another process is believed")
+	}
+}
+
 // A listener that cannot tell whether it missed more does not say that it did.
 func TestLosingPerhaps(t *testing.T) {
 	before, s := well(), well()
