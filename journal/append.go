@@ -33,8 +33,9 @@ func (j *Journal) writePending(chunk []byte, now time.Time) error {
 	if err := j.seg.write(chunk); err != nil {
 		return err
 	}
-	j.appended(chunk, records, now)
+	j.hash(chunk, records, now)
 	j.ring.Written(len(chunk), records)
+	j.moved(len(chunk), records, now)
 	j.unsynced.add(run{last: j.at, bytes: len(chunk), records: records}, j.mark.Durable())
 	j.books.records.Add(uint64(records))
 	j.seg.content = true
@@ -59,11 +60,15 @@ func (j *Journal) roomInBlock() int {
 
 // appended keeps the books of n lines that are in the file now.
 func (j *Journal) appended(lines []byte, n int, now time.Time) {
+	j.hash(lines, n, now)
+	j.moved(len(lines), n, now)
+}
+
+func (j *Journal) hash(lines []byte, n int, now time.Time) {
 	j.chain.Write(lines, n)
 	j.at += auditbridge.Sequence(n)
 	j.lastLine = now
 	j.schedule.came(now)
-	j.moved(len(lines), n, now)
 }
 
 // moved tells the syncer where the journal ends.
@@ -74,7 +79,10 @@ func (j *Journal) moved(bytes, lines int, now time.Time) {
 }
 
 func (j *Journal) position() position {
-	return position{file: j.seg.file, segment: j.seg.first, size: j.seg.size, at: j.at, block: j.block}
+	place := j.ring.Place()
+	place.Bytes -= j.again.Bytes
+	place.Records -= j.again.Records
+	return position{file: j.seg.file, segment: j.seg.first, size: j.seg.size, at: j.at, block: j.block, place: place}
 }
 
 // writeNotes appends what was noted. What an error keeps from being written

@@ -300,6 +300,7 @@ type memRing struct {
 	behind  [2]uint64 // the abandoned place
 	told    [2]int    // refused, lost
 	toldAt  uint64
+	syncing ring.Sync
 }
 
 func newMemRing() *memRing { return &memRing{wake: make(chan struct{}, 1)} }
@@ -307,7 +308,7 @@ func newMemRing() *memRing { return &memRing{wake: make(chan struct{}, 1)} }
 func (r *memRing) clone() *memRing {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return &memRing{data: bytes.Clone(r.data), tail: r.tail, left: r.left, n: r.n, written: r.written, refused: r.refused, lost: r.lost, behind: r.behind, told: r.told, toldAt: r.toldAt, wake: make(chan struct{}, 1)}
+	return &memRing{data: bytes.Clone(r.data), tail: r.tail, left: r.left, n: r.n, written: r.written, refused: r.refused, lost: r.lost, behind: r.behind, told: r.told, toldAt: r.toldAt, syncing: r.syncing, wake: make(chan struct{}, 1)}
 }
 
 func (r *memRing) feed(from, n int) {
@@ -430,6 +431,32 @@ func (r *memRing) Replay(dst []byte, n int) ([]byte, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return append(dst, r.data[r.tail-n:r.tail]...), true
+}
+
+func (r *memRing) Place() ring.Place {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return ring.Place{Bytes: uint64(r.tail), Records: uint64(r.written)}
+}
+
+func (r *memRing) Syncing(s ring.Sync) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.syncing = s
+}
+
+func (r *memRing) Synced() { r.Syncing(ring.Sync{}) }
+
+func (r *memRing) Unsynced() ring.Sync { return r.syncing }
+
+func (r *memRing) TakeBack(p ring.Place) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if p.Bytes > uint64(r.tail) || bytes.Count(r.data[p.Bytes:r.tail], lf) != r.written-int(p.Records) {
+		return false
+	}
+	r.tail, r.written, r.n = int(p.Bytes), int(p.Records), 0
+	return true
 }
 
 // drain lets the append loop go round until the ring is empty.

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"auditbridge/auditbridge"
+	"auditbridge/journal/ring"
 	"auditbridge/seal"
 )
 
@@ -17,8 +18,9 @@ func (j *Journal) fail(why error, now time.Time) {
 		j.enter(StateFailed, why, now)
 		return
 	}
-	end := j.sync.settled()
+	end := j.sync.stop(why)
 	runs, bytes, records := j.unsynced.take(end.at)
+	j.again = ring.Place{Bytes: uint64(bytes), Records: uint64(records)}
 	j.log.Error("the open segment ends at the durable mark", "segment", segmentName(end.segment), "seq", uint64(end.at), "err", why)
 	lines, ok := j.ring.Replay(nil, bytes)
 	if !ok {
@@ -50,9 +52,13 @@ func (j *Journal) fail(why error, now time.Time) {
 
 // newSegmentAfter opens a segment that follows on the durable end of the one
 // that failed. The chain goes on: the lines of the open block that are durable
-// are read back and hashed again.
+// are read back and hashed again. If we die before what was behind that is written
+// again and durable, the next process writes it, from the ring.
 func (j *Journal) newSegmentAfter(end position, now time.Time) error {
 	old := j.seg
+	if old != nil {
+		j.ring.Syncing(end.sync())
+	}
 	j.block = reopenBlock(end)
 	j.chain = seal.NewWriter(j.block.first, j.block.prev)
 	j.chain.Write(j.block.carried, int(end.at+1-j.block.first))
@@ -98,6 +104,8 @@ func (j *Journal) appendAgain(r run, lines []byte, now time.Time) (rest []byte, 
 	if r.note != nil {
 		return lines, j.appendOld(r.note, now)
 	}
+	j.again.Bytes -= uint64(r.bytes)
+	j.again.Records -= uint64(r.records)
 	if len(lines) < r.bytes {
 		j.lose(r.records, j.sync.position())
 		return nil, nil
@@ -142,10 +150,12 @@ func (j *Journal) giveUp(rest []run, why error, now time.Time) {
 		lost += r.records
 	}
 	j.lose(lost, end)
+	j.again = ring.Place{}
+	j.ring.Synced() // nothing is taken back that was counted as lost
 	j.seg.file.Close()
 	j.seg = nil
 	j.at = end.at
-	j.sync.install(position{segment: end.segment, at: end.at, block: end.block})
+	j.sync.install(position{segment: end.segment, at: end.at, block: end.block, place: j.ring.Place()})
 	j.enter(StateFailed, why, now)
 }
 

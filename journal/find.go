@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"auditbridge/auditbridge"
+	"auditbridge/journal/ring"
 	"auditbridge/seal"
 
 	"golang.org/x/sys/unix"
@@ -18,13 +19,15 @@ type found struct {
 	floor  auditbridge.Sequence   // no sequence up to here is used again
 	// durable is what the mark said; blind, that it was damaged and what was
 	// durable is not known.
-	durable auditbridge.Sequence
-	blind   bool
-	removed bool  // segments the mark knows of are gone
-	tail    *tail // of the last segment; nil when there is none
-	before  *tail // of the one in front of it; nil when there is none
-	end     seal.ChainEnd
-	notes   []auditbridge.Note // what is to be put on record
+	durable  auditbridge.Sequence
+	blind    bool
+	removed  bool      // segments the mark knows of are gone
+	unsynced ring.Sync // behind which nothing is believed; Segment 0: all is
+	again    [][]byte  // lines of our own from there
+	tail     *tail     // of the last segment; nil when there is none
+	before   *tail     // of the one in front of it; nil when there is none
+	end      seal.ChainEnd
+	notes    []auditbridge.Note // what is to be put on record
 }
 
 // find reads the end of the journal. It changes nothing.
@@ -35,6 +38,9 @@ func (j *Journal) find(page markPage) (*found, error) {
 	}
 	f := &found{names: names, firsts: segmentsIn(names)}
 	if err := j.identify(f, page); err != nil {
+		return nil, err
+	}
+	if err := j.findUnsynced(f, page); err != nil {
 		return nil, err
 	}
 	if err := j.readTails(f); err != nil {
@@ -123,6 +129,9 @@ func (j *Journal) readTailsFrom(f *found, from int) (sealed bool, err error) {
 		file, size, err := j.openSegmentFile(first, unix.O_RDONLY)
 		if err != nil {
 			return false, err
+		}
+		if uint64(first) == f.unsynced.Segment {
+			size = min(size, int64(f.unsynced.Offset))
 		}
 		f.tail, err = readTail(file, first, size, f.before)
 		if next := from + i + 1; err == nil && next < len(f.firsts) && f.tail.last() >= f.firsts[next] {

@@ -42,6 +42,11 @@ type intake interface {
 	Settle(durable uint64)
 	Untold()
 	Replay(dst []byte, n int) (replayed []byte, ok bool)
+	Place() ring.Place
+	Syncing(ring.Sync)
+	Synced()
+	Unsynced() ring.Sync
+	TakeBack(ring.Place) bool
 }
 
 // Journal is a journal open for writing. Run may be called once.
@@ -69,6 +74,7 @@ type Journal struct {
 	serial   uint32 // of our own next line
 	schedule schedule
 	unsynced unsynced
+	again    ring.Place // of what was written, that which a failed sync has taken and is not written again yet
 	trouble  trouble
 	owed     owed
 	refusal  refusal

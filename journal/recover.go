@@ -32,7 +32,7 @@ func (j *Journal) recover(now time.Time) error {
 	if j.mark, err = takeMark(j.dir, j.id, f.durable, &j.cfg); err != nil {
 		return err
 	}
-	j.sync = newSyncer(j.mark.raise)
+	j.sync = newSyncer(j.mark.raise, j.ring)
 	j.keys = keyring{dir: j.state, algorithm: j.cfg.Algorithm}
 	j.lastLine = now
 	err = j.begin(f, now)
@@ -138,6 +138,9 @@ func (j *Journal) mend(f *found, now time.Time) error {
 	j.chain.Write(t.bytes, t.lines)
 	j.sync.install(j.position())
 	j.mark.raise(j.at)
+	if f.unsynced.Segment != 0 {
+		return j.goOnUnsynced(f, now)
+	}
 	j.tellRing(t)
 	if n, _ := j.chain.Open(); n > 0 {
 		j.schedule.came(now)

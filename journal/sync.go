@@ -7,6 +7,7 @@ import (
 
 	"auditbridge/auditbridge"
 	"auditbridge/internal/durable"
+	"auditbridge/journal/ring"
 	"auditbridge/seal"
 )
 
@@ -22,7 +23,13 @@ type position struct {
 	segment auditbridge.Sequence
 	size    int64                // bytes of the segment up to here
 	at      auditbridge.Sequence // of the last line up to here
+	place   ring.Place           // in the ring
 	block   blockStart           // where the open block began
+}
+
+// sync is what the ring is told while what lies behind p is not durable.
+func (p *position) sync() ring.Sync {
+	return ring.Sync{Segment: uint64(p.segment), Offset: uint64(p.size), At: uint64(p.at), Place: p.place}
 }
 
 // blockStart is where the block that is open at a position began.
@@ -39,6 +46,7 @@ type blockStart struct {
 // raises the durable mark. run is the sync goroutine; append calls the others.
 type syncer struct {
 	raise func(auditbridge.Sequence)
+	ring  intake        // is told what is not durable while it is not
 	kick  chan struct{} // capacity 1: there is something to sync, or it has become urgent
 	fault chan struct{} // capacity 1: err was set
 
@@ -55,8 +63,8 @@ type syncer struct {
 	syncs atomic.Uint64
 }
 
-func newSyncer(raise func(auditbridge.Sequence)) *syncer {
-	s := &syncer{raise: raise, kick: make(chan struct{}, 1), fault: make(chan struct{}, 1)}
+func newSyncer(raise func(auditbridge.Sequence), in intake) *syncer {
+	s := &syncer{raise: raise, ring: in, kick: make(chan struct{}, 1), fault: make(chan struct{}, 1)}
 	s.turned.L = &s.mu
 	return s
 }
@@ -90,6 +98,21 @@ func (s *syncer) settled() position {
 	defer s.mu.Unlock()
 	for s.syncing {
 		s.turned.Wait()
+	}
+	return s.done
+}
+
+// stop is settled for a file that is not gone on with: nothing is synced until
+// install.
+func (s *syncer) stop(why error) position {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for s.syncing {
+		s.turned.Wait()
+	}
+	if s.err == nil {
+		s.err = why
+		s.turned.Broadcast()
 	}
 	return s.done
 }
@@ -170,17 +193,20 @@ func (s *syncer) wait(now time.Time) (wait time.Duration, idle bool) {
 }
 
 // sync makes durable what was written up to now. The lock is not held
-// meanwhile. It is the only place where the durable mark moves.
+// meanwhile. It is the only place where the durable mark moves. Die where we may,
+// the ring or the mark says whether it has succeeded.
 func (s *syncer) sync() error {
 	if s.err != nil || s.written.at == s.done.at {
 		return s.err
 	}
 	target := s.written
 	s.urgent, s.syncing = false, true
+	s.ring.Syncing(s.done.sync())
 	s.mu.Unlock()
 	err := target.file.Sync()
 	if err == nil {
 		s.raise(target.at)
+		s.ring.Synced()
 	}
 	s.syncs.Add(1)
 	s.mu.Lock()

@@ -14,15 +14,15 @@ import (
 // Numbers are in the machine's own byte order: a ring never outlives the boot.
 // Whatever changes here needs another version.
 const (
-	version     = 1
+	version     = 2
 	controlSize = 4096
 	maxFileSize = 1 << 30
 )
 
 var magic = [8]byte{'a', 'b', '-', 'r', 'i', 'n', 'g', '\n'}
 
-// control is the first page of the file. The producer and the consumer each own
-// two cells and a turn: what they commit goes into the cell that is not current
+// control is the first page of the file. The producer, the consumer and who syncs
+// what that has written each own two cells and a turn: what they commit goes into the cell that is not current
 // and becomes current by one store to the turn, so that a process killed at any
 // instruction leaves either the old state or the new one, never half of it.
 type control struct {
@@ -42,6 +42,9 @@ type control struct {
 	consumedTurn atomic.Uint64
 	_            [56]byte
 	batch        atomic.Uint64 // number of the batch the slots hold, or are about to
+	_            [56]byte
+	syncs        [2]Sync // whoever syncs the journal's files owns these two
+	syncTurn     atomic.Uint64
 }
 
 // production is the producer's state. Positions count bytes since the ring was

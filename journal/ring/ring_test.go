@@ -246,7 +246,7 @@ func TestUnfitRingIsSetAsideAndKept(t *testing.T) {
 		damage func(c *control)
 		want   string
 	}{
-		{"newer version", func(c *control) { c.version = 2 }, "version 2"},
+		{"newer version", func(c *control) { c.version = version + 1 }, "version 3"},
 		{"other boot", func(c *control) { c.boot[0] = 'x' }, "last started"},
 		{"other magic", func(c *control) { c.magic[0] = 'x' }, "not a ring"},
 		{"size beyond the file", func(c *control) { c.size *= 2 }, "data area"},
@@ -404,4 +404,60 @@ func TestPositionIsThatOfWhatWasConsumed(t *testing.T) {
 	want("c", 0)
 	publish(0, "d") // the source moved on, and there was nothing there
 	want("d", 0)
+}
+
+// What a sync was for that nobody knows to have succeeded is pending once more for
+// who comes after, unless that is not all there is to it any more.
+func TestWhatASyncWasForIsTakenBack(t *testing.T) {
+	const size = 4 << 20
+	for _, row := range []struct {
+		name  string
+		after func(r *Ring)
+		want  string
+	}{
+		{"as it was", func(r *Ring) {}, "two\nthree\nfour\n"},
+		{"more is pending", func(r *Ring) { publish(r, "five\n") }, "two\nthree\nfour\nfive\n"},
+		{"some was discarded", func(r *Ring) { publish(r, "five\n"); r.Discard(5, 1, 1, 1) }, ""},
+		{"it may be overwritten", func(r *Ring) {
+			for range 13 {
+				publish(r, strings.Repeat("x", 255<<10)+"\n")
+			}
+		}, ""},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "ring")
+			r := openAt(t, path, size)
+			publish(r, "one\n")
+			r.Written(4, 1)
+			r.Syncing(Sync{Segment: 7, Offset: 4, At: 8, Place: r.Place()})
+			publish(r, "two\nthree\nfour\n")
+			r.Written(10, 2)
+			r.Written(5, 1)
+			row.after(r)
+			before := r.Stats()
+			r.Unmap()
+
+			r = openAt(t, path, size)
+			defer r.Unmap()
+			s := r.Unsynced()
+			if s.Segment != 7 || s.Offset != 4 || s.At != 8 {
+				t.Fatalf("under way: %+v", s)
+			}
+			pending := string(r.Pending())
+			want, stats := pending, before
+			if row.want != "" {
+				want, stats.Bytes, stats.Written = row.want, before.Bytes+15, before.Written-3
+			}
+			if took := r.TakeBack(s.Place); took != (row.want != "") {
+				t.Errorf("taken back: %v", took)
+			}
+			if got := string(r.Pending()); got != want || r.Stats() != stats {
+				t.Errorf("pending %.40q, want %.40q: %+v", got, want, r.Stats())
+			}
+			r.Synced()
+			if r.Unsynced() != (Sync{}) {
+				t.Error("it is still under way")
+			}
+		})
+	}
 }
