@@ -58,6 +58,7 @@ check:
 	$(GO) vet $(PKGS)
 	$(GO) vet -tags corpora ./auditbridge/... ./forward/... ./cmd/...
 	$(GO) tool staticcheck $(PKGS)
+	@dead=$$($(GO) tool deadcode -test $(PKGS)) || exit 1; if [ -n "$$dead" ]; then echo "nothing calls:"; echo "$$dead"; exit 1; fi
 
 # Comparisons with peers in one run; see bench/README.md. As root, nothing else owning kernel audit.
 bench: build peers

@@ -2,7 +2,6 @@ package rules
 
 import (
 	"embed"
-	"fmt"
 	"io/fs"
 	"slices"
 	"strings"
@@ -126,6 +125,3 @@ func Purposes(text string) map[int]Purpose {
 	}
 	return purposes
 }
-
-// String is how a report has it.
-func (p Purpose) String() string { return fmt.Sprintf("%s: %s", p.Requirement, p.Event) }
