@@ -237,6 +237,9 @@ func (k *completion) wire(s *Server, path string) {
 		s.Port = portOf[s.Protocol]
 		k.derived(path+".port", "default of "+s.Protocol)
 	}
+	if s.Protocol == "udp" && s.Via != "" {
+		k.wrongAt(path, path+".protocol", `write "tcp" or "relp"`, "no forwarding carries udp, and %q is to", s.Via)
+	}
 	k.framing(s, path)
 	k.carried(s, path)
 	if s.Protocol != "tls" && s.Protocol != "https" && s.Via == "" && !k.origins[path+".protocol"].bad && k.wayIsKnown(path) {

@@ -95,7 +95,7 @@ type Banner struct {
 // Syslog holds the defaults of every server; a server's own value wins.
 type Syslog struct {
 	Auth     Auth   `toml:"auth"`
-	Protocol string `toml:"protocol" default:"tls" oneof:"tcp relp auditd" later:"udp tls https"`
+	Protocol string `toml:"protocol" default:"tls" oneof:"udp tcp relp auditd" later:"tls https"`
 	Format   string `toml:"format" default:"rfc5424" oneof:"rfc5424 rfc3164 cef json audit"`
 	Start    string `toml:"start" default:"now" oneof:"now oldest"`
 	SDID     string `toml:"sd-id" default:"auditbridge@32473.1.0.0"`
@@ -114,7 +114,7 @@ type Server struct {
 	Address  string   `toml:"address"`
 	Port     Port     `toml:"port"` // default: the protocol's
 	Via      string   `toml:"via"`
-	Protocol string   `toml:"protocol" oneof:"tcp relp auditd" later:"udp tls https"`
+	Protocol string   `toml:"protocol" oneof:"udp tcp relp auditd" later:"tls https"`
 	Framing  string   `toml:"framing" oneof:"octet-counting lf"` // of a stream; default: octet-counting
 	Format   string   `toml:"format" oneof:"rfc5424 rfc3164 cef json audit"`
 	Start    string   `toml:"start" oneof:"now oldest"`

@@ -89,6 +89,9 @@ func (c Config) withDefaults() Config {
 			*d.value = d.fallback
 		}
 	}
+	if c.Protocol == ProtocolUDP && c.MaxMessage == 0 {
+		c.MaxMessage = maxDatagramEvent
+	}
 	return c
 }
 

@@ -32,7 +32,7 @@ func (h *hello) needs() Needs {
 		}
 	}
 	for _, d := range h.Destinations {
-		if d.Via == "" {
+		if d.Via == "" && d.Protocol != ProtocolUDP { // for UDP Landlock has no word
 			n.Ports = append(n.Ports, uint16(d.Port))
 		}
 	}

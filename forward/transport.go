@@ -44,7 +44,8 @@ type Promise string
 // The promises. With AtLeastOnce and Acknowledged a message may come twice, after a
 // break; duplicates are told by node, journal and sequence.
 const (
-	// BestEffort: it was sent, and nobody has said that it was refused.
+	// BestEffort: it was sent, and nobody has said within five seconds that nobody
+	// listens. Whether it arrived is not known.
 	BestEffort Promise = "best effort"
 	// AtLeastOnce: its bytes have come to the far host and the connection held for
 	// another five seconds, or the far end closed in order after we did. It is
@@ -56,6 +57,7 @@ const (
 
 // The values of Config.Protocol.
 const (
+	ProtocolUDP    = "udp"
 	ProtocolTCP    = "tcp"
 	ProtocolRELP   = "relp"
 	ProtocolAuditd = "auditd"
@@ -66,11 +68,13 @@ type protocol struct {
 	name    string
 	promise Promise
 	formats []string // that it carries; nil is all
+	alone   bool     // no tunnel carries it
 	// open makes a connection and begins to speak over it.
 	open func(ctx context.Context, c *Config, d Dialer, log *slog.Logger) (Transport, error)
 }
 
 var protocols = []protocol{
+	{name: ProtocolUDP, promise: BestEffort, alone: true, open: openDatagrams},
 	{name: ProtocolTCP, promise: AtLeastOnce, open: openStream},
 	{name: ProtocolRELP, promise: Acknowledged, open: openRELP},
 	{name: ProtocolAuditd, promise: Acknowledged, formats: []string{FormatRecord}, open: openAuditd},
@@ -101,6 +105,9 @@ func (c *Config) settle() time.Duration {
 func (p *protocol) validate(c *Config) error {
 	if len(p.formats) > 0 && !slices.Contains(p.formats, c.Format) {
 		return fmt.Errorf("format: %s carries %s, not %q", p.name, strings.Join(p.formats, " or "), c.Format)
+	}
+	if p.alone && c.Via != "" {
+		return fmt.Errorf("via: no tunnel carries %s", p.name)
 	}
 	if c.Framing != "" && !slices.Contains(Framings, c.Framing) {
 		return fmt.Errorf("framing: %q is none of %s", c.Framing, strings.Join(Framings, " "))

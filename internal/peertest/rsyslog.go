@@ -45,6 +45,18 @@ input(type="imrelp" address="127.0.0.1" port="%d" maxDataSize="64k")
 `, port))
 }
 
+// StartUDP is StartRsyslog for UDP. It listens on TCP, too, by which it is seen to run.
+func StartUDP(t testing.TB) *Rsyslog {
+	t.Helper()
+	dir, port := t.TempDir(), FreePort(t)
+	file := filepath.Join(dir, "received")
+	return StartRsyslogWith(t, port, file, keeping(dir, file)+fmt.Sprintf(`module(load="imudp")
+module(load="imtcp")
+input(type="imudp" address="127.0.0.1" port="%d" ruleset="keep" rcvbufSize="8m")
+input(type="imtcp" address="127.0.0.1" port="%d" ruleset="keep")
+`, port, port))
+}
+
 // keeping is a ruleset "keep" that writes every message as it came.
 func keeping(dir, file string) string {
 	return fmt.Sprintf(`global(workDirectory="%s" maxMessageSize="64k" parser.escapeControlCharactersOnReceive="off")
