@@ -31,6 +31,7 @@ type Config struct {
 	Warnings []Problem
 
 	origins map[string]origin
+	held    []holding // by the key files, when they were read
 }
 
 // source is one file's name and bytes.
@@ -52,6 +53,7 @@ func Load(file string) (*Config, error) {
 	more, warnings := c.probe()
 	problems = append(problems, more...)
 	c.Warnings = append(c.Warnings, warnings...)
+	c.held = c.holdings()
 	if len(problems) == 0 {
 		problems = c.validate()
 	}

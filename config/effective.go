@@ -14,7 +14,7 @@ type Value struct {
 }
 
 // Effective lists every key with the value in force, its default and where it
-// was set.
+// was set, and then what stands in the files that it names.
 func (c *Config) Effective() []Value {
 	var all []Value
 	for _, l := range leaves(&c.Settings) {
@@ -24,7 +24,7 @@ func (c *Config) Effective() []Value {
 		}
 		all = append(all, v)
 	}
-	return all
+	return append(all, c.heldValues()...)
 }
 
 func (o origin) String() string {

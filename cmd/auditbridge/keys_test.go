@@ -1,11 +1,14 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+
+	"auditbridge/internal/peertest"
 )
 
 // TestKeysAreOnRecord: FAU_GEN.1.1c, the signing key by its public half when it
@@ -49,5 +52,36 @@ func TestKeysAreOnRecord(t *testing.T) {
 				t.Errorf("no checkpoint announces %s", next)
 			}
 		}
+	})
+}
+
+// The keys by which we are known, and by which we know a server, are on record when
+// they are replaced, while we run and while we do not.
+func TestAForwardingsKeysAreOnRecord(t *testing.T) {
+	t.Parallel()
+	t.Run("T-GEN-KEY", func(t *testing.T) {
+		dir := t.TempDir()
+		identity, known := filepath.Join(dir, "id"), filepath.Join(dir, "known_hosts")
+		newKey := func(name string) (fingerprint string) {
+			os.Remove(name)
+			peertest.Keygen(t, name, "ed25519")
+			return strings.Fields(command(t, "ssh-keygen", "-lf", name))[1]
+		}
+		newHost := func() string {
+			fingerprint := newKey(filepath.Join(dir, "host"))
+			must(t, os.WriteFile(known, []byte(peertest.KnownHostsLine(t, 9, filepath.Join(dir, "host.pub"))), 0o644))
+			return fingerprint
+		}
+		ours, theirs := newKey(identity), newHost()
+		d := newDaemon(t, fmt.Sprintf("%s[[port-forwarding]]\nname = \"tunnel\"\nserver-address = \"127.0.0.1\"\nserver-port = 9\nidentity-file = %q\nknown-hosts = %q\n", fromStdin, identity, known))
+		d.start()
+		next := newHost()
+		d.onRecord("op=config ", "why=files key=port-forwarding[tunnel].known-hosts.holds ", theirs, next)
+		d.stop()
+		second := newKey(identity)
+		d.start()
+		d.onRecord("op=config ", "why=start key=port-forwarding[tunnel].identity-file.holds ", ours, second)
+		must(t, os.Remove(identity))
+		d.onRecord("op=config ", "why=files key=port-forwarding[tunnel].identity-file.holds ", second)
 	})
 }

@@ -155,7 +155,7 @@ type daemon struct {
 func openDaemon(c *config.Config, deputy *deputy.Deputy, heir inheritance, log *slog.Logger) (d *daemon, err error) {
 	d = &daemon{cfg: c, deputy: deputy, heir: heir, log: log, started: time.Now(), ended: make(chan struct{})}
 	d.now.Store(c)
-	d.reloader = &reloader{d: d}
+	d.reloader = &reloader{d: d, watchKeys: func() {}}
 	d.restarter = &restarter{d: d, asked: make(chan struct{})}
 	d.supervisor = newSupervisor(log, d.standing)
 	d.losses = &losses{log: log, note: func(n auditbridge.Note) { d.journal.Note(n) }}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -26,8 +27,9 @@ type reloader struct {
 	file string
 	hup  <-chan struct{} // SIGHUP came
 
-	mu      sync.Mutex // one reload at a time
-	refused string     // why the files were refused last: it is said once
+	mu        sync.Mutex // one reload at a time
+	watchKeys func()     // follows the directories of the key files in force
+	refused   string     // why the files were refused last: it is said once
 }
 
 // settle is how long the files must be left alone before they are read: an
@@ -36,7 +38,9 @@ const settle = 500 * time.Millisecond
 
 // Run reloads when the files change or SIGHUP comes, until ctx ends.
 func (r *reloader) Run(ctx context.Context) error {
+	r.mu.Lock() // who asks for a reload meanwhile waits
 	changed, err := r.watch(ctx)
+	r.mu.Unlock()
 	if err != nil {
 		r.d.log.Warn("changed configuration files are not noticed; `auditbridge reload` reads them", "error", err)
 	}
@@ -57,7 +61,8 @@ func (r *reloader) Run(ctx context.Context) error {
 	}
 }
 
-// watch tells of every change of the file and of conf.d/*.toml beside it.
+// watch tells of every change of the file, of conf.d/*.toml beside it, and of the
+// key files that they name.
 func (r *reloader) watch(ctx context.Context) (<-chan struct{}, error) {
 	watcher, err := fsnotify.NewWatcher()
 	if err != nil {
@@ -71,12 +76,19 @@ func (r *reloader) watch(ctx context.Context) (<-chan struct{}, error) {
 		return nil, fmt.Errorf("watch the configuration: %w", err)
 	}
 	watcher.Add(dropIns) // there may be none yet; its making is seen in dir
+	r.watchKeys = func() {
+		for _, file := range r.d.now.Load().KeyFiles() {
+			watcher.Add(filepath.Dir(file))
+		}
+	}
+	r.watchKeys()
 	changed := make(chan struct{}, 1)
 	go func() {
 		for e := range watcher.Events {
 			switch {
 			case e.Name == dropIns:
 				watcher.Add(dropIns)
+			case slices.Contains(r.d.now.Load().KeyFiles(), e.Name):
 			case e.Name == r.file, filepath.Dir(e.Name) == dropIns && filepath.Ext(e.Name) == ".toml":
 			default:
 				continue
@@ -148,6 +160,7 @@ func (r *reloader) takeOver(ctx context.Context) ([]config.Change, error) {
 		return nil, err
 	}
 	d.now.Store(next)
+	r.watchKeys()
 	d.rememberConfiguration()
 	return changes, nil
 }

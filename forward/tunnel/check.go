@@ -1,6 +1,12 @@
 package tunnel
 
-import "auditbridge/internal/keyfile"
+import (
+	"slices"
+
+	"auditbridge/internal/keyfile"
+
+	"golang.org/x/crypto/ssh"
+)
 
 // CheckIdentity says whether the identity-file holds a private key that can be
 // used; if not, its error is a *keyfile.Error. Who else may get at the file is not
@@ -26,3 +32,40 @@ func (c Config) CheckKnownHosts() error {
 	_, err = parseHostKeys(c.KnownHosts, c.server(), c.Algorithms, text)
 	return err
 }
+
+// IdentityFingerprint names the key in the identity-file: its type and the SHA-256
+// of its public half, as ssh-keygen -l prints it.
+func (c Config) IdentityFingerprint() (string, error) {
+	text, err := keyfile.Look(c.IdentityFile)
+	if err != nil {
+		return "", err
+	}
+	defer clear(text)
+	signer, err := parseIdentity(c.IdentityFile, c.Algorithms.withDefaults(), text)
+	if err != nil {
+		return "", err
+	}
+	return Fingerprint(signer.PublicKey()), nil
+}
+
+// HostKeyFingerprints names every key that the known-hosts file has for the server.
+func (c Config) HostKeyFingerprints() ([]string, error) {
+	text, err := keyfile.Look(c.KnownHosts)
+	if err != nil {
+		return nil, err
+	}
+	c = c.withDefaults()
+	h, err := parseHostKeys(c.KnownHosts, c.server(), c.Algorithms, text)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, key := range h.keys {
+		names = append(names, Fingerprint(key))
+	}
+	slices.Sort(names)
+	return names, nil
+}
+
+// Fingerprint names a public key: its type and SHA-256.
+func Fingerprint(key ssh.PublicKey) string { return key.Type() + " " + ssh.FingerprintSHA256(key) }

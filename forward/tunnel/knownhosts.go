@@ -15,7 +15,8 @@ import (
 type hostKeys struct {
 	server, path string
 	check        ssh.HostKeyCallback
-	authorities  [][]byte // keys that stand for certificate authorities, never for a host
+	authorities  [][]byte        // keys that stand for certificate authorities, never for a host
+	keys         []ssh.PublicKey // that the file has for the server
 	offered      Algorithms
 	algorithms   []string // those of offered for which the file has a key of the server
 }
@@ -56,6 +57,7 @@ func (h *hostKeys) findAlgorithms() error {
 	have := map[string]bool{} // algorithms
 	for _, line := range known.Want {
 		if !h.isAuthority(line.Key) {
+			h.keys = append(h.keys, line.Key)
 			for _, name := range signsWith[line.Key.Type()] {
 				have[name] = true
 			}
