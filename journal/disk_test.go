@@ -294,6 +294,8 @@ type memRing struct {
 	n       int
 	written int
 	refused int
+	first   uint32 // serials of the refused that no note tells of …
+	last    uint32 // … and the last
 	closed  bool
 	wake    chan struct{}
 	lost    int
@@ -359,13 +361,17 @@ func (r *memRing) Left() (uint64, uint64, int) { return r.left[0], r.left[1], r.
 func (r *memRing) Discard(n, records int, first, last uint32) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.refused == r.told[0] {
+		r.first = first
+	}
+	r.last = last
 	r.tail, r.n, r.refused = r.tail+n, 0, r.refused+records
 }
 
 func (r *memRing) Refused() (int, uint32, uint32) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.refused - r.told[0], 1, 2
+	return r.refused - r.told[0], r.first, r.last
 }
 
 func (r *memRing) DiscardTypes(ring.Types) {}

@@ -102,6 +102,7 @@ type books struct {
 	gaps, removed                   atomic.Uint64
 	quarantined, notesDropped       atomic.Uint64
 	bytes, blocks, checkpoints      atomic.Uint64
+	refusedSerials                  atomic.Uint64 // of the latest gap of refused records, first<<32 | last
 	sealed                          atomic.Uint64 // sequence of the last checkpoint
 	sealedAt                        atomic.Int64  // Unix nanoseconds
 	state                           atomic.Uint32

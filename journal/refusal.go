@@ -48,14 +48,22 @@ func (j *Journal) discard(pending []byte, now time.Time) {
 	j.ring.DiscardTypes(typesOf(pending))
 	j.ring.Discard(len(pending), records, first, last)
 	j.books.discarded.Add(uint64(records))
-	n, _, _ := j.ring.Refused()
-	j.refusal.grew(n, "disk-"+j.trouble.state.String(), now)
+	j.seeRefused("disk-"+j.trouble.state.String(), now)
+}
+
+// seeRefused looks how many are refused and not on record, and keeps which for Stats.
+func (j *Journal) seeRefused(why string, now time.Time) int {
+	n, first, last := j.ring.Refused()
+	if n > 0 {
+		j.books.refusedSerials.Store(uint64(first)<<32 | uint64(last))
+	}
+	j.refusal.grew(n, why, now)
+	return n
 }
 
 // noteRefusals puts a gap on record once it has come to an end, or lasts.
 func (j *Journal) noteRefusals(now time.Time) error {
-	n, _, _ := j.ring.Refused()
-	j.refusal.grew(n, "ring-full", now)
+	n := j.seeRefused("ring-full", now)
 	if n == 0 || now.Sub(j.refusal.until) < refusalQuiet && now.Sub(j.refusal.since) < refusalLimit {
 		return nil
 	}

@@ -22,6 +22,8 @@ type Stats struct {
 	Checkpoints  uint64
 	Syncs        uint64
 	Refused      uint64               // records given up because they could not be stored
+	RefusedFirst uint32               // serials of the latest gap of refused records, the ring's included …
+	RefusedLast  uint32               // … and the last of them; both 0 when there was none
 	Lost         uint64               // records written and then lost to a failing disk
 	Gaps         uint64               // notes on record that say that records are missing (auditbridge.Note.Gap)
 	Quarantined  uint64               // bytes that the start copied to quarantine
@@ -41,6 +43,7 @@ func (b *books) trouble() error {
 
 // Stats may be called from any goroutine.
 func (j *Journal) Stats() Stats {
+	refused := j.books.refusedSerials.Load()
 	return Stats{
 		State:        State(j.books.state.Load()),
 		Err:          j.books.trouble(),
@@ -53,6 +56,8 @@ func (j *Journal) Stats() Stats {
 		Checkpoints:  j.books.checkpoints.Load(),
 		Syncs:        j.sync.syncs.Load(),
 		Refused:      j.books.discarded.Load(),
+		RefusedFirst: uint32(refused >> 32),
+		RefusedLast:  uint32(refused),
 		Lost:         j.books.lost.Load(),
 		Gaps:         j.books.gaps.Load(),
 		Quarantined:  j.books.quarantined.Load(),

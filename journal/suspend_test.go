@@ -50,6 +50,9 @@ func TestRecordingIsSuspendedAndResumed(t *testing.T) {
 			refused := j.Stats().Refused
 			feed(200)
 			until(t, "they are counted", func() bool { return j.Stats().Refused == refused+200 })
+			if s := j.Stats(); s.RefusedLast != serialOf([]byte(record(fed))) || s.RefusedLast-s.RefusedFirst+1 != uint32(s.Refused) {
+				t.Errorf("serials %d to %d are said to be those of %d records", s.RefusedFirst, s.RefusedLast, s.Refused)
+			}
 			if row.full {
 				if err := j.Resume(ctx); err == nil || j.Stats().State != StateFull {
 					t.Errorf("resumed on a full disk: %v, state %s", err, j.Stats().State)

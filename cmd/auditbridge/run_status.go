@@ -37,6 +37,7 @@ func (d *daemon) facts() status.Status {
 		Checkpoint: status.Checkpoint{Sequence: uint64(kept.LastSealed), Time: kept.SealedAt},
 		Alarms:     d.alarms.active(),
 	}
+	s.RefusedFirst, s.RefusedLast = kept.RefusedFirst, kept.RefusedLast
 	for kind, n := range d.ring.AllRefusedTypes() {
 		if s.RefusedTypes == nil {
 			s.RefusedTypes = map[string]uint64{}

@@ -50,6 +50,10 @@ var table = []metric{
 				put(float64(n), kind)
 			}
 		}},
+	{"auditbridge_refused_first_serial", gauge, "refused_first_serial", "The first serial of the latest gap of refused records. This and the next are left out while there was none.", nil,
+		serial(func(s *status.Status) uint32 { return s.RefusedFirst })},
+	{"auditbridge_refused_last_serial", gauge, "refused_last_serial", "The last serial of that gap.", nil,
+		serial(func(s *status.Status) uint32 { return s.RefusedLast })},
 	{"auditbridge_kernel_lost_records_min_total", counter, "kernel_lost", "Records lost before we could hear of them, at least.", nil,
 		count(func(s *status.Status) uint64 { return s.KernelLost })},
 	{"auditbridge_kernel_lost_records_max_total", counter, "kernel_lost_at_most", "The same, at most: loss is a range.", nil,
@@ -146,6 +150,14 @@ var table = []metric{
 
 func count(of func(*status.Status) uint64) func(*status.Status, put) {
 	return func(s *status.Status, put put) { put(float64(of(s))) }
+}
+
+func serial(of func(*status.Status) uint32) func(*status.Status, put) {
+	return func(s *status.Status, put put) {
+		if s.RefusedFirst != 0 {
+			put(float64(of(s)))
+		}
+	}
 }
 
 func truth(of func(*status.Status) bool) func(*status.Status, put) {

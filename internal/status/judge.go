@@ -258,7 +258,7 @@ func books(s, before *Status, now time.Time) []Cause {
 		return nil
 	}
 	return []Cause{{Degraded, "the books do not balance: " + imbalance(s, before, now),
-		"records may be missing without being counted", "auditbridge verify", ""}}
+		"records may be missing without being counted", "auditbridge verify", LosingUnknown}}
 }
 
 func sender(s, _ *Status, _ time.Time) []Cause {

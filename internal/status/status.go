@@ -70,20 +70,22 @@ type Status struct {
 	Received         uint64            `json:"received"`
 	Stored           uint64            `json:"stored"`
 	InRing           uint64            `json:"in_ring"`
-	InRingBytes      uint64            `json:"in_ring_bytes"`           // what lies there; counted apart
-	Refused          uint64            `json:"refused"`                 // by a full ring or a full disk
-	RefusedTypes     map[string]uint64 `json:"refused_types,omitempty"` // of these, by the type of the record
-	KernelLost       uint64            `json:"kernel_lost"`             // at least, before we could hear of them
-	KernelLostAtMost uint64            `json:"kernel_lost_at_most"`     // loss is a range
-	KernelLostResets uint64            `json:"kernel_lost_resets"`      // how often somebody set the kernel's own count back
-	Overruns         uint64            `json:"overruns"`                // times the kernel's socket had no room; what that cost is in KernelLost
-	Foreign          uint64            `json:"foreign"`                 // messages on it that are not the kernel's
-	Malformed        uint64            `json:"malformed"`               // messages on it that are none
-	Truncated        uint64            `json:"truncated"`               // records stored cut, for they were too long
-	Gaps             uint64            `json:"gaps"`                    // on record in the journal
-	Quarantined      uint64            `json:"quarantined_bytes"`       // copied to quarantine/ by the start of run: damaged, or torn
-	NotesDropped     uint64            `json:"notes_dropped"`           // our own records, more than wait while nothing can be written
-	Balanced         bool              `json:"balanced"`                // all books
+	InRingBytes      uint64            `json:"in_ring_bytes"`                  // what lies there; counted apart
+	Refused          uint64            `json:"refused"`                        // by a full ring or a full disk
+	RefusedTypes     map[string]uint64 `json:"refused_types,omitempty"`        // of these, by the type of the record
+	RefusedFirst     uint32            `json:"refused_first_serial,omitempty"` // of the latest gap of refused records …
+	RefusedLast      uint32            `json:"refused_last_serial,omitempty"`  // … and of its end
+	KernelLost       uint64            `json:"kernel_lost"`                    // at least, before we could hear of them
+	KernelLostAtMost uint64            `json:"kernel_lost_at_most"`            // loss is a range
+	KernelLostResets uint64            `json:"kernel_lost_resets"`             // how often somebody set the kernel's own count back
+	Overruns         uint64            `json:"overruns"`                       // times the kernel's socket had no room; what that cost is in KernelLost
+	Foreign          uint64            `json:"foreign"`                        // messages on it that are not the kernel's
+	Malformed        uint64            `json:"malformed"`                      // messages on it that are none
+	Truncated        uint64            `json:"truncated"`                      // records stored cut, for they were too long
+	Gaps             uint64            `json:"gaps"`                           // on record in the journal
+	Quarantined      uint64            `json:"quarantined_bytes"`              // copied to quarantine/ by the start of run: damaged, or torn
+	NotesDropped     uint64            `json:"notes_dropped"`                  // our own records, more than wait while nothing can be written
+	Balanced         bool              `json:"balanced"`                       // all books
 
 	Written      uint64            `json:"written"` // last sequence
 	Durable      uint64            `json:"durable"` // last durable sequence

@@ -20,7 +20,7 @@ var now = time.Date(2026, 3, 6, 12, 0, 0, 0, time.UTC)
 func well() *Status {
 	return &Status{
 		Running: true, Answering: true, PID: 7, Recording: RecordingOK, Time: now, SignOfLife: now, JournalDir: "/var/log/audit/auditbridge",
-		Received: 100, Stored: 90, InRing: 10, Written: 95, Durable: 94, Ship: true,
+		Received: 100, Stored: 90, InRing: 10, InRingBytes: 2000, Written: 95, Durable: 94, Ship: true,
 		Destinations: []Destination{{Name: "siem", Via: "tunnel", Connected: true, Read: 80, Delivered: 50, Excluded: 20, Pending: 10,
 			Classes: map[string]uint64{"login": 3, "system": 40}}},
 		Disk:       Disk{Level: "ok", FreeBytes: 9 << 30, UsedBytes: 1 << 30},
@@ -65,9 +65,9 @@ func TestVerdicts(t *testing.T) {
 		{"the kernel does not answer", func(s *Status) { s.KernelSilentSince = now }, Degraded, LosingUnknown, 1, "kernel losses unknown since 2026-03-06T12:00:00Z"},
 		{"the kernel lost some", func(s *Status) { s.KernelLost, s.KernelLostAtMost = 3, 5 }, Degraded, LosingNo, 1, "the kernel lost 3 to 5 records before we could hear of them"},
 		{"some were refused", func(s *Status) { s.Refused, s.Received = 4, 104 }, Degraded, LosingNo, 1, "4 records were refused since run started"},
-		{"received less than stored", func(s *Status) { s.Stored++ }, Degraded, LosingNo, 1, "the books do not balance: received 100, stored 91 + in the ring 10 + refused 0"},
-		{"a relay's book", func(s *Status) { s.Destinations[0].Read++ }, Degraded, LosingNo, 1, "the books do not balance: siem read 81, delivered 50 + excluded 20 + pending 10"},
-		{"a range that is none", func(s *Status) { s.KernelLost = 2; s.KernelLostAtMost = 1 }, Degraded, LosingNo, 1, "the kernel lost 2 records"},
+		{"received less than stored", func(s *Status) { s.Stored++ }, Degraded, LosingUnknown, 1, "the books do not balance: received 100, stored 91 + in the ring 10 + refused 0"},
+		{"a relay's book", func(s *Status) { s.Destinations[0].Read++ }, Degraded, LosingUnknown, 1, "the books do not balance: siem read 81, delivered 50 + excluded 20 + pending 10"},
+		{"a range that is none", func(s *Status) { s.KernelLost = 2; s.KernelLostAtMost = 1 }, Degraded, LosingUnknown, 1, "the kernel lost 2 records"},
 		{"ship is dead", func(s *Status) { s.Ship = false }, Degraded, LosingNo, 1, "the sender, auditbridge ship, is not running"},
 		{"link down", func(s *Status) { s.Destinations[0].Connected, s.Destinations[0].LastError = false, "host key differs" }, Degraded, LosingNo, 1, "siem is not connected: host key differs"},
 		{"space is low", func(s *Status) { s.Disk.Level = "space-left" }, Degraded, LosingNo, 1, "the journal has 9.0 GiB left of max-size (space-left)"},
@@ -103,13 +103,14 @@ func TestVerdicts(t *testing.T) {
 func TestLosingNow(t *testing.T) {
 	before, s := well(), well()
 	before.KernelLost, s.KernelLost = 1, 1
+	before.KernelLostAtMost, s.KernelLostAtMost = 1, 1
 	Judge(before, nil, now)
 	Judge(s, before, now.Add(time.Second))
 	if s.State != Degraded || s.Losing != LosingNo || !s.Since.Equal(now) {
 		t.Errorf("an old loss: %s, losing %s, since %v", s.State, s.Losing, s.Since)
 	}
 	next := well()
-	next.KernelLost = 2
+	next.KernelLost, next.KernelLostAtMost = 2, 2
 	Judge(next, s, now.Add(2*time.Second))
 	if next.State != Impaired || next.Losing != LosingYes || !next.Since.Equal(now.Add(2*time.Second)) {
 		t.Errorf("a loss that goes on: %s, losing %s, since %v", next.State, next.Losing, next.Since)
@@ -223,6 +224,7 @@ func TestLinesOfTheText(t *testing.T) {
 		{"what went wrong on the way", func(s *Status) {
 			s.KernelLostResets, s.Overruns, s.Foreign, s.Malformed, s.Truncated, s.Quarantined, s.NotesDropped = 1, 2, 3, 4, 5, 6, 7
 		}, "\nalso:    resets of the kernel's count 1, overruns of the socket 2, messages not of the kernel 3, malformed messages 4, records cut short 5, bytes in quarantine 6, own records dropped 7\n"},
+		{"which were refused", func(s *Status) { s.RefusedTypes, s.RefusedFirst, s.RefusedLast = map[string]uint64{"EOE": 2}, 7, 9 }, "\nrefused: EOE 2; the latest are of serials 7 to 9\nlost:"},
 		{"what was refused", func(s *Status) { s.RefusedTypes = map[string]uint64{"EOE": 2, "SYSCALL": 5, "?\x1b": 2} }, "\nrefused: SYSCALL 5 ?\\x1B 2 EOE 2\nlost:"},
 		{"what a destination did not get", func(s *Status) {
 			s.Destinations[0].Missed, s.Destinations[0].Pieces = 8, map[string]uint64{"limit": 9, "late": 1}
@@ -296,7 +298,7 @@ func TestTrackerRemembersSinceWhen(t *testing.T) {
 		time.Sleep(2 * window)
 		synctest.Wait()
 		mu.Lock()
-		facts.KernelLost = 1
+		facts.KernelLost, facts.KernelLostAtMost = 1, 1
 		mu.Unlock()
 		if s := tracker.Now(); s.Losing != LosingYes || !s.Since.Equal(start.Add(2*window)) {
 			t.Errorf("at the loss: losing %s since %v", s.Losing, s.Since)

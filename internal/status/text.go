@@ -123,6 +123,9 @@ func (s *Status) refusedLine(b *strings.Builder) {
 	for _, kind := range types {
 		fmt.Fprintf(b, " %s %d", terminal.Safe(kind), s.RefusedTypes[kind])
 	}
+	if s.RefusedFirst != 0 {
+		fmt.Fprintf(b, "; the latest are of serials %d to %d", s.RefusedFirst, s.RefusedLast)
+	}
 	b.WriteString("\n")
 }
 
