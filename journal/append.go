@@ -204,6 +204,7 @@ func (j *Journal) closeBlock(now time.Time, sign bool, next seal.PublicKey) erro
 	if err := j.seg.write(line); err != nil {
 		return err
 	}
+	j.chain.Closed()
 	j.at++
 	j.block = blockStart{first: j.at + 1, offset: j.seg.size, prev: j.chain.Prev()}
 	j.books.blocks.Add(1)

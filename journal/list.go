@@ -123,20 +123,7 @@ func (j *Journal) Drop(ctx context.Context, n int, why string, more ...auditbrid
 // holds the end of the chain, and the key that goes on with it, should we die
 // before the next block ends.
 func (j *Journal) sealDrop(n *auditbridge.Note, now time.Time) error {
-	if !j.begun() {
-		return j.trouble.err
-	}
-	if err := j.appendNote(n, now); err != nil {
-		return err
-	}
-	err := j.checkpoint(now)
-	if err == nil {
-		err = j.sync.flush()
-	}
-	if err != nil {
-		j.fail(err, now) // the chain may be ahead of the file
-	}
-	return err
+	return j.atOnce(now, func(now time.Time) error { return j.appendNote(n, now) }, j.checkpoint)
 }
 
 // unlink removes files, oldest first, so that what is left is always one range.

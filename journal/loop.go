@@ -152,18 +152,34 @@ func (j *Journal) checkpointIfDue(now time.Time) error {
 	return j.checkpoint(now)
 }
 
-// Checkpoint signs and makes durable all that was written: before a halt.
-func (j *Journal) Checkpoint(ctx context.Context) error {
-	return j.inLoop(ctx, func(now time.Time) error {
-		if !j.begun() {
-			return j.trouble.err
-		}
-		j.writeNotes(now)
-		if err := j.checkpoint(now); err != nil {
+// atOnce writes what somebody waits for, and makes it durable. An error is the
+// append loop's as if it had written by itself; in trouble it changes nothing.
+func (j *Journal) atOnce(now time.Time, steps ...func(time.Time) error) error {
+	if !j.begun() {
+		return j.trouble.err
+	}
+	for _, step := range append(steps, func(time.Time) error { return j.sync.flush() }) {
+		if err := step(now); err != nil {
+			if j.trouble.state == StateOK {
+				j.handle(err, now)
+			}
 			return err
 		}
-		return j.sync.flush()
-	})
+	}
+	return nil
+}
+
+// Checkpoint signs and makes durable all that was written: before a halt.
+func (j *Journal) Checkpoint(ctx context.Context) error {
+	return j.inLoop(ctx, func(now time.Time) error { return j.atOnce(now, j.writeNotesIfCan, j.checkpoint) })
+}
+
+// writeNotesIfCan is writeNotes where in trouble what comes after matters more.
+func (j *Journal) writeNotesIfCan(now time.Time) error {
+	if err := j.writeNotes(now); err != nil && j.trouble.state == StateOK {
+		return err
+	}
+	return nil
 }
 
 // finish ends the journal for now: what is noted is written, the farewell and the

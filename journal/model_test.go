@@ -132,13 +132,22 @@ func (w *world) ack(rt *rapid.T) {
 	w.acked = to
 }
 
-// trim drops the oldest segment.
+// trim drops the oldest segment, unless the disk does not let it go.
 func (w *world) trim(rt *rapid.T) {
-	if len(w.j.Segments()) < 2 || w.fault != "" || w.j.trouble.state != StateOK || w.j.sync.failed() != nil {
+	if len(w.j.Segments()) < 2 {
 		return
 	}
-	last := w.j.Segments()[0].Last
+	oldest := w.j.Segments()[0]
+	last := oldest.Last
 	c, _ := readJournal(w.cfg) // nothing of it may be signed yet
+	n := configNote("drop", auditbridge.Number("first", oldest.First), auditbridge.Number("last", last))
+	if w.j.sealDrop(&n, w.now) != nil {
+		return
+	}
+	w.j.unlink([]Segment{oldest})
+	if _, err := os.Lstat(filepath.Join(w.cfg.Dir, segmentName(oldest.First))); err == nil {
+		return
+	}
 	for at, line := range c.lines {
 		if at > last {
 			continue
@@ -148,7 +157,6 @@ func (w *world) trim(rt *rapid.T) {
 		}
 		w.told += toldIn(line)
 	}
-	dropOldest(w.t, w.j)
 	w.dropped = last
 }
 
@@ -221,7 +229,8 @@ func TestTheJournalBehavesLikeItsModel(t *testing.T) {
 		rt.Repeat(map[string]func(*rapid.T){
 			"feed": w.feed, "turn": func(*rapid.T) { w.turn() }, "sync": func(*rapid.T) { w.j.sync.flush() },
 			"note": func(*rapid.T) { w.j.Note(configNote("test")) }, "fault": w.breaks, "clock jump": w.jump,
-			"read": w.read, "ack": w.ack, "trim": w.trim, "restart": w.restart, "kill": w.kill, "power cut": w.powerCut,
+			"checkpoint": func(*rapid.T) { w.j.atOnce(w.now, w.j.writeNotesIfCan, w.j.checkpoint) },
+			"read":       w.read, "ack": w.ack, "trim": w.trim, "restart": w.restart, "kill": w.kill, "power cut": w.powerCut,
 		})
 		w.ends(rt)
 	})

@@ -64,13 +64,7 @@ func (j *Journal) Note(n auditbridge.Note) { j.notes.put(n) }
 // durable. It works while Run does.
 func (j *Journal) Record(ctx context.Context, n auditbridge.Note) error {
 	err := j.inLoop(ctx, func(now time.Time) error {
-		if !j.begun() {
-			return j.trouble.err
-		}
-		if err := j.appendNote(&n, now); err != nil {
-			return err
-		}
-		return j.sync.flush()
+		return j.atOnce(now, func(now time.Time) error { return j.appendNote(&n, now) })
 	})
 	if err != nil {
 		return fmt.Errorf("put %s on record: %w", n.Op, err)

@@ -169,15 +169,7 @@ func (j *Journal) Suspend(ctx context.Context) error {
 			return nil
 		}
 		n := configNote("suspend")
-		err := j.appendNote(&n, now)
-		if err == nil {
-			err = j.checkpoint(now)
-		}
-		if err == nil {
-			err = j.sync.flush()
-		}
-		if err != nil {
-			j.handle(err, now)
+		if err := j.atOnce(now, func(now time.Time) error { return j.appendNote(&n, now) }, j.checkpoint); err != nil {
 			return err
 		}
 		j.enter(StateSuspended, nil, now)

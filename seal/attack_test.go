@@ -35,6 +35,7 @@ func reseal(t *testing.T, lines []string, drop bool) []string {
 		if err != nil {
 			t.Fatal(err)
 		}
+		w.Closed()
 		out = append(out, strings.TrimSuffix(string(fresh), "\n"))
 	}
 	return out

@@ -19,6 +19,7 @@ func BenchmarkWriterPerRecord(b *testing.B) {
 		if dst, err = w.Close(dst[:0], &block, nil); err != nil {
 			b.Fatal(err)
 		}
+		w.Closed()
 	}
 }
 

@@ -77,6 +77,7 @@ func (s *stream) close(b Block, signer Signer) *stream {
 	if err != nil {
 		s.t.Fatal(err)
 	}
+	s.w.Closed()
 	s.lines = append(s.lines, strings.TrimSuffix(string(line), "\n"))
 	return s
 }

@@ -21,6 +21,8 @@ type Writer struct {
 	prev  Hash
 	steps []byte
 	sum   Hash
+
+	closing Hash // of the line Close has made
 }
 
 // NewWriter continues a chain: next is the sequence the next line will have,
@@ -64,10 +66,10 @@ func (w *Writer) Skip(next auditbridge.Sequence) error {
 	return nil
 }
 
-// Close ends the open block: it fills in b's First, N, SHA256 and Prev and
-// appends the block line, LF included, to dst; with a signer a checkpoint. The
-// rest of b is the caller's. The block line has used the sequence Next gave
-// before the call. On error nothing has changed and the block stays open.
+// Close makes the open block's line: it fills in b's First, N, SHA256, Prev and
+// Steps and appends the line, LF included, to dst; with a signer a checkpoint. The
+// rest of b is the caller's. The block stays open, and may be closed otherwise,
+// until Closed.
 func (w *Writer) Close(dst []byte, b *Block, signer Signer) ([]byte, error) {
 	if w.first == 0 {
 		return dst, errors.New("close block: sequences begin at 1")
@@ -79,11 +81,17 @@ func (w *Writer) Close(dst []byte, b *Block, signer Signer) ([]byte, error) {
 	if err != nil {
 		return dst, fmt.Errorf("close block: at sequence %d: %w", b.First, err)
 	}
-	w.prev = HashLine(dst[start:])
-	w.first, w.n, w.bytes = b.Sequence()+1, 0, 0
+	w.closing = HashLine(dst[start:])
+	return dst, nil
+}
+
+// Closed says that the line Close made stands in the journal, with the sequence
+// Next gives: the next block begins behind it.
+func (w *Writer) Closed() {
+	w.prev = w.closing
+	w.first, w.n, w.bytes = w.Next()+1, 0, 0
 	w.hash.Reset()
 	w.steps = w.steps[:0]
-	return dst, nil
 }
 
 // HashLine is the hash by which the next block line refers to a block line.
