@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"auditbridge/auditbridge"
+	"auditbridge/internal/allowance"
 	"auditbridge/internal/terminal"
 	"auditbridge/journal"
 )
@@ -120,7 +121,7 @@ func (s *Shipper) restart(name string, book *relayBook, w wireRestart) error {
 	if old.Journal == s.cfg.Journal && old.At < oldest {
 		return errors.New("restart: it is at the beginning")
 	}
-	if _, ok := book.restarts.take(time.Now()); !ok {
+	if _, ok := book.restarts.Take(time.Now()); !ok {
 		return errors.New("restart: there were too many")
 	}
 	book.believe(restarted(old, s.cfg.Journal, oldest))
@@ -187,9 +188,10 @@ func (s *Shipper) noteLink(name string, book *relayBook, l wireLink) {
 	s.note(&book.notes, n)
 }
 
-// note puts n on record, if a allows it.
-func (s *Shipper) note(a *allowance, n auditbridge.Note) {
-	suppressed, ok := a.take(time.Now())
+// note puts n on record, if a allows it: a link that flaps, or a ship that lies, must
+// not fill the journal.
+func (s *Shipper) note(a *allowance.Allowance, n auditbridge.Note) {
+	suppressed, ok := a.Take(time.Now())
 	if !ok {
 		return
 	}
@@ -197,33 +199,6 @@ func (s *Shipper) note(a *allowance, n auditbridge.Note) {
 		n.Fields = append(n.Fields, auditbridge.Number("unrecorded", suppressed))
 	}
 	s.cfg.Note(n)
-}
-
-// allowance lets twenty changes through, then one in ten seconds: a link that
-// flaps, or a ship that lies, must not fill the journal.
-type allowance struct {
-	used       int
-	since      time.Time
-	suppressed int
-}
-
-const (
-	allowed     = 20
-	allowedEach = 10 * time.Second
-)
-
-func (a *allowance) take(now time.Time) (suppressed int, ok bool) {
-	back := int(now.Sub(a.since) / allowedEach)
-	if back > 0 {
-		a.used, a.since = max(0, a.used-back), now
-	}
-	if a.used >= allowed {
-		a.suppressed++
-		return 0, false
-	}
-	a.used++
-	suppressed, a.suppressed = a.suppressed, 0
-	return suppressed, true
 }
 
 // short makes foreign text safe and bounded; a hint may hold a public key.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"auditbridge/auditbridge"
+	"auditbridge/internal/allowance"
 	"auditbridge/internal/peertest"
 	"auditbridge/journal"
 )
@@ -52,14 +53,14 @@ func TestRestartsHaveAnEnd(t *testing.T) {
 		if err := s.crews[0].follow(report{Relay: "siem", Cursor: &w}); err != nil {
 			t.Fatal(err)
 		}
-		if err := s.crews[0].follow(again); (err == nil) != (i < allowed) {
+		if err := s.crews[0].follow(again); (err == nil) != (i < allowance.Most) {
 			t.Fatalf("restart %d: %v", i, err)
 		} else if err != nil {
 			break
 		}
 	}
-	if got := len(said.ops()); got != allowed {
-		t.Errorf("%d on record, want %d", got, allowed)
+	if got := len(said.ops()); got != allowance.Most {
+		t.Errorf("%d on record, want %d", got, allowance.Most)
 	}
 }
 
@@ -143,7 +144,7 @@ func TestReportThatIsTooLong(t *testing.T) {
 	if c := s.relays["siem"].latest; c.At != 7 {
 		t.Errorf("at %d, want 7", c.At)
 	}
-	if ops := said.ops(); len(ops) != allowed || ops[0] != "ship-refused" {
+	if ops := said.ops(); len(ops) != allowance.Most || ops[0] != "ship-refused" {
 		t.Errorf("on record: %q", ops)
 	}
 }

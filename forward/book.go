@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"auditbridge/auditbridge"
+	"auditbridge/internal/allowance"
 	"auditbridge/journal"
 )
 
@@ -19,8 +20,8 @@ type relayBook struct {
 	latest   journal.Cursor      // believed last
 	unkept   bool                // latest is not in the file
 	tried    time.Time           // to keep it
-	notes    allowance
-	restarts allowance
+	notes    allowance.Allowance
+	restarts allowance.Allowance
 
 	// Shipper.mu's
 	cursor  journal.Cursor // in the file; its Open is never written to

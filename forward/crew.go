@@ -14,6 +14,7 @@ import (
 
 	"auditbridge/auditbridge"
 	"auditbridge/forward/tunnel"
+	"auditbridge/internal/allowance"
 )
 
 const (
@@ -38,8 +39,8 @@ type Start func() (Process, error)
 // nobody else is touched.
 type crew struct {
 	*Shipper
-	refused allowance  // reports; work's goroutine's
-	talk    sync.Mutex // held until a new ship has heard what to send: nothing else is said to it before
+	refused allowance.Allowance // reports; work's goroutine's
+	talk    sync.Mutex          // held until a new ship has heard what to send: nothing else is said to it before
 
 	// Shipper.mu's
 	destinations []Config

@@ -15,6 +15,7 @@ import (
 
 	"auditbridge/auditbridge"
 	"auditbridge/forward/tunnel"
+	"auditbridge/internal/allowance"
 	"auditbridge/internal/peertest"
 	"auditbridge/journal"
 	"auditbridge/journal/ring"
@@ -358,8 +359,8 @@ func TestReportsThatAreFollowed(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if ops := said.ops(); ops[0] != "cursor-reset" || len(ops) != 1+allowed {
-		t.Errorf("%d on record, want the reset and %d changes of the link", len(ops), allowed)
+	if ops := said.ops(); ops[0] != "cursor-reset" || len(ops) != 1+allowance.Most {
+		t.Errorf("%d on record, want the reset and %d changes of the link", len(ops), allowance.Most)
 	}
 	for _, f := range said.all[len(said.all)-1].Fields {
 		if len(f.Value) > 400 || strings.ContainsAny(f.Value, "\n\x1b") {

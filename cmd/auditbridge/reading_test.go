@@ -5,7 +5,6 @@ import (
 	"os"
 	"strings"
 	"testing"
-	"time"
 )
 
 // TestWhoReadsTheJournalIsOnRecord: one record for each command that reads it,
@@ -39,20 +38,5 @@ func TestWhoReadsTheJournalIsOnRecord(t *testing.T) {
 	}
 	if _, errs, code := auditbridgeCommand(t, "verify", "--config", d.config); code != 0 || errs != "" {
 		t.Errorf("while run is not there, verify exits %d: %s", code, errs)
-	}
-}
-
-// Who asks in vain is on record, but not without end.
-func TestRefusalsAreBounded(t *testing.T) {
-	var r restraint
-	start := time.Unix(1700000000, 0)
-	passed := 0
-	for i := range 1000 {
-		if _, ok := r.take(start.Add(time.Duration(i) * time.Millisecond)); ok {
-			passed++
-		}
-	}
-	if held, ok := r.take(start.Add(11 * time.Second)); passed != 20 || !ok || held != 980 {
-		t.Errorf("%d passed, then %v with %d held", passed, ok, held)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"auditbridge/auditbridge"
+	"auditbridge/internal/allowance"
 	"auditbridge/internal/control"
 )
 
@@ -16,7 +17,7 @@ type asked struct {
 	note func(auditbridge.Note)
 
 	mu     sync.Mutex
-	denied restraint
+	denied allowance.Allowance
 }
 
 // reading is what a command says it has read of the journal.
@@ -44,7 +45,7 @@ func answerReading(a *asked) control.Handler {
 // but how many.
 func (a *asked) refused(who control.Peer, what string) {
 	a.mu.Lock()
-	before, ok := a.denied.take(time.Now())
+	before, ok := a.denied.Take(time.Now())
 	a.mu.Unlock()
 	if !ok {
 		return
@@ -55,26 +56,4 @@ func (a *asked) refused(who control.Peer, what string) {
 		n.Fields = append(n.Fields, auditbridge.Number("unrecorded", before))
 	}
 	a.note(n)
-}
-
-// restraint lets twenty through, then one in ten seconds.
-type restraint struct {
-	used  int
-	since time.Time
-	held  int
-}
-
-// take says whether one more may pass, and how many were held since the last.
-func (r *restraint) take(now time.Time) (held int, ok bool) {
-	const most, each = 20, 10 * time.Second
-	if back := int(now.Sub(r.since) / each); back > 0 {
-		r.used, r.since = max(0, r.used-back), now
-	}
-	if r.used >= most {
-		r.held++
-		return 0, false
-	}
-	r.used++
-	held, r.held = r.held, 0
-	return held, true
 }
