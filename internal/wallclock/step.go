@@ -1,4 +1,5 @@
-// Package wallclock notices that somebody sets the host's clock.
+// Package wallclock notices that somebody sets the host's clock, and finds in the
+// kernel's records who it was.
 package wallclock
 
 import (
