@@ -159,7 +159,7 @@ func (s *Settings) Destinations() []forward.Config {
 		server := &s.Servers[i]
 		address, port := s.FarEnd(server)
 		c := forward.Config{
-			Name: server.Name, Address: address, Port: int(port), Via: server.Via, Protocol: server.Protocol, Framing: server.Framing,
+			Name: server.Name, Address: address, Port: int(port), Via: server.Via, Protocol: server.Protocol, Framing: server.Framing, CatchUpRate: int64(server.CatchUpRate),
 			Format: server.Format, SDID: server.SDID, Node: s.Host(),
 			Facility: server.Facility, Severity: server.Severity,
 			Include: server.Include, Start: server.Start,

@@ -138,6 +138,9 @@ func (k *completion) servers() {
 		}
 		k.once(names, s.Name, path, ".name", "two servers are called %q")
 		k.own(path, s)
+		if s.CatchUpRate == 0 {
+			k.derived(path+".catch-up-rate", "default")
+		}
 		k.filters(s, path)
 	}
 }

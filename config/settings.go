@@ -123,6 +123,8 @@ type Server struct {
 	Severity string   `toml:"severity"`
 	Include  []string `toml:"include"`
 	Filters  []Filter `toml:"filter"`
+
+	CatchUpRate Size `toml:"catch-up-rate"` // bytes a second; default: no bound
 }
 
 // Filter lets an event pass when all it sets holds. Several are OR; a server

@@ -100,6 +100,9 @@ func nearestSize(s string) string {
 }
 
 func (z Size) String() string {
+	if z == 0 {
+		return "no bound"
+	}
 	for _, u := range sizeUnits {
 		if z != 0 && int64(z)%u.bytes == 0 {
 			return strconv.FormatInt(int64(z)/u.bytes, 10) + u.name

@@ -60,6 +60,8 @@ type Config struct {
 	Filters  []Filter `json:"filters,omitempty"`  // several are OR; none means everything
 	Start    string   `json:"start"`              // without a cursor: StartNow or StartOldest
 
+	CatchUpRate int64 `json:"catch-up-rate,omitempty"` // bytes a second at most; 0 is no bound
+
 	MaxMessage int `json:"max-message,omitempty"` // bytes of an event's message; 0 is the format's own bound
 
 	ConnectTimeout time.Duration `json:"connect-timeout,omitempty"` // 10 s
@@ -76,6 +78,9 @@ type Filter struct {
 	Severity string `json:"severity,omitempty"` // this level or more urgent; empty is any
 	Match    string `json:"match,omitempty"`    // RE2, on the whole formatted message
 }
+
+// minCatchUpRate lets a batch go in four seconds.
+const minCatchUpRate = 16 << 10
 
 func (c Config) withDefaults() Config {
 	for _, d := range []struct {
@@ -140,6 +145,9 @@ func (c Config) Validate() error {
 		if _, ok := auditbridge.ParseClass(name); name != "all" && !ok {
 			bad("include", "%q is no class (all login session config-change system alarm)", name)
 		}
+	}
+	if c.CatchUpRate != 0 && c.CatchUpRate < minCatchUpRate {
+		bad("catch-up-rate", "%d bytes a second are fewer than %d", c.CatchUpRate, minCatchUpRate)
 	}
 	for i, f := range c.Filters {
 		key := "filter[" + strconv.Itoa(i) + "]"

@@ -29,6 +29,7 @@ type session struct {
 	source    Source
 	stream    stream
 	flight    inFlight
+	pace      pace
 
 	resumed  auditbridge.Sequence // the cursor's place: up to here lines only rebuild what was open
 	hash     [32]byte             // of that line; checked when it comes by
@@ -53,7 +54,7 @@ type session struct {
 func (r *Relay) serve(ctx, work context.Context, t Transport, renew <-chan struct{}, failures int) error {
 	defer t.Close()
 	s := &session{Relay: r, transport: t, renew: renew, resumed: r.cursor.At, hash: r.cursor.LineHash, marked: r.cursor, bye: make(chan struct{}),
-		flight: inFlight{settle: r.cfg.settle()}, reported: time.Now(), failures: failures}
+		flight: inFlight{settle: r.cfg.settle()}, pace: pace{rate: r.cfg.CatchUpRate}, reported: time.Now(), failures: failures}
 	var from auditbridge.Sequence
 	s.stream, from = newStream(&r.cfg, r.cursor, &r.census, t.Frame)
 	var err error
@@ -135,6 +136,9 @@ func (s *session) flush(atEnd bool) error {
 			return s.sendError(err)
 		}
 		s.sent += uint64(len(*batch))
+		if wait := s.pace.sent(len(*batch), time.Now()); wait > 0 {
+			sleep(s.broken, wait)
+		}
 		*batch = (*batch)[:0]
 	}
 	now := time.Now()

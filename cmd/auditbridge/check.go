@@ -8,6 +8,7 @@ import (
 	"text/tabwriter"
 
 	"auditbridge/config"
+	"auditbridge/forward"
 	"auditbridge/internal/terminal"
 	"auditbridge/internal/warning"
 
@@ -60,6 +61,7 @@ type checkResult struct {
 type checkedServer struct {
 	Name     string   `json:"name"`
 	Protocol string   `json:"protocol"`
+	Promise  string   `json:"promise"` // what delivered means there
 	Address  string   `json:"address"`
 	Via      string   `json:"via,omitempty"`
 	Format   string   `json:"format"`
@@ -87,7 +89,7 @@ func checkFile(file string, verbose bool) *checkResult {
 			s := &c.Servers[i]
 			address, port := c.FarEnd(s)
 			r.Destinations = append(r.Destinations, checkedServer{
-				s.Name, s.Protocol, fmt.Sprintf("%s port %d", address, port), s.Via, s.Format, s.Include, s.Start, string(s.Proof()),
+				s.Name, s.Protocol, string(forward.PromiseOf(s.Protocol)), fmt.Sprintf("%s port %d", address, port), s.Via, s.Format, s.Include, s.Start, string(s.Proof()),
 			})
 		}
 	}
@@ -113,8 +115,8 @@ func (r *checkResult) writeText(w io.Writer) error {
 		if d.Via != "" {
 			way = " through " + d.Via
 		}
-		fmt.Fprintln(w, terminal.Safe(fmt.Sprintf("%s: %s to %s%s, format %s, classes %v, start %s, verifiable there: %s",
-			d.Name, d.Protocol, d.Address, way, d.Format, d.Include, d.Start, d.Verify)))
+		fmt.Fprintln(w, terminal.Safe(fmt.Sprintf("%s: %s (%s) to %s%s, format %s, classes %v, start %s, verifiable there: %s",
+			d.Name, d.Protocol, d.Promise, d.Address, way, d.Format, d.Include, d.Start, d.Verify)))
 	}
 	r.writeEnds(w)
 	if len(r.Values) > 0 {

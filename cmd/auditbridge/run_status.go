@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"auditbridge/auditbridge"
+	"auditbridge/forward"
 	"auditbridge/internal/durable"
 	"auditbridge/internal/status"
 )
@@ -78,7 +79,7 @@ func (d *daemon) fillDestinations(s *status.Status) {
 	for _, to := range d.now.Load().Servers {
 		b := all[to.Name]
 		s.Destinations = append(s.Destinations, status.Destination{
-			Name: to.Name, Via: to.Via, Connected: b.Connected, Since: b.Since,
+			Name: to.Name, Via: to.Via, Protocol: to.Protocol, Promise: string(forward.PromiseOf(to.Protocol)), Connected: b.Connected, Since: b.Since,
 			Delivered: b.Delivered, Excluded: b.Excluded, Pending: b.Pending, Missed: b.Missed,
 			Read: b.Read, LastError: b.LastError, Hint: b.Hint, Classes: b.Classes, Pieces: b.Pieces,
 		})

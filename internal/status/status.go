@@ -131,6 +131,8 @@ type Multicast struct {
 type Destination struct {
 	Name      string            `json:"name"`
 	Via       string            `json:"via,omitempty"` // the port-forwarding
+	Protocol  string            `json:"protocol"`
+	Promise   string            `json:"promise"` // what delivered means: best effort, at least once, acknowledged
 	Connected bool              `json:"connected"`
 	Since     time.Time         `json:"since,omitzero"` // of Connected
 	Delivered uint64            `json:"delivered"`

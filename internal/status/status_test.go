@@ -21,7 +21,7 @@ func well() *Status {
 	return &Status{
 		Running: true, Answering: true, PID: 7, Recording: RecordingOK, Time: now, SignOfLife: now, JournalDir: "/var/log/audit/auditbridge",
 		Received: 100, Stored: 90, InRing: 10, InRingBytes: 2000, Written: 95, Durable: 94, Ship: true,
-		Destinations: []Destination{{Name: "siem", Via: "tunnel", Connected: true, Read: 80, Delivered: 50, Excluded: 20, Pending: 10,
+		Destinations: []Destination{{Name: "siem", Via: "tunnel", Protocol: "relp", Promise: "acknowledged", Connected: true, Read: 80, Delivered: 50, Excluded: 20, Pending: 10,
 			Classes: map[string]uint64{"login": 3, "system": 40}}},
 		Disk:       Disk{Level: "ok", FreeBytes: 9 << 30, UsedBytes: 1 << 30},
 		Checkpoint: Checkpoint{90, now},
@@ -184,7 +184,7 @@ kernel:  audit on, 3 of 8192 in its queue, 12 rules
 journal: /var/log/audit/auditbridge, durable up to 94 of 95
 disk:    ok, 1.0 GiB used, 9.0 GiB free
 sealed:  up to 90 at 2026-03-06T12:00:00Z
-to siem: not connected via tunnel, delivered 50, excluded 20, pending 10
+to siem: not connected via tunnel by relp (acknowledged), delivered 50, excluded 20, pending 10
   events read: login 3 system 40
 watch:   none: nobody tells operators when auditing fails
 `

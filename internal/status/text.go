@@ -211,6 +211,9 @@ func (d *Destination) line(b *strings.Builder) {
 	if d.Via != "" {
 		link += " via " + terminal.Safe(d.Via)
 	}
+	if d.Promise != "" {
+		link += fmt.Sprintf(" by %s (%s)", terminal.Safe(d.Protocol), terminal.Safe(d.Promise))
+	}
 	fmt.Fprintf(b, "to %s: %s, delivered %d, excluded %d, pending %d%s\n", terminal.Safe(d.Name), link, d.Delivered, d.Excluded, d.Pending, d.missed())
 	if len(d.Classes) > 0 {
 		b.WriteString("  events read:")
