@@ -94,10 +94,7 @@ was found, makes all durable, and lets each destination take what is left.`,
 				log.Error("not all has ended in order; another program takes over all the same", "error", err)
 			}
 			left.Stop = ctx.Err() != nil
-			if left.Deputy, left.DeputyPID, err = deputy.Bequeath(); err != nil {
-				return fmt.Errorf("hand the deputy over: %w", err)
-			}
-			return become(d.restarter.next.path, left)
+			return d.restarter.handOver(left)
 		},
 	}
 }

@@ -77,23 +77,31 @@ func (d *daemon) Run(ctx context.Context) (*handover, error) {
 		})
 	})
 
-	answer, stopAnswering := context.WithCancel(context.WithoutCancel(ctx))
-	defer stopAnswering()
-	var speaking errgroup.Group
-	speaking.Go(func() error { return d.tracker.Run(answer) })
-	speaking.Go(func() error { return d.control.Run(answer) })
-	speaking.Go(func() error { return d.supervisor.Run(answer, d.begun()) })
-	if d.metrics != nil {
-		speaking.Go(func() error { return d.metrics.Run(answer) })
-	}
+	stopAnswering := d.answer(context.WithoutCancel(ctx))
 	err := g.Wait()
 	d.leaveLastStatus(why)
-	stopAnswering()
-	err = errors.Join(err, speaking.Wait())
+	err = errors.Join(err, stopAnswering())
 	if d.restarter.caused(hear) {
 		return d.restarter.leave(hear), err
 	}
 	return nil, err
+}
+
+// answer tells whoever asks how we are, until stop is called: when all stages have
+// ended.
+func (d *daemon) answer(ctx context.Context) (stop func() error) {
+	ctx, cancel := context.WithCancel(ctx)
+	var g errgroup.Group
+	g.Go(func() error { return d.tracker.Run(ctx) })
+	g.Go(func() error { return d.control.Run(ctx) })
+	g.Go(func() error { return d.supervisor.Run(ctx, d.begun()) })
+	if d.metrics != nil {
+		g.Go(func() error { return d.metrics.Run(ctx) })
+	}
+	return func() error {
+		cancel()
+		return g.Wait()
+	}
 }
 
 // hear is the first stage.

@@ -205,6 +205,15 @@ func (r *restarter) leave(hear context.Context) *handover {
 	return left
 }
 
+// handOver replaces this program by its successor. It comes after Close, and returns
+// only with an error.
+func (r *restarter) handOver(left *handover) (err error) {
+	if left.Deputy, left.DeputyPID, err = r.d.deputy.Bequeath(); err != nil {
+		return fmt.Errorf("hand the deputy over: %w", err)
+	}
+	return become(r.next.path, left)
+}
+
 // become replaces this program. It returns only with an error. If the new one
 // cannot be run after all, it is this one again: whoever hears must not be missing.
 func become(next string, left *handover) error {
