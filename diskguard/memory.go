@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"auditbridge/internal/boot"
 	"auditbridge/internal/durable"
 )
 
@@ -52,11 +53,10 @@ func openMemory(dir, file string, log *slog.Logger) *memory {
 }
 
 func (m *memory) open(dir, file string) error {
-	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
-	if err != nil {
+	var err error
+	if m.boot, err = boot.ID(); err != nil {
 		return err
 	}
-	m.boot = strings.TrimSpace(string(id))
 	d, err := durable.OpenDir(dir, 0o700, -1)
 	if err != nil {
 		return err

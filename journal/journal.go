@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"auditbridge/auditbridge"
+	"auditbridge/internal/boot"
 	"auditbridge/internal/durable"
 	"auditbridge/journal/ring"
 	"auditbridge/seal"
@@ -138,7 +139,7 @@ func open(cfg Config, in intake, open openDir) (*Journal, error) {
 }
 
 func (j *Journal) openAll(open openDir) (err error) {
-	if j.boot, err = bootID(); err != nil {
+	if j.boot, err = boot.ID(); err != nil {
 		return err
 	}
 	for _, d := range []struct {

@@ -2,10 +2,9 @@ package retention
 
 import (
 	"errors"
-	"fmt"
-	"os"
-	"strings"
 	"time"
+
+	"auditbridge/internal/boot"
 
 	"golang.org/x/sys/unix"
 )
@@ -20,16 +19,14 @@ type Reading struct {
 
 // ReadClocks reads the host's clocks.
 func ReadClocks() (Reading, error) {
-	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	id, err := boot.ID()
 	if err != nil {
-		return Reading{}, fmt.Errorf("tell this boot from others: %w", err)
+		return Reading{}, err
 	}
-	r := Reading{Wall: time.Now().Round(0), BootID: strings.TrimSpace(string(id))}
-	var boot unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &boot); err != nil {
-		return Reading{}, fmt.Errorf("read the boot clock: %w", err)
+	r := Reading{Wall: time.Now().Round(0), BootID: id}
+	if r.Boot, err = boot.Age(); err != nil {
+		return Reading{}, err
 	}
-	r.Boot = time.Duration(boot.Nano())
 	var kernel unix.Timex
 	state, err := unix.Adjtimex(&kernel)
 	r.Synchronised = err == nil && state != unix.TIME_ERROR && kernel.Status&unix.STA_UNSYNC == 0

@@ -19,6 +19,7 @@ import (
 	"auditbridge/diskguard"
 	"auditbridge/forward"
 	"auditbridge/internal/accounts"
+	"auditbridge/internal/boot"
 	"auditbridge/internal/control"
 	"auditbridge/internal/deputy"
 	"auditbridge/internal/metrics"
@@ -203,11 +204,11 @@ func (d *daemon) openRing() error {
 		}
 		return err
 	}
-	boot, err := bootID()
+	id, err := boot.ID()
 	if err != nil {
 		return err
 	}
-	if d.ring, err = d.takeRing(ring.Config{Path: d.cfg.RingFile(), BootID: boot}); err != nil {
+	if d.ring, err = d.takeRing(ring.Config{Path: d.cfg.RingFile(), BootID: id}); err != nil {
 		return err
 	}
 	d.before = d.ring.Stats()

@@ -8,9 +8,9 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"auditbridge/auditbridge"
+	"auditbridge/internal/boot"
 
 	"github.com/coreos/go-systemd/v22/activation"
 	"golang.org/x/sys/unix"
@@ -74,7 +74,7 @@ func inherit() (from inheritance, err error) {
 
 // find finds the rest in run-dir. What cannot be read keeps nobody from recording.
 func (from *inheritance) find(runDir string, log *slog.Logger) error {
-	boot, err := bootID()
+	id, err := boot.ID()
 	if err != nil {
 		return err
 	}
@@ -83,7 +83,7 @@ func (from *inheritance) find(runDir string, log *slog.Logger) error {
 	case errors.Is(err, fs.ErrNotExist):
 	case err != nil:
 		log.Warn("what kernel audit was like before a run that was killed is not known", "err", err)
-	case left.Boot == boot:
+	case left.Boot == id:
 		from.left = &left
 	}
 	return nil
@@ -101,15 +101,6 @@ func fromStore() (socket int, err error) {
 		f.Close()
 	}
 	return socket, err
-}
-
-// bootID tells this boot from others.
-func bootID() (string, error) {
-	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
-	if err != nil {
-		return "", fmt.Errorf("tell this boot from others: %w", err)
-	}
-	return strings.TrimSpace(string(id)), nil
 }
 
 // orphan tells whether a process was killed and what the kernel sent since is gone.
@@ -165,9 +156,9 @@ func (d *daemon) dropSocket() {
 }
 
 func (d *daemon) leaveEstate(found *auditbridge.Status, lost int64) error {
-	boot, err := bootID()
+	id, err := boot.ID()
 	if err == nil {
-		err = storeState(d.cfg.RunDir, estateFile, estate{boot, found, lost})
+		err = storeState(d.cfg.RunDir, estateFile, estate{id, found, lost})
 	}
 	if err != nil {
 		return fmt.Errorf("leave in %s what an heir needs: %w", d.cfg.RunDir, err)

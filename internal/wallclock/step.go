@@ -3,10 +3,9 @@
 package wallclock
 
 import (
-	"fmt"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"auditbridge/internal/boot"
 )
 
 // Reading is what the host's clock says, and the clock that nobody can set, at
@@ -24,12 +23,12 @@ const readingApart = time.Millisecond
 func Read() (best Reading, err error) {
 	closest := time.Duration(-1)
 	for range 5 {
-		before, err := bootClock()
+		before, err := boot.Age()
 		if err != nil {
 			return Reading{}, err
 		}
 		wall := time.Now().Round(0)
-		after, err := bootClock()
+		after, err := boot.Age()
 		if err != nil {
 			return Reading{}, err
 		}
@@ -41,14 +40,6 @@ func Read() (best Reading, err error) {
 		}
 	}
 	return best, nil
-}
-
-func bootClock() (time.Duration, error) {
-	var t unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &t); err != nil {
-		return 0, fmt.Errorf("read the boot clock: %w", err)
-	}
-	return time.Duration(t.Nano()), nil
 }
 
 // What may lie between two readings without a step: the kernel slews its clock by
