@@ -17,11 +17,12 @@ require (
 	github.com/prometheus/common v0.72.0 // tests: Prometheus' own parser of what it scrapes
 	github.com/rogpeppe/go-internal v1.16.0 // tests: commands as text (testscript)
 	github.com/spf13/cobra v1.10.2 // subcommands, flags, completions, manual pages
-	golang.org/x/crypto v0.58.0 // SSH client, known-hosts; the demo's SSH server
+	golang.org/x/crypto v0.58.0 // SSH client, known-hosts; OCSP answers; the demo's SSH server
 	golang.org/x/net v0.60.0 // netutil: how many may connect to the metrics; tests: bpf, a filter for a capture
 	golang.org/x/sync v0.24.0 // errgroup: stages that end together
 	golang.org/x/sys v0.49.0 // recvmmsg, epoll, fallocate, mmap, futex, prctl
 	pgregory.net/rapid v1.3.0 // tests: random actions against a model, shrunk
+	software.sslmate.com/src/go-pkcs12 v0.7.4 // client certificates that come as PFX
 )
 
 require (

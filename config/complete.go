@@ -49,6 +49,15 @@ func (k *completion) warn(path, hint, format string, args ...any) {
 	k.Warnings = append(k.Warnings, Problem{At: k.origins[path].at, Key: bare(path), What: fmt.Sprintf(format, args...), Hint: hint})
 }
 
+// warnAt is warn for a key that may stand in no file: its table does.
+func (k *completion) warnAt(table, path, hint, format string, args ...any) {
+	from := k.origins[path]
+	if from.at.File == "" {
+		from = k.origins[table]
+	}
+	k.Warnings = append(k.Warnings, Problem{At: from.at, Key: bare(path), What: fmt.Sprintf(format, args...), Hint: hint})
+}
+
 // derived says in words where a value that no file sets comes from.
 func (k *completion) derived(path, why string) { k.origins[path] = origin{why: why} }
 

@@ -33,7 +33,9 @@ func (c *Config) probe() (problems Problems, warnings []Problem) {
 			k.wrong("log-group", "groupadd --system "+c.LogGroup, "%v", err)
 		}
 	}
-	k.keyFiles(k.shipUser())
+	ship := k.shipUser()
+	k.keyFiles(ship)
+	k.tlsFiles(ship)
 	return k.problems, k.Warnings
 }
 

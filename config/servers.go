@@ -132,6 +132,7 @@ func (k *completion) servers() {
 		k.address(path, ".address", s.Address)
 		k.through(s, path)
 		k.wire(s, path)
+		k.tls(s, path)
 		if s.Name == "" {
 			s.Name = endpoint(s.Address, s.Port)
 			k.derived(path+".name", "from address and port")
@@ -230,10 +231,6 @@ func (k *completion) wire(s *Server, path string) {
 		default:
 			s.Protocol = k.Syslog.Protocol
 			k.derived(path+".protocol", "default")
-			if k.wayIsKnown(path) {
-				k.wrongAt(path, path+".protocol", k.tunnelHint(s, `reach the server through a [[port-forwarding]], or write protocol = "tcp": clear text`),
-					"none is written, and the default, tls, is not in this version yet")
-			}
 		}
 	}
 	if s.Port == 0 {
@@ -245,8 +242,12 @@ func (k *completion) wire(s *Server, path string) {
 	}
 	k.framing(s, path)
 	k.carried(s, path)
+	safer := "use a [[port-forwarding]]"
+	if s.Protocol == "tcp" {
+		safer = `use protocol = "tls", or a [[port-forwarding]]`
+	}
 	if s.Protocol != "tls" && s.Protocol != "https" && s.Via == "" && !k.origins[path+".protocol"].bad && k.wayIsKnown(path) {
-		k.warn(path+".protocol", k.tunnelHint(s, "use a [[port-forwarding]]"), "the records go to %s in clear text, and nobody checks who receives them", endpoint(s.Address, s.Port))
+		k.warn(path+".protocol", k.tunnelHint(s, safer), "the records go to %s in clear text, and nobody checks who receives them", endpoint(s.Address, s.Port))
 	}
 }
 

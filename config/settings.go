@@ -95,12 +95,24 @@ type Banner struct {
 // Syslog holds the defaults of every server; a server's own value wins.
 type Syslog struct {
 	Auth     Auth   `toml:"auth"`
-	Protocol string `toml:"protocol" default:"tls" oneof:"udp tcp relp auditd" later:"tls https"`
+	Protocol string `toml:"protocol" default:"tls" oneof:"udp tcp tls relp auditd" later:"https"`
 	Format   string `toml:"format" default:"rfc5424" oneof:"rfc5424 rfc3164 cef json audit"`
 	Start    string `toml:"start" default:"now" oneof:"now oldest"`
 	SDID     string `toml:"sd-id" default:"auditbridge@32473.1.0.0"`
 	Facility string `toml:"facility"` // stamped instead of the class's own
 	Severity string `toml:"severity"` // stamped instead of the class's own
+
+	CAFile          string `toml:"ca-file" default:"/etc/auditbridge/tls/ca.pem"`
+	CRLFile         string `toml:"crl-file"`
+	OCSP            string `toml:"ocsp" default:"try" oneof:"off try require strict"`
+	OCSPResponder   string `toml:"ocsp-responder"`
+	Certificate     string `toml:"certificate"`
+	CertificateFile string `toml:"certificate-file"`
+	KeyFile         string `toml:"key-file"`
+	PKCS12File      string `toml:"pkcs12-file"`
+	PasswordFile    string `toml:"pkcs12-password-file"`
+	MinVersion      string `toml:"min-version" default:"1.2" oneof:"1.2 1.3"`
+	MaxVersion      string `toml:"max-version" default:"1.3" oneof:"1.2 1.3"`
 }
 
 // Auth is [syslog] auth.include: the classes sent to the servers.
@@ -114,7 +126,7 @@ type Server struct {
 	Address  string   `toml:"address"`
 	Port     Port     `toml:"port"` // default: the protocol's
 	Via      string   `toml:"via"`
-	Protocol string   `toml:"protocol" oneof:"udp tcp relp auditd" later:"tls https"`
+	Protocol string   `toml:"protocol" oneof:"udp tcp tls relp auditd" later:"https"`
 	Framing  string   `toml:"framing" oneof:"octet-counting lf"` // of a stream; default: octet-counting
 	Format   string   `toml:"format" oneof:"rfc5424 rfc3164 cef json audit"`
 	Start    string   `toml:"start" oneof:"now oldest"`
@@ -125,6 +137,21 @@ type Server struct {
 	Filters  []Filter `toml:"filter"`
 
 	CatchUpRate Size `toml:"catch-up-rate"` // bytes a second; default: no bound
+	// Of a server that is spoken to in TLS.
+	ServerName           string `toml:"server-name"` // default: its address
+	CAFile               string `toml:"ca-file"`
+	CRLFile              string `toml:"crl-file"`
+	OCSP                 string `toml:"ocsp" oneof:"off try require strict"` // strict is require
+	OCSPResponder        string `toml:"ocsp-responder"`                      // default: the one that a certificate names
+	Certificate          string `toml:"certificate"`                         // short for the next two: a name, or a path without its ending
+	CertificateFile      string `toml:"certificate-file"`
+	KeyFile              string `toml:"key-file"`
+	PKCS12File           string `toml:"pkcs12-file"` // instead of them
+	PasswordFile         string `toml:"pkcs12-password-file"`
+	MinVersion           string `toml:"min-version" oneof:"1.2 1.3"`
+	MaxVersion           string `toml:"max-version" oneof:"1.2 1.3"`
+	SkipCNCheck          bool   `toml:"skip-cn-check" default:"false"`
+	SkipCertificateCheck bool   `toml:"skip-certificate-check" default:"false"`
 }
 
 // Filter lets an event pass when all it sets holds. Several are OR; a server

@@ -19,10 +19,10 @@ func TestCommonCriteriaRowsAreShown(t *testing.T) {
 	shown := rowsShown(t)
 	quoted := regexp.MustCompile("`(Test[A-Za-z0-9]+)`")
 	inTable := map[string]bool{}
-	for _, row := range regexp.MustCompile(`(?m)^\| (T-[A-Z-]+) \|.*\| ([^|]+) \|$`).FindAllStringSubmatch(string(table), -1) {
+	for _, row := range regexp.MustCompile(`(?m)^\| (T-[A-Za-z0-9-]+) \|.*\| ([^|]+) \|$`).FindAllStringSubmatch(string(table), -1) {
 		inTable[row[1]] = true
 		tests := quoted.FindAllStringSubmatch(row[2], -1)
-		if len(tests) == 0 && row[2] != "not yet" {
+		if len(tests) == 0 && row[2] != "not yet" && !strings.HasPrefix(row[2], "cannot run here: ") {
 			t.Errorf("%s names no test", row[1])
 		}
 		for _, named := range tests {
@@ -42,7 +42,7 @@ func TestCommonCriteriaRowsAreShown(t *testing.T) {
 func rowsShown(t *testing.T) map[string]map[string]bool {
 	t.Helper()
 	function := regexp.MustCompile(`^func (Test[A-Za-z0-9]+)\(`)
-	subtest := regexp.MustCompile(`\.Run\("(T-[A-Z-]+[A-Z])\b`)
+	subtest := regexp.MustCompile(`"(T-[A-Z0-9]+(?:-[A-Za-z0-9]+)*)`)
 	shown := map[string]map[string]bool{}
 	for _, p := range packages(t) {
 		files, err := filepath.Glob(filepath.Join(p.Dir, "*_test.go"))

@@ -30,6 +30,7 @@ import (
 
 	"auditbridge/auditbridge"
 	"auditbridge/forward/syslog"
+	"auditbridge/forward/tlslink"
 )
 
 // The values of Config.Start.
@@ -48,6 +49,8 @@ type Config struct {
 
 	Protocol string `json:"protocol"`          // a name of protocols; it decides what counts as delivered
 	Framing  string `json:"framing,omitempty"` // of a stream without a frame of its own: one of Framings; FramingCount unless given
+
+	TLS *tlslink.Config `json:"tls,omitempty"` // nil: without TLS
 
 	Format   string   `json:"format"`             // one of Formats
 	SDID     string   `json:"sd-id,omitempty"`    // NAME@ENTERPRISE of the structured data
@@ -138,6 +141,9 @@ func (c Config) Validate() error {
 	}
 	if err := (syslog.Config{Node: c.Node, SDID: c.SDID, MaxBytes: c.MaxMessage}).Validate(); err != nil {
 		problems = append(problems, fmt.Errorf("remote-logging-server %q: %w", c.Name, err))
+	}
+	if c.TLS != nil {
+		problems = append(problems, c.TLS.Validate())
 	}
 	checkFacility("facility", c.Facility)
 	checkSeverity("severity", c.Severity)

@@ -24,20 +24,29 @@ func (h *hello) needs() Needs {
 			port = tunnel.DefaultPort
 		}
 		n.Ports = append(n.Ports, uint16(port))
-		for _, file := range []string{t.IdentityFile, t.KnownHosts} {
-			n.KeyDirs = append(n.KeyDirs, filepath.Dir(file))
-			if real, err := filepath.EvalSymlinks(file); err == nil {
-				n.KeyDirs = append(n.KeyDirs, filepath.Dir(real))
-			}
-		}
+		n.files(t.IdentityFile, t.KnownHosts)
 	}
 	for _, d := range h.Destinations {
 		if d.Via == "" && d.Protocol != ProtocolUDP { // for UDP Landlock has no word
 			n.Ports = append(n.Ports, uint16(d.Port))
+		}
+		if d.TLS != nil {
+			n.files(d.TLS.Files()...)
+			n.Ports = append(n.Ports, d.TLS.Ports()...)
 		}
 	}
 	slices.Sort(n.Ports)
 	slices.Sort(n.KeyDirs)
 	n.Ports, n.KeyDirs = slices.Compact(n.Ports), slices.Compact(n.KeyDirs)
 	return n
+}
+
+// files adds where they are, and where links lead.
+func (n *Needs) files(names ...string) {
+	for _, file := range names {
+		n.KeyDirs = append(n.KeyDirs, filepath.Dir(file))
+		if real, err := filepath.EvalSymlinks(file); err == nil {
+			n.KeyDirs = append(n.KeyDirs, filepath.Dir(real))
+		}
+	}
 }

@@ -3,11 +3,13 @@ package forward
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net"
 	"sync/atomic"
 	"syscall"
 	"time"
 
+	"auditbridge/forward/tlslink"
 	"auditbridge/forward/tunnel"
 
 	"golang.org/x/sys/unix"
@@ -116,3 +118,30 @@ func (d tunnelled) Dial(ctx context.Context) (Conn, error) {
 
 // Renewal implements renewing: keys do not serve for ever.
 func (d tunnelled) Renewal() <-chan struct{} { return d.tunnel.Renewal() }
+
+// secured dials TLS over another dialer's connections.
+type secured struct {
+	tls   *tlslink.Dialer
+	under Dialer
+}
+
+func newSecured(cfg Config, under Dialer, log *slog.Logger) (Dialer, error) {
+	dial := func(ctx context.Context) (tlslink.Carrier, error) { return under.Dial(ctx) }
+	d, err := tlslink.New(*cfg.TLS, dial, log)
+	if err != nil {
+		return nil, err
+	}
+	return secured{d, under}, nil
+}
+
+// Dial implements Dialer.
+func (d secured) Dial(ctx context.Context) (Conn, error) {
+	conn, err := d.tls.Dial(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return conn, nil
+}
+
+// Renewal implements renewing: what lies below decides.
+func (d secured) Renewal() <-chan struct{} { return renewal(d.under) }

@@ -80,7 +80,7 @@ func (h *hello) relays(j Journal, out *lineWriter, log *slog.Logger) ([]*Relay, 
 				return nil, nil, fmt.Errorf("take up the cursor of %q: %w", cfg.Name, err)
 			}
 		}
-		dialer, err := newDialer(cfg, tunnels)
+		dialer, err := newDialer(cfg, tunnels, log)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -94,15 +94,19 @@ func (h *hello) relays(j Journal, out *lineWriter, log *slog.Logger) ([]*Relay, 
 }
 
 // newDialer finds the way to a destination.
-func newDialer(cfg Config, tunnels map[string]*tunnel.Tunnel) (Dialer, error) {
-	if cfg.Via == "" {
-		return direct{cfg.withDefaults()}, nil
+func newDialer(cfg Config, tunnels map[string]*tunnel.Tunnel, log *slog.Logger) (Dialer, error) {
+	var way Dialer = direct{cfg.withDefaults()}
+	if cfg.Via != "" {
+		t := tunnels[cfg.Via]
+		if t == nil {
+			return nil, fmt.Errorf("remote-logging-server %q: via: there is no port-forwarding %q", cfg.Name, cfg.Via)
+		}
+		way = tunnelled{t, cfg}
 	}
-	t := tunnels[cfg.Via]
-	if t == nil {
-		return nil, fmt.Errorf("remote-logging-server %q: via: there is no port-forwarding %q", cfg.Name, cfg.Via)
+	if cfg.TLS == nil {
+		return way, nil
 	}
-	return tunnelled{t, cfg}, nil
+	return newSecured(cfg, way, log)
 }
 
 // reporter tells run what one relay observes. When run is gone there is nobody

@@ -59,6 +59,7 @@ const (
 const (
 	ProtocolUDP    = "udp"
 	ProtocolTCP    = "tcp"
+	ProtocolTLS    = "tls" // RFC 5425
 	ProtocolRELP   = "relp"
 	ProtocolAuditd = "auditd"
 )
@@ -76,6 +77,7 @@ type protocol struct {
 var protocols = []protocol{
 	{name: ProtocolUDP, promise: BestEffort, alone: true, open: openDatagrams},
 	{name: ProtocolTCP, promise: AtLeastOnce, open: openStream},
+	{name: ProtocolTLS, promise: AtLeastOnce, open: openStream},
 	{name: ProtocolRELP, promise: Acknowledged, open: openRELP},
 	{name: ProtocolAuditd, promise: Acknowledged, formats: []string{FormatRecord}, open: openAuditd},
 }
@@ -111,6 +113,9 @@ func (p *protocol) validate(c *Config) error {
 	}
 	if c.Framing != "" && !slices.Contains(Framings, c.Framing) {
 		return fmt.Errorf("framing: %q is none of %s", c.Framing, strings.Join(Framings, " "))
+	}
+	if p.name == ProtocolTLS && c.TLS == nil {
+		return errors.New("protocol: tls, and nothing says whom to believe")
 	}
 	return nil
 }

@@ -94,3 +94,26 @@ func (r *Rsyslog) Received() []string {
 	lines := strings.Split(string(text), "\n")
 	return lines[:len(lines)-1]
 }
+
+// StartRsyslogTLS runs rsyslogd with its gtls driver. It shows the server's
+// certificate, and wants a client's from ca with the name when there is one.
+func StartRsyslogTLS(t testing.TB, ca, server *Identity, client string) *Rsyslog {
+	t.Helper()
+	dir, port := t.TempDir(), FreePort(t)
+	file, anchors := filepath.Join(dir, "received"), filepath.Join(dir, "ca.pem")
+	writeFile(t, anchors, string(ca.PEM()), 0o644)
+	cert, key := server.Write(dir, "server")
+	who := `streamDriver.authMode="anon"`
+	if client != "" {
+		who = fmt.Sprintf(`streamDriver.authMode="x509/name" permittedPeer=["%s"]`, client)
+	}
+	return StartRsyslogWith(t, port, file, fmt.Sprintf(`global(workDirectory="%s" maxMessageSize="64k" parser.escapeControlCharactersOnReceive="off"
+  defaultNetstreamDriver="gtls" defaultNetstreamDriverCAFile="%s" defaultNetstreamDriverCertFile="%s" defaultNetstreamDriverKeyFile="%s")
+module(load="imtcp" maxSessions="1000" streamDriver.name="gtls" streamDriver.mode="1" %s)
+template(name="asItCame" type="string" string="%%rawmsg%%\n")
+ruleset(name="keep" queue.type="direct") {
+  action(type="omfile" file="%s" template="asItCame" asyncWriting="off")
+}
+input(type="imtcp" address="127.0.0.1" port="%d" ruleset="keep" name="in")
+`, dir, anchors, cert, key, who, file, port))
+}

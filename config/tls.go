@@ -1,0 +1,154 @@
+package config
+
+import (
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"auditbridge/forward/tlslink"
+)
+
+// tlsDir is where a certificate that is only named is.
+const tlsDir = "/etc/auditbridge/tls"
+
+// The keys that only TLS gives a meaning; those of our certificate go together.
+var (
+	trustKeys    = []string{"server-name", "ca-file", "crl-file", "ocsp", "ocsp-responder", "min-version", "max-version", "skip-cn-check", "skip-certificate-check"}
+	identityKeys = []string{"certificate", "certificate-file", "key-file", "pkcs12-file", "pkcs12-password-file"}
+)
+
+// usesTLS reports whether the server is spoken to in TLS.
+func (s *Server) usesTLS() bool { return s.Protocol == "tls" }
+
+// tls settles whom a server is believed by and who we are to it.
+func (k *completion) tls(s *Server, path string) {
+	if !s.usesTLS() {
+		k.noTLS(s, path)
+		return
+	}
+	k.inheritTLS(s, path)
+	if s.ServerName == "" {
+		s.ServerName, _ = k.FarEnd(s)
+		k.derived(path+".server-name", "the server's address")
+	} else if !isHost(s.ServerName) {
+		k.wrong(path+".server-name", "", "%q is neither a host name nor an IP address", s.ServerName)
+	}
+	k.named(s, path)
+	k.identityIsWhole(s, path)
+	for _, file := range s.tlsFiles() {
+		k.absolute(path+"."+file.key, file.name)
+	}
+	if s.SkipCertificateCheck {
+		k.warn(path+".skip-certificate-check", "for a laboratory only: set ca-file to the server's root", "whoever answers at %s gets the records: his certificate is not checked", endpoint(s.Address, s.Port))
+	} else if s.SkipCNCheck {
+		k.warn(path+".skip-cn-check", "for a laboratory only: set server-name to what the certificate is for", "every server with a certificate of these roots gets the records of %s: the name in it is not checked", endpoint(s.Address, s.Port))
+	}
+}
+
+// noTLS refuses what would be without effect.
+func (k *completion) noTLS(s *Server, path string) {
+	if s.Protocol == "" || k.origins[path+".protocol"].bad {
+		return
+	}
+	for _, key := range slices.Concat(trustKeys, identityKeys) {
+		if from := k.origins[path+"."+key]; from.at.File != "" {
+			k.wrong(path+"."+key, `set protocol = "tls", or leave it out`, "it is about TLS, and protocol is %q", s.Protocol)
+		}
+	}
+}
+
+// inheritTLS gives a server what [syslog] says where it says nothing itself.
+// Who we are is one thing in several keys: it is inherited as a whole.
+func (k *completion) inheritTLS(s *Server, path string) {
+	own := func(key string) bool { return k.origins[path+"."+key].at.File != "" }
+	take := func(value *string, key, common string) {
+		if !own(key) {
+			*value = common
+			k.inherited(path+"."+key, "syslog."+key)
+		}
+	}
+	take(&s.CAFile, "ca-file", k.Syslog.CAFile)
+	take(&s.CRLFile, "crl-file", k.Syslog.CRLFile)
+	take(&s.OCSP, "ocsp", k.Syslog.OCSP)
+	take(&s.OCSPResponder, "ocsp-responder", k.Syslog.OCSPResponder)
+	take(&s.MinVersion, "min-version", k.Syslog.MinVersion)
+	take(&s.MaxVersion, "max-version", k.Syslog.MaxVersion)
+	if slices.ContainsFunc(identityKeys, own) {
+		return
+	}
+	take(&s.Certificate, "certificate", k.Syslog.Certificate)
+	take(&s.CertificateFile, "certificate-file", k.Syslog.CertificateFile)
+	take(&s.KeyFile, "key-file", k.Syslog.KeyFile)
+	take(&s.PKCS12File, "pkcs12-file", k.Syslog.PKCS12File)
+	take(&s.PasswordFile, "pkcs12-password-file", k.Syslog.PasswordFile)
+}
+
+// named finds the files of a certificate that is given by its name.
+func (k *completion) named(s *Server, path string) {
+	if s.Certificate == "" {
+		return
+	}
+	stem := s.Certificate
+	if !strings.Contains(stem, "/") {
+		stem = filepath.Join(tlsDir, stem)
+	}
+	for _, file := range []struct {
+		key    string
+		value  *string
+		ending string
+	}{{"certificate-file", &s.CertificateFile, ".pem"}, {"key-file", &s.KeyFile, ".key"}} {
+		if *file.value == "" {
+			*file.value = stem + file.ending
+			k.derived(path+"."+file.key, "from certificate")
+		}
+	}
+}
+
+// identityIsWhole refuses half of a certificate, and two.
+func (k *completion) identityIsWhole(s *Server, path string) {
+	pem := s.CertificateFile != "" || s.KeyFile != ""
+	switch {
+	case s.PKCS12File != "" && pem:
+		k.wrongAt(path, path+".pkcs12-file", "leave out certificate, certificate-file and key-file, or this", "it holds a certificate and its key, and there is another already")
+	case s.PKCS12File == "" && s.PasswordFile != "":
+		k.wrongAt(path, path+".pkcs12-password-file", "set pkcs12-file, too", "there is no pkcs12-file that it opens")
+	case pem && s.KeyFile == "":
+		k.wrongAt(path, path+".certificate-file", "set key-file, too", "there is no private key for it")
+	case pem && s.CertificateFile == "":
+		k.wrongAt(path, path+".key-file", "set certificate-file, too", "there is no certificate for it")
+	}
+}
+
+// tlsFile is a file that a key names.
+type tlsFile struct{ key, name string }
+
+func (s *Server) tlsFiles() (files []tlsFile) {
+	for _, file := range []tlsFile{
+		{"ca-file", s.CAFile}, {"crl-file", s.CRLFile}, {"certificate-file", s.CertificateFile}, {"key-file", s.KeyFile},
+		{"pkcs12-file", s.PKCS12File}, {"pkcs12-password-file", s.PasswordFile},
+	} {
+		if file.name != "" && (file.key != "ca-file" || !s.SkipCertificateCheck) {
+			files = append(files, file)
+		}
+	}
+	return files
+}
+
+// tls is the server's tlslink.Config, nil where TLS is not spoken.
+func (s *Server) tls(address string, port Port) *tlslink.Config {
+	if !s.usesTLS() {
+		return nil
+	}
+	c := &tlslink.Config{
+		Name: s.Name, Address: address, Port: int(port), ServerName: s.ServerName,
+		CAFile: s.CAFile, CRLFile: s.CRLFile, OCSP: s.OCSP, Responder: s.OCSPResponder,
+		CertificateFile: s.CertificateFile, KeyFile: s.KeyFile, PKCS12File: s.PKCS12File, PasswordFile: s.PasswordFile,
+		SkipCertificateCheck: s.SkipCertificateCheck, SkipNameCheck: s.SkipCNCheck,
+	}
+	if c.OCSP == "strict" {
+		c.OCSP = tlslink.OCSPRequire
+	}
+	c.Profile.MinVersion, _ = tlslink.ParseVersion(s.MinVersion)
+	c.Profile.MaxVersion, _ = tlslink.ParseVersion(s.MaxVersion)
+	return c
+}

@@ -1,0 +1,97 @@
+package forward
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"auditbridge/forward/tlslink"
+	"auditbridge/internal/peertest"
+	"auditbridge/journal"
+)
+
+// inTLS is c, spoken in TLS to a server that ca vouches for. Its files are
+// written anew into dir.
+func inTLS(t *testing.T, c Config, dir string, ca, own *peertest.Identity) Config {
+	t.Helper()
+	c.Protocol = ProtocolTLS
+	c.TLS = &tlslink.Config{Name: c.Name, Address: c.Address, Port: c.Port, OCSP: tlslink.OCSPOff, HandshakeTimeout: peertest.Patience}
+	c.TLS.CAFile, _ = ca.Write(dir, "ca")
+	if own != nil {
+		c.TLS.CertificateFile, c.TLS.KeyFile = own.Write(dir, "client")
+	}
+	return c
+}
+
+func overTLS(t *testing.T, c Config, under Dialer) Dialer {
+	t.Helper()
+	d, err := newSecured(c, under, discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// Stock rsyslog with its gtls driver takes everything, with and without a
+// certificate of ours.
+func TestToStockRsyslogInTLS(t *testing.T) {
+	t.Parallel()
+	for name, client := range map[string]string{"server authentication": "", "mutual": "auditbridge.example.org"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ca := peertest.NewCA(t, "Root", nil)
+			far := peertest.StartRsyslogTLS(t, ca, ca.CA("Between", nil).Server(nil, "127.0.0.1"), client)
+			var own *peertest.Identity
+			if client != "" {
+				own = ca.Client(client, nil)
+			}
+			c := inTLS(t, to(far.Port), t.TempDir(), ca, own)
+			lines := events(0, 5000)
+			r := startRelay(t, c, newMemJournal(lines...), overTLS(t, c, direct{c.withDefaults()}), journal.Cursor{})
+			peertest.Until(t, "everything arrived", func() bool { return r.Stats().Pending == 0 })
+			r.end(t)
+			peertest.Until(t, "everything is in the file", func() bool { return len(far.Received()) >= len(lines) })
+			if got := rawLines(far.Received()); !slices.Equal(got, lines) {
+				t.Errorf("rsyslog has %d lines, want the %d sent, in order, each once", len(got), len(lines))
+			}
+		})
+	}
+}
+
+// A server that wants a certificate gets nothing from who has none, and the
+// reason is told.
+func TestRsyslogWantsACertificate(t *testing.T) {
+	t.Parallel()
+	ca := peertest.NewCA(t, "Root", nil)
+	far := peertest.StartRsyslogTLS(t, ca, ca.Server(nil, "127.0.0.1"), "auditbridge.example.org")
+	c := inTLS(t, to(far.Port), t.TempDir(), ca, nil)
+	r := startRelay(t, c, newMemJournal(events(0, 10)...), overTLS(t, c, direct{c.withDefaults()}), journal.Cursor{})
+	peertest.Until(t, "the refusal is told", func() bool {
+		s := r.Stats()
+		return strings.Contains(s.LastError, "client-refused") && strings.Contains(s.Hint, "certificate-file")
+	})
+	if n := r.Stats().Delivered; n != 0 || len(far.Received()) != 0 {
+		t.Errorf("%d delivered, %d received", n, len(far.Received()))
+	}
+	r.end(t)
+}
+
+// TLS inside a tunnel: whom the SSH server passes it on to has to show who he is.
+func TestTLSThroughStockSSHD(t *testing.T) {
+	t.Parallel()
+	ca, s := peertest.NewCA(t, "Root", nil), peertest.StartSSHD(t)
+	far := peertest.StartRsyslogTLS(t, ca, ca.Server(nil, "log.example.org"), "")
+	c := inTLS(t, to(far.Port), t.TempDir(), ca, nil)
+	lines := events(0, 5000)
+	r := startRelay(t, c, newMemJournal(lines...), overTLS(t, c, tunnelTo(t, s, s.Port, c)), journal.Cursor{})
+	peertest.Until(t, "the wrong name is told", func() bool { return strings.Contains(r.Stats().LastError, "name-mismatch") })
+	r.end(t)
+	c.TLS.ServerName = "log.example.org"
+	r = startRelay(t, c, newMemJournal(lines...), overTLS(t, c, tunnelTo(t, s, s.Port, c)), journal.Cursor{})
+	peertest.Until(t, "everything arrived", func() bool { return r.Stats().Pending == 0 })
+	r.end(t)
+	peertest.Until(t, "everything is in the file", func() bool { return len(far.Received()) >= len(lines) })
+	if got := rawLines(far.Received()); !slices.Equal(got, lines) {
+		t.Errorf("rsyslog has %d lines, want the %d sent, in order, each once", len(got), len(lines))
+	}
+}
