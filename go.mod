@@ -13,7 +13,7 @@ require (
 	github.com/landlock-lsm/go-landlock v0.11.2 // forbids ship all it does not need
 	github.com/leodido/go-syslog/v4 v4.5.0 // tests: an RFC 5424 parser that is not ours
 	github.com/pelletier/go-toml/v2 v2.4.3 // configuration: strict TOML with line and column of every error
-	github.com/prometheus/client_golang v1.25.0 // the metrics endpoint
+	github.com/prometheus/client_golang v1.25.0 // tests: what Prometheus wants of names
 	github.com/prometheus/common v0.72.0 // tests: Prometheus' own parser of what it scrapes
 	github.com/rogpeppe/go-internal v1.16.0 // tests: commands as text (testscript)
 	github.com/spf13/cobra v1.10.2 // subcommands, flags, completions, manual pages
@@ -27,15 +27,11 @@ require (
 
 require (
 	github.com/BurntSushi/toml v1.4.1-0.20240526193622-a339e1f7089c // indirect
-	github.com/beorn7/perks v1.0.1 // indirect
-	github.com/cespare/xxhash/v2 v2.3.0 // indirect
 	github.com/elastic/go-licenser v0.4.1 // indirect
 	github.com/inconshreveable/mousetrap v1.1.0 // indirect
 	github.com/kballard/go-shellquote v0.0.0-20180428030007-95032a82bc51 // indirect
-	github.com/kylelemons/godebug v1.1.0 // indirect
 	github.com/munnerz/goautoneg v0.0.0-20191010083416-a7dc8b61c822 // indirect
 	github.com/prometheus/client_model v0.6.3 // indirect
-	github.com/prometheus/procfs v0.22.0 // indirect
 	github.com/spf13/pflag v1.0.9 // indirect
 	golang.org/x/exp/typeparams v0.0.0-20231108232855-2478ac86f678 // indirect
 	golang.org/x/mod v0.41.0 // indirect

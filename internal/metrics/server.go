@@ -12,8 +12,6 @@ import (
 	"auditbridge/internal/status"
 	"auditbridge/internal/unixsocket"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"golang.org/x/net/netutil"
 )
 
@@ -39,20 +37,25 @@ type Config struct {
 // Server answers GET /metrics.
 type Server struct {
 	Config
-	handler http.Handler
+	scrapes chan struct{} // holds those under way
 }
 
 // NewServer returns a Server. It takes no socket: Run does.
 func NewServer(c Config) *Server {
-	registry := prometheus.NewPedanticRegistry()
-	registry.MustRegister(newCollector(c.Look))
-	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{
-		ErrorLog:            slog.NewLogLogger(c.Log.Handler(), slog.LevelWarn),
-		DisableCompression:  true, // it never leaves the host
-		MaxRequestsInFlight: maxScrapes,
-	}))
-	return &Server{c, mux}
+	return &Server{c, make(chan struct{}, maxScrapes)}
+}
+
+// scrape answers GET /metrics.
+func (s *Server) scrape(to http.ResponseWriter, _ *http.Request) {
+	select {
+	case s.scrapes <- struct{}{}:
+		defer func() { <-s.scrapes }()
+	default:
+		http.Error(to, "too many scrapes at a time", http.StatusServiceUnavailable)
+		return
+	}
+	to.Header().Set("Content-Type", contentType)
+	to.Write(appendAll(nil, s.Look()))
 }
 
 // Run serves until ctx ends. A socket that cannot be taken is tried again and is
@@ -92,8 +95,10 @@ func (s *Server) listen() (net.Listener, error) {
 }
 
 func (s *Server) serve(ctx context.Context, on net.Listener) error {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /metrics", s.scrape)
 	server := &http.Server{
-		Handler:     s.handler,
+		Handler:     mux,
 		ReadTimeout: patience, WriteTimeout: patience, IdleTimeout: patience,
 		MaxHeaderBytes: maxHeader,
 		ErrorLog:       slog.NewLogLogger(s.Log.Handler(), slog.LevelWarn),

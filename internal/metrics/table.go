@@ -7,13 +7,6 @@ import (
 	"auditbridge/internal/alarm"
 	"auditbridge/internal/status"
 	"auditbridge/internal/warning"
-
-	"github.com/prometheus/client_golang/prometheus"
-)
-
-const (
-	counter = prometheus.CounterValue
-	gauge   = prometheus.GaugeValue
 )
 
 type put = func(value float64, labels ...string)
