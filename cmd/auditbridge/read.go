@@ -67,31 +67,7 @@ Exit status: 0 all was read, 1 something could not be, 2 usage.`,
   ssh web1 cat /var/log/audit/audit.log | auditbridge read --include login
   dmesg | auditbridge read -o text
   auditbridge read audit.log*.gz | jq 'select(.result == "fail")'`,
-		RunE: func(cmd *cobra.Command, paths []string) error {
-			job, err := flags.job(time.Now())
-			for _, name := range []string{"since", "until"} { // no time is not the beginning of time: a variable was not set
-				if cmd.Flags().Changed(name) && cmd.Flags().Lookup(name).Value.String() == "" {
-					err = fmt.Errorf("--%s: no time is given", name)
-				}
-			}
-			if err != nil {
-				return &usageError{err, cmd.CommandPath()}
-			}
-			if len(paths) == 0 {
-				paths = []string{"-"}
-				if isTerminal(cmd.InOrStdin()) {
-					return &usageError{errors.New("nothing to read: name a file or a directory, such as /var/log/audit, or - to type"), cmd.CommandPath()}
-				}
-			}
-			tellReading(cmd, paths)
-			boundMemory()
-			job.in, job.out, job.err = cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr()
-			job.showProgress = isTerminal(job.err) && !isTerminal(job.out)
-			if cmd.Flags().Changed("progress") {
-				job.showProgress = flags.progress
-			}
-			return job.run(cmd.Context(), paths)
-		},
+		RunE: func(cmd *cobra.Command, paths []string) error { return flags.run(cmd, paths) },
 	}
 	cmd.Flags().StringVarP(&flags.output, "output", "o", "json", "`FORMAT`: "+strings.Join(readFormatNames(), ", "))
 	cmd.Flags().BoolVar(&flags.ecs, "ecs", false, "with --output json: field names of the Elastic Common Schema")
@@ -102,6 +78,33 @@ Exit status: 0 all was read, 1 something could not be, 2 usage.`,
 	cmd.Flags().StringVar(&flags.until, "until", "", "leave out events after `TIME`")
 	cmd.Flags().BoolVar(&flags.progress, "progress", false, "tell on standard error how far reading has come (default: when that is a terminal and it takes long)")
 	return cmd
+}
+
+// run reads paths as the flags say.
+func (f *readFlags) run(cmd *cobra.Command, paths []string) error {
+	job, err := f.job(time.Now())
+	for _, name := range []string{"since", "until"} { // no time is not the beginning of time: a variable was not set
+		if cmd.Flags().Changed(name) && cmd.Flags().Lookup(name).Value.String() == "" {
+			err = fmt.Errorf("--%s: no time is given", name)
+		}
+	}
+	if err != nil {
+		return &usageError{err, cmd.CommandPath()}
+	}
+	if len(paths) == 0 {
+		paths = []string{"-"}
+		if isTerminal(cmd.InOrStdin()) {
+			return &usageError{errors.New("nothing to read: name a file or a directory, such as /var/log/audit, or - to type"), cmd.CommandPath()}
+		}
+	}
+	tellReading(cmd, paths)
+	boundMemory()
+	job.in, job.out, job.err = cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr()
+	job.showProgress = isTerminal(job.err) && !isTerminal(job.out)
+	if cmd.Flags().Changed("progress") {
+		job.showProgress = f.progress
+	}
+	return job.run(cmd.Context(), paths)
 }
 
 // boundMemory holds the Go runtime to what read is bounded to anyway: without
