@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -145,17 +146,34 @@ func (c *control) list() ([][]byte, error) {
 // signalInfo is AUDIT_SIGNAL_INFO (include/uapi/linux/audit.h).
 const signalInfo = 1010
 
-// signaller asks who sent the owner of the audit socket its last signal: struct
-// audit_sig_info, a user, who is the login user where there is one, and a process.
+// signaller asks who sent the owner of the audit socket its last signal.
 func (c *control) signaller() (Actor, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	answer, err := c.ask(signalInfo, 8)
 	if err == nil {
-		user, pid := binary.NativeEndian.Uint32(answer), binary.NativeEndian.Uint32(answer[4:])
-		return Actor{AUID: user, UID: Unset, Session: Unset, PID: int(pid)}, nil
+		return signalledBy(binary.NativeEndian.Uint32(answer), int(binary.NativeEndian.Uint32(answer[4:])), loginOf), nil
 	}
 	return Actor{}, fmt.Errorf("ask the kernel who sent a signal: %w", refusal(err, 0))
+}
+
+// signalledBy reads struct audit_sig_info: the sender's login user or, where he has
+// none, his user, and his process. Which of the two it is only that process can tell,
+// while it is there: systemd is root, and nobody who logged in as root.
+func signalledBy(user uint32, pid int, loginOf func(pid int) (user uint32, known bool)) Actor {
+	if login, known := loginOf(pid); known && login == Unset {
+		return Actor{AUID: Unset, UID: user, Session: Unset, PID: pid}
+	}
+	return Actor{AUID: user, UID: Unset, Session: Unset, PID: pid}
+}
+
+func loginOf(pid int) (user uint32, known bool) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/loginuid", pid))
+	if err != nil {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(strings.TrimSpace(string(text)), 10, 32)
+	return uint32(n), err == nil
 }
 
 // ask sends a request whose answer has its own type and at least size bytes. The

@@ -15,7 +15,7 @@ const recordsHead = `# Our own records
 
 What auditbridge says of itself stands in the journal like any other record, is sealed, sent and searched like any other. Here is every such record, with
 a sample. This page is made by ` + "`go test ./docs -run TestRecords -update`" + ` from records.txt (when, fields), auditbridge/classes.txt (class, facility, severity) and records.log
-(samples: from journals of the tests, and, below the second comment there, what the program's writer makes of the values of ` + "`TestOwnRecords`" + `, for what takes faults that not every machine can be brought to).
+(samples: from journals of the tests and of runs by hand, and, below the second comment there, what the program's writer makes of the values of ` + "`TestOwnRecords`" + `, for what takes faults that not every machine can be brought to).
 
 Every record has, in this order: ` + "`op`" + ` what happened, ` + "`auid`" + ` login uid, ` + "`pid`" + `, ` + "`uid`" + ` and ` + "`ses`" + ` login session of who caused it, its own fields, and ` + "`res`" + ` its outcome. Who that is, the kernel says
 (of a peer on the control socket, of a signal's sender, of a system call), never the peer itself; 4294967295 stands for nobody: what auditbridge does by itself has its own pid and uid. What a client says is marked as a claim below.

@@ -71,5 +71,10 @@ func TestAnEndIsOnRecordWithWhoAskedForIt(t *testing.T) {
 			pid = os.Getpid()
 		}
 		d.onRecord("op=stop ", fmt.Sprintf(" pid=%d ", pid), ` why="stopped by signal" `)
+		if row.named {
+			login, err := os.ReadFile("/proc/self/loginuid")
+			must(t, err)
+			d.onRecord("op=stop ", fmt.Sprintf(" auid=%s pid=", login)) // nobody's, where nobody logged in to run this
+		}
 	}
 }
