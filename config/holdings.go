@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"auditbridge/forward/tunnel"
 )
 
 // What a key file holds is a value like any other: when another key stands in it,
@@ -13,18 +15,19 @@ import (
 
 // holding is what stands in a file that a key of the configuration names.
 type holding struct {
-	key  string // that names the file
-	file string
-	what string // fingerprints, or what else names what is in it
+	table int    // which [[port-forwarding]]
+	key   string // that names the file
+	file  string
+	what  string // fingerprints, or what else names what is in it
 }
 
 // holdings looks into every key file.
 func (c *Config) holdings() (all []holding) {
-	for i, t := range c.Tunnels() {
+	for i, t := range c.Settings.Tunnels() {
 		path := fmt.Sprintf("port-forwarding[%d]", i)
 		identity, _ := t.IdentityFingerprint()
 		hosts, _ := t.HostKeyFingerprints()
-		all = append(all, holding{path + ".identity-file", t.IdentityFile, identity}, holding{path + ".known-hosts", t.KnownHosts, strings.Join(hosts, " ")})
+		all = append(all, holding{i, path + ".identity-file", t.IdentityFile, identity}, holding{i, path + ".known-hosts", t.KnownHosts, strings.Join(hosts, " ")})
 	}
 	return all
 }
@@ -43,6 +46,20 @@ func (c *Config) KeyFiles() (names []string) {
 func (c *Config) heldValues() (all []Value) {
 	for _, h := range c.held {
 		all = append(all, Value{Key: c.named(h.key) + ".holds", Value: strconv.Quote(h.what), Origin: h.file})
+	}
+	return all
+}
+
+// Tunnels is a tunnel.Config for each forwarding. Other keys make it another one, so
+// that they are in force at once, in a process that may read where they are.
+func (c *Config) Tunnels() []tunnel.Config {
+	all := c.Settings.Tunnels()
+	for i := range all {
+		for _, h := range c.held {
+			if h.table == i {
+				all[i].Held = append(all[i].Held, h.what)
+			}
+		}
 	}
 	return all
 }

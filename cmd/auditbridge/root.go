@@ -37,6 +37,7 @@ func newRootCommand() *cobra.Command {
 		newRestartCommand(),
 		newWatchCommand(),
 		newConfirmClockCommand(),
+		newSSHCommand(),
 		newVerifyCommand(),
 		newDumpCommand(),
 		newReadCommand(),

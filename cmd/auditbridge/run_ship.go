@@ -8,6 +8,7 @@ import (
 	"os/user"
 	"strconv"
 
+	"auditbridge/config"
 	"auditbridge/forward"
 	"auditbridge/internal/deputy"
 
@@ -72,7 +73,7 @@ func (d *daemon) startShip() (forward.Process, error) {
 		order.Env = append(order.Env, "GODEBUG=fips140=on")
 	}
 	if os.Geteuid() == 0 {
-		if order.User, err = d.shipCredential(); err != nil {
+		if order.User, err = shipCredential(d.cfg); err != nil {
 			ours.Close()
 			return nil, err
 		}
@@ -89,10 +90,10 @@ func (d *daemon) startShip() (forward.Process, error) {
 }
 
 // shipCredential is the user ship runs as. Only root can and must change user.
-func (d *daemon) shipCredential() (*deputy.User, error) {
-	uid, err := d.cfg.ShipUID()
+func shipCredential(cfg *config.Config) (*deputy.User, error) {
+	uid, err := cfg.ShipUID()
 	if err != nil {
-		return nil, withHint(err, "make the user: useradd --system --no-create-home --shell /usr/sbin/nologin "+d.cfg.ShipUser)
+		return nil, withHint(err, "make the user: useradd --system --no-create-home --shell /usr/sbin/nologin "+cfg.ShipUser)
 	}
 	if uid == 0 {
 		return nil, withHint(fmt.Errorf("ship-user is root: ship owns the network and must not be privileged"), "give ship a user of its own")
@@ -106,7 +107,7 @@ func (d *daemon) shipCredential() (*deputy.User, error) {
 		return nil, fmt.Errorf("look up ship-user: group %q: %w", own.Gid, err)
 	}
 	c := &deputy.User{UID: uint32(uid), GID: uint32(gid)}
-	if readers, err := d.cfg.GroupID(); err != nil {
+	if readers, err := cfg.GroupID(); err != nil {
 		return nil, err
 	} else if readers >= 0 {
 		c.Groups = []uint32{uint32(readers)}
@@ -121,7 +122,7 @@ func (d *daemon) shipGroup() (int, error) {
 	if os.Geteuid() != 0 {
 		return -1, nil
 	}
-	c, err := d.shipCredential()
+	c, err := shipCredential(d.cfg)
 	if err != nil && len(d.cfg.Servers) == 0 {
 		return -1, nil
 	}

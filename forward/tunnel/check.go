@@ -12,12 +12,7 @@ import (
 // used; if not, its error is a *keyfile.Error. Who else may get at the file is not
 // looked at: whoever checks may be another user than the one who connects.
 func (c Config) CheckIdentity() error {
-	text, err := keyfile.Look(c.IdentityFile)
-	if err != nil {
-		return err
-	}
-	defer clear(text)
-	_, err = parseIdentity(c.IdentityFile, c.Algorithms.withDefaults(), text)
+	_, err := c.publicKey()
 	return err
 }
 
@@ -36,16 +31,34 @@ func (c Config) CheckKnownHosts() error {
 // IdentityFingerprint names the key in the identity-file: its type and the SHA-256
 // of its public half, as ssh-keygen -l prints it.
 func (c Config) IdentityFingerprint() (string, error) {
-	text, err := keyfile.Look(c.IdentityFile)
+	key, err := c.publicKey()
 	if err != nil {
 		return "", err
+	}
+	return Fingerprint(key), nil
+}
+
+// PublicIdentity is the public half of the key in the identity-file, as it stands
+// in an authorized_keys file.
+func (c Config) PublicIdentity() (string, error) {
+	key, err := c.publicKey()
+	if err != nil {
+		return "", err
+	}
+	return publicLine(key), nil
+}
+
+func (c Config) publicKey() (ssh.PublicKey, error) {
+	text, err := keyfile.Look(c.IdentityFile)
+	if err != nil {
+		return nil, err
 	}
 	defer clear(text)
 	signer, err := parseIdentity(c.IdentityFile, c.Algorithms.withDefaults(), text)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	return Fingerprint(signer.PublicKey()), nil
+	return signer.PublicKey(), nil
 }
 
 // HostKeyFingerprints names every key that the known-hosts file has for the server.

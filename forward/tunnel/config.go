@@ -31,6 +31,8 @@ type Config struct {
 	IdentityFile   string `json:"identity-file"` // private key, readable by its owner only
 	KnownHosts     string `json:"known-hosts"`   // the only authority on host keys
 
+	Held []string `json:"held,omitempty"` // what the key files hold, by fingerprint: with other keys it is another tunnel
+
 	Algorithms Algorithms `json:"algorithms"` // Modern's where a list is left out
 
 	// One key protects at most RekeyBytes in each direction, and for RekeyAge:

@@ -82,7 +82,7 @@ func (e *AuthError) Error() string {
 
 // Hint says what to do.
 func (e *AuthError) Hint() string {
-	return fmt.Sprintf(`on the server, put this line into %s's authorized_keys: restrict,port-forwarding,permitopen="%s",permitlisten="127.0.0.1:1" %s`, e.User, e.Remote, e.PublicKey)
+	return fmt.Sprintf("on the server, put this line into %s's authorized_keys: %s", e.User, AuthorizedKey(e.PublicKey, e.Remote))
 }
 
 // to is e as it is told to who wants to reach remote.

@@ -52,11 +52,7 @@ func connect(ctx context.Context, cfg Config, log *slog.Logger) (*session, error
 		raw.Close()
 		return nil, err
 	}
-	if conn, ok := s.client.Conn.(ssh.AlgorithmsConnMetadata); ok {
-		a := conn.Algorithms()
-		log.Info("SSH connection is up", "tunnel", cfg.Name, "peer", raw.RemoteAddr().String(),
-			"kex", a.KeyExchange, "cipher", a.Write.Cipher, "hostkey", a.HostKey)
-	}
+	log.Info("SSH connection is up", "tunnel", cfg.Name, "peer", raw.RemoteAddr().String(), "agreed", s.agreed())
 	go s.keepAlive()
 	if cfg.RekeyInPlace {
 		go s.rekeyByAge()
@@ -137,7 +133,7 @@ func (s *session) explain(err, refused error, authenticating bool, identity ssh.
 		return &SilenceError{Server: s.cfg.server(), Asked: "SSH handshake", Within: s.cfg.HandshakeTimeout}
 	case authenticating && strings.Contains(err.Error(), "unable to authenticate"):
 		return &AuthError{Server: s.cfg.server(), User: s.cfg.User, IdentityFile: s.cfg.IdentityFile,
-			PublicKey: strings.TrimSpace(string(ssh.MarshalAuthorizedKey(identity.PublicKey())))}
+			PublicKey: publicLine(identity.PublicKey())}
 	}
 	return fmt.Errorf("SSH handshake with %s: %w", s.cfg.server(), &told{err})
 }
