@@ -9,7 +9,8 @@ require (
 	github.com/fsnotify/fsnotify v1.10.1 // followed logs, changed configuration files
 	github.com/google/go-cmp v0.7.0 // tests: differences that can be read
 	github.com/hanwen/go-fuse/v2 v2.12.1 // tests: a file system whose operations fail as told
-	github.com/klauspost/compress v1.20.4 // reading logs that were compressed: gzip and zstd, several members, bounded memory
+	github.com/hashicorp/go-retryablehttp v0.7.8 // HTTPS destinations: a request that a busy server did not take is made again
+	github.com/klauspost/compress v1.20.4 // reading logs that were compressed: gzip and zstd, several members, bounded memory; zstd of what is sent
 	github.com/landlock-lsm/go-landlock v0.11.2 // forbids ship all it does not need
 	github.com/leodido/go-syslog/v4 v4.5.0 // tests: an RFC 5424 parser that is not ours
 	github.com/pelletier/go-toml/v2 v2.4.3 // configuration: strict TOML with line and column of every error
@@ -28,6 +29,7 @@ require (
 require (
 	github.com/BurntSushi/toml v1.4.1-0.20240526193622-a339e1f7089c // indirect
 	github.com/elastic/go-licenser v0.4.1 // indirect
+	github.com/hashicorp/go-cleanhttp v0.5.2 // indirect
 	github.com/inconshreveable/mousetrap v1.1.0 // indirect
 	github.com/kballard/go-shellquote v0.0.0-20180428030007-95032a82bc51 // indirect
 	github.com/munnerz/goautoneg v0.0.0-20191010083416-a7dc8b61c822 // indirect

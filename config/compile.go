@@ -164,7 +164,7 @@ func (s *Settings) Destinations() []forward.Config {
 			Facility: server.Facility, Severity: server.Severity,
 			Include: server.Include, Start: server.Start,
 		}
-		c.TLS = server.tls(address, port)
+		c.TLS, c.HTTPS = server.tls(address, port), server.https()
 		for _, f := range server.Filters {
 			c.Filters = append(c.Filters, forward.Filter(f))
 		}

@@ -167,8 +167,8 @@ func TestSampleConfiguration(t *testing.T) {
 		if name == "as it is" {
 			continue
 		}
-		if len(c.Servers) != 2 || c.Servers[0].Via != "siem-tunnel" || c.Servers[1].Protocol != "tls" {
-			t.Errorf("the sample's servers go through its tunnel and in TLS: %+v", c.Servers)
+		if len(c.Servers) != 3 || c.Servers[0].Via != "siem-tunnel" || c.Servers[1].Protocol != "https" || c.Servers[2].Protocol != "tls" {
+			t.Errorf("the sample's servers go through its tunnel, by HTTPS and in TLS: %+v", c.Servers)
 		}
 		for _, v := range c.Effective() {
 			if v.Default != "" && v.Default != strings.Trim(v.Value, `"`) && v.Default != strings.Trim(v.Value, `[]"`) && !strings.Contains(v.Key, "[") {

@@ -36,6 +36,7 @@ func (c *Config) probe() (problems Problems, warnings []Problem) {
 	ship := k.shipUser()
 	k.keyFiles(ship)
 	k.tlsFiles(ship)
+	k.httpsFiles(ship)
 	return k.problems, k.Warnings
 }
 

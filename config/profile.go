@@ -83,7 +83,7 @@ func (k *completion) profiled() {
 }
 
 // protected reports whether nobody on the way can read or change what s gets.
-func (s *Server) protected() bool { return s.Via != "" || s.Protocol == "tls" }
+func (s *Server) protected() bool { return s.Via != "" || s.usesTLS() }
 
 // module refuses a profile while Go's FIPS 140-3 module is not in force in this
 // program.

@@ -133,6 +133,7 @@ func (k *completion) servers() {
 		k.through(s, path)
 		k.wire(s, path)
 		k.tls(s, path)
+		k.https(s, path)
 		if s.Name == "" {
 			s.Name = endpoint(s.Address, s.Port)
 			k.derived(path+".name", "from address and port")
@@ -242,18 +243,18 @@ func (k *completion) wire(s *Server, path string) {
 	}
 	k.framing(s, path)
 	k.carried(s, path)
-	safer := "use a [[port-forwarding]]"
-	if s.Protocol == "tcp" {
+	safer := `set tls = true, or use a [[port-forwarding]]`
+	if s.Protocol == "tcp" || s.Protocol == "udp" {
 		safer = `use protocol = "tls", or a [[port-forwarding]]`
 	}
-	if s.Protocol != "tls" && s.Protocol != "https" && s.Via == "" && !k.origins[path+".protocol"].bad && k.wayIsKnown(path) {
+	if !s.protected() && !k.origins[path+".protocol"].bad && k.wayIsKnown(path) {
 		k.warn(path+".protocol", k.tunnelHint(s, safer), "the records go to %s in clear text, and nobody checks who receives them", endpoint(s.Address, s.Port))
 	}
 }
 
 // carries are the formats of a protocol that does not carry all of them, the one it
 // takes by itself first.
-var carries = map[string][]string{"auditd": {"audit"}}
+var carries = map[string][]string{"auditd": {"audit"}, "https": {"json"}}
 
 // carried settles the format: what [syslog] says holds where the protocol carries it.
 func (k *completion) carried(s *Server, path string) {

@@ -95,7 +95,7 @@ type Banner struct {
 // Syslog holds the defaults of every server; a server's own value wins.
 type Syslog struct {
 	Auth     Auth   `toml:"auth"`
-	Protocol string `toml:"protocol" default:"tls" oneof:"udp tcp tls relp auditd" later:"https"`
+	Protocol string `toml:"protocol" default:"tls" oneof:"udp tcp tls relp auditd https"`
 	Format   string `toml:"format" default:"rfc5424" oneof:"rfc5424 rfc3164 cef json audit"`
 	Start    string `toml:"start" default:"now" oneof:"now oldest"`
 	SDID     string `toml:"sd-id" default:"auditbridge@32473.1.0.0"`
@@ -126,7 +126,7 @@ type Server struct {
 	Address  string   `toml:"address"`
 	Port     Port     `toml:"port"` // default: the protocol's
 	Via      string   `toml:"via"`
-	Protocol string   `toml:"protocol" oneof:"udp tcp tls relp auditd" later:"https"`
+	Protocol string   `toml:"protocol" oneof:"udp tcp tls relp auditd https"`
 	Framing  string   `toml:"framing" oneof:"octet-counting lf"` // of a stream; default: octet-counting
 	Format   string   `toml:"format" oneof:"rfc5424 rfc3164 cef json audit"`
 	Start    string   `toml:"start" oneof:"now oldest"`
@@ -137,7 +137,17 @@ type Server struct {
 	Filters  []Filter `toml:"filter"`
 
 	CatchUpRate Size `toml:"catch-up-rate"` // bytes a second; default: no bound
+	// Of protocol = "https".
+	Path         string `toml:"path"` // default: the body's
+	Body         string `toml:"body" oneof:"ndjson splunk-hec elastic-bulk"`
+	Compression  string `toml:"compression" oneof:"gzip zstd none"`
+	TokenFile    string `toml:"token-file"`
+	User         string `toml:"user"`
+	PasswordFile string `toml:"password-file"`
+
 	// Of a server that is spoken to in TLS.
+	TLS bool `toml:"tls" default:"false"` // relp and auditd in TLS; the protocols tls and https are, without it
+
 	ServerName           string `toml:"server-name"` // default: its address
 	CAFile               string `toml:"ca-file"`
 	CRLFile              string `toml:"crl-file"`
@@ -147,7 +157,7 @@ type Server struct {
 	CertificateFile      string `toml:"certificate-file"`
 	KeyFile              string `toml:"key-file"`
 	PKCS12File           string `toml:"pkcs12-file"` // instead of them
-	PasswordFile         string `toml:"pkcs12-password-file"`
+	PKCS12Password       string `toml:"pkcs12-password-file"`
 	MinVersion           string `toml:"min-version" oneof:"1.2 1.3"`
 	MaxVersion           string `toml:"max-version" oneof:"1.2 1.3"`
 	SkipCNCheck          bool   `toml:"skip-cn-check" default:"false"`

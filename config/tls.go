@@ -18,10 +18,14 @@ var (
 )
 
 // usesTLS reports whether the server is spoken to in TLS.
-func (s *Server) usesTLS() bool { return s.Protocol == "tls" }
+func (s *Server) usesTLS() bool { return s.TLS || s.Protocol == "tls" || s.Protocol == "https" }
 
 // tls settles whom a server is believed by and who we are to it.
 func (k *completion) tls(s *Server, path string) {
+	if s.TLS && (s.Protocol == "tcp" || s.Protocol == "udp") {
+		k.wrong(path+".tls", `write protocol = "tls"`, "%s is spoken without it", s.Protocol)
+		return
+	}
 	if !s.usesTLS() {
 		k.noTLS(s, path)
 		return
@@ -52,7 +56,7 @@ func (k *completion) noTLS(s *Server, path string) {
 	}
 	for _, key := range slices.Concat(trustKeys, identityKeys) {
 		if from := k.origins[path+"."+key]; from.at.File != "" {
-			k.wrong(path+"."+key, `set protocol = "tls", or leave it out`, "it is about TLS, and protocol is %q", s.Protocol)
+			k.wrong(path+"."+key, `set protocol = "tls", or tls = true with relp or auditd; or leave it out`, "it is about TLS, and protocol is %q", s.Protocol)
 		}
 	}
 }
@@ -80,7 +84,7 @@ func (k *completion) inheritTLS(s *Server, path string) {
 	take(&s.CertificateFile, "certificate-file", k.Syslog.CertificateFile)
 	take(&s.KeyFile, "key-file", k.Syslog.KeyFile)
 	take(&s.PKCS12File, "pkcs12-file", k.Syslog.PKCS12File)
-	take(&s.PasswordFile, "pkcs12-password-file", k.Syslog.PasswordFile)
+	take(&s.PKCS12Password, "pkcs12-password-file", k.Syslog.PasswordFile)
 }
 
 // named finds the files of a certificate that is given by its name.
@@ -110,7 +114,7 @@ func (k *completion) identityIsWhole(s *Server, path string) {
 	switch {
 	case s.PKCS12File != "" && pem:
 		k.wrongAt(path, path+".pkcs12-file", "leave out certificate, certificate-file and key-file, or this", "it holds a certificate and its key, and there is another already")
-	case s.PKCS12File == "" && s.PasswordFile != "":
+	case s.PKCS12File == "" && s.PKCS12Password != "":
 		k.wrongAt(path, path+".pkcs12-password-file", "set pkcs12-file, too", "there is no pkcs12-file that it opens")
 	case pem && s.KeyFile == "":
 		k.wrongAt(path, path+".certificate-file", "set key-file, too", "there is no private key for it")
@@ -125,7 +129,7 @@ type tlsFile struct{ key, name string }
 func (s *Server) tlsFiles() (files []tlsFile) {
 	for _, file := range []tlsFile{
 		{"ca-file", s.CAFile}, {"crl-file", s.CRLFile}, {"certificate-file", s.CertificateFile}, {"key-file", s.KeyFile},
-		{"pkcs12-file", s.PKCS12File}, {"pkcs12-password-file", s.PasswordFile},
+		{"pkcs12-file", s.PKCS12File}, {"pkcs12-password-file", s.PKCS12Password},
 	} {
 		if file.name != "" && (file.key != "ca-file" || !s.SkipCertificateCheck) {
 			files = append(files, file)
@@ -142,7 +146,7 @@ func (s *Server) tls(address string, port Port) *tlslink.Config {
 	c := &tlslink.Config{
 		Name: s.Name, Address: address, Port: int(port), ServerName: s.ServerName,
 		CAFile: s.CAFile, CRLFile: s.CRLFile, OCSP: s.OCSP, Responder: s.OCSPResponder,
-		CertificateFile: s.CertificateFile, KeyFile: s.KeyFile, PKCS12File: s.PKCS12File, PasswordFile: s.PasswordFile,
+		CertificateFile: s.CertificateFile, KeyFile: s.KeyFile, PKCS12File: s.PKCS12File, PasswordFile: s.PKCS12Password,
 		SkipCertificateCheck: s.SkipCertificateCheck, SkipNameCheck: s.SkipCNCheck,
 	}
 	if c.OCSP == "strict" {

@@ -50,7 +50,8 @@ type Config struct {
 	Protocol string `json:"protocol"`          // a name of protocols; it decides what counts as delivered
 	Framing  string `json:"framing,omitempty"` // of a stream without a frame of its own: one of Framings; FramingCount unless given
 
-	TLS *tlslink.Config `json:"tls,omitempty"` // nil: without TLS
+	TLS   *tlslink.Config `json:"tls,omitempty"`   // nil: without TLS
+	HTTPS *HTTPS          `json:"https,omitempty"` // of ProtocolHTTPS
 
 	Format   string   `json:"format"`             // one of Formats
 	SDID     string   `json:"sd-id,omitempty"`    // NAME@ENTERPRISE of the structured data

@@ -34,6 +34,9 @@ func (h *hello) needs() Needs {
 			n.files(d.TLS.Files()...)
 			n.Ports = append(n.Ports, d.TLS.Ports()...)
 		}
+		if d.HTTPS != nil {
+			n.files(d.HTTPS.files()...)
+		}
 	}
 	slices.Sort(n.Ports)
 	slices.Sort(n.KeyDirs)

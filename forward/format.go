@@ -55,7 +55,10 @@ func newFormat(c *Config, journal string) format {
 	case FormatJSON:
 		var object jsonline.Writer
 		f.event = func(dst []byte, e *auditbridge.Event, v *auditbridge.Verdict) []byte {
-			dst = object.AppendEvent(plain.AppendEnvelope(dst, e, v), e, v)
+			if c.Protocol != ProtocolHTTPS {
+				dst = plain.AppendEnvelope(dst, e, v)
+			}
+			dst = object.AppendEvent(dst, e, v)
 			return dst[:len(dst)-1] // its LF
 		}
 	default:

@@ -56,6 +56,23 @@ func TestStockImrelp(t *testing.T) {
 	}
 }
 
+// RELP in TLS, each side with a certificate.
+func TestStockImrelpInTLS(t *testing.T) {
+	t.Parallel()
+	ca := peertest.NewCA(t, "Root", nil)
+	far := peertest.StartRELPTLS(t, ca, ca.Server(nil, "127.0.0.1"))
+	c := inTLS(t, overRELP(far.Port), t.TempDir(), ca, ca.Client("fabric128", nil))
+	c.Protocol = ProtocolRELP
+	lines := events(0, 1000)
+	r := startRelay(t, c, newMemJournal(lines...), overTLS(t, c, direct{c.withDefaults()}), journal.Cursor{})
+	peertest.Until(t, "everything is acknowledged", func() bool { return r.Stats().Pending == 0 })
+	r.end(t)
+	peertest.Until(t, "everything is in the file", func() bool { return len(far.Received()) >= len(lines) })
+	if got := rawLines(far.Received()); !slices.Equal(got, lines) {
+		t.Errorf("rsyslog has %d lines, want the %d sent, in order, each once", len(got), len(lines))
+	}
+}
+
 // A stock receiver that is killed and comes back has everything in the end.
 func TestStockImrelpKilledUnderLoad(t *testing.T) {
 	t.Parallel()

@@ -62,6 +62,7 @@ const (
 	ProtocolTLS    = "tls" // RFC 5425
 	ProtocolRELP   = "relp"
 	ProtocolAuditd = "auditd"
+	ProtocolHTTPS  = "https"
 )
 
 // protocol is a value of Config.Protocol.
@@ -80,6 +81,7 @@ var protocols = []protocol{
 	{name: ProtocolTLS, promise: AtLeastOnce, open: openStream},
 	{name: ProtocolRELP, promise: Acknowledged, open: openRELP},
 	{name: ProtocolAuditd, promise: Acknowledged, formats: []string{FormatRecord}, open: openAuditd},
+	{name: ProtocolHTTPS, promise: Acknowledged, formats: []string{FormatJSON}, open: openHTTPS},
 }
 
 // protocolOf is the protocol of that name, or nil.
@@ -111,11 +113,19 @@ func (p *protocol) validate(c *Config) error {
 	if p.alone && c.Via != "" {
 		return fmt.Errorf("via: no tunnel carries %s", p.name)
 	}
+	if p.name == ProtocolHTTPS {
+		if c.HTTPS == nil {
+			return errors.New("protocol: https, and nothing says where requests go")
+		}
+		if err := c.HTTPS.validate(); err != nil {
+			return err
+		}
+	}
 	if c.Framing != "" && !slices.Contains(Framings, c.Framing) {
 		return fmt.Errorf("framing: %q is none of %s", c.Framing, strings.Join(Framings, " "))
 	}
-	if p.name == ProtocolTLS && c.TLS == nil {
-		return errors.New("protocol: tls, and nothing says whom to believe")
+	if (p.name == ProtocolTLS || p.name == ProtocolHTTPS) && c.TLS == nil {
+		return fmt.Errorf("protocol: %s, and nothing says whom to believe", p.name)
 	}
 	return nil
 }

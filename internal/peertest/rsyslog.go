@@ -45,6 +45,19 @@ input(type="imrelp" address="127.0.0.1" port="%d" maxDataSize="64k")
 `, port))
 }
 
+// StartRELPTLS is StartRELP in TLS, with a certificate of the server's; whoever sends
+// has to have one of ca's, too.
+func StartRELPTLS(t testing.TB, ca, server *Identity) *Rsyslog {
+	t.Helper()
+	dir, port := t.TempDir(), FreePort(t)
+	file := filepath.Join(dir, "received")
+	root, _ := ca.Write(dir, "ca")
+	cert, key := server.Write(dir, "server")
+	return StartRsyslogWith(t, port, file, keeping(dir, file)+fmt.Sprintf(`module(load="imrelp" ruleset="keep")
+input(type="imrelp" address="127.0.0.1" port="%d" maxDataSize="64k" tls="on" tls.caCert="%s" tls.myCert="%s" tls.myPrivKey="%s" tls.authMode="certvalid")
+`, port, root, cert, key))
+}
+
 // StartUDP is StartRsyslog for UDP. It listens on TCP, too, by which it is seen to run.
 func StartUDP(t testing.TB) *Rsyslog {
 	t.Helper()
