@@ -99,10 +99,7 @@ func (r *Rule) showCalls(arch uint32) string {
 		return "all"
 	}
 	var list []string
-	for nr := range maskWords * 32 {
-		if !r.Calls.has(nr) {
-			continue
-		}
+	for nr := range r.Calls.each() {
 		name := interpret.SyscallName(arch, nr)
 		if r.List == ListURing {
 			name = values["io_uring"].name[uint32(nr)]

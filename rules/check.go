@@ -143,8 +143,6 @@ func (f Field) impliedBy(other Field) bool {
 	return false
 }
 
-const greaterOrEqual Operator = 0x60000000
-
 // under tells whether a path is a directory, or in it.
 func under(path, dir string) bool {
 	path, dir = filepath.Clean(path), filepath.Clean(dir)

@@ -89,7 +89,7 @@ func TestEveryRuleFileOfTheCorporaLoadsAsWithAuditctl(t *testing.T) {
 		ours := list(t, k)
 		// An older auditctl does not know every call, and passes over the line.
 		known := map[string]bool{}
-		for _, id := range identities(theirs) {
+		for _, id := range identities(asLines(theirs)) {
 			known[id] = true
 		}
 		both := slices.DeleteFunc(slices.Clone(ours), func(r Rule) bool { return !known[r.identity()] })

@@ -23,6 +23,14 @@ type Line struct {
 	id string // the rule's identity, once it is known
 }
 
+func asLines(rules []Rule) []Line {
+	lines := make([]Line, len(rules))
+	for i := range rules {
+		lines[i].Rule = rules[i]
+	}
+	return lines
+}
+
 // identity is the rule's; it is worked out once.
 func (l *Line) identity() string {
 	if l.id == "" {
@@ -34,8 +42,9 @@ func (l *Line) identity() string {
 // Desire works out what the statements of a file ask for.
 func (f *File) Desire() *Desired {
 	d := &Desired{Warnings: slices.Clone(f.Warnings)}
-	lists, known := map[List][]Line{}, map[string]Position{}
-	for _, s := range f.Statements {
+	lists, known := map[List][]Line{ListExit: make([]Line, 0, len(f.Statements))}, make(map[string]Position, len(f.Statements))
+	for i := range f.Statements {
+		s := &f.Statements[i]
 		switch s.Verb {
 		case Add:
 			d.add(lists, known, s)
@@ -60,16 +69,20 @@ func (f *File) Desire() *Desired {
 		case Ask:
 			d.warn(s, "a line that only asks", "it does nothing here; remove it")
 		default:
-			d.Requests = append(d.Requests, s)
+			d.Requests = append(d.Requests, *s)
 		}
 	}
 	for l := ListUser; l <= ListURing; l++ {
-		d.Rules = append(d.Rules, lists[l]...)
+		if d.Rules == nil {
+			d.Rules = lists[l]
+		} else {
+			d.Rules = append(d.Rules, lists[l]...)
+		}
 	}
 	return d
 }
 
-func (d *Desired) add(lists map[List][]Line, known map[string]Position, s Statement) {
+func (d *Desired) add(lists map[List][]Line, known map[string]Position, s *Statement) {
 	line := Line{Rule: s.Rule.Listed(), From: s.At}
 	if other, ok := known[line.identity()]; ok {
 		d.warn(s, "the same rule as at "+other.String(), "auditctl stops here, unless -i or -c stands above; remove one")
@@ -83,7 +96,7 @@ func (d *Desired) add(lists map[List][]Line, known map[string]Position, s Statem
 	}
 }
 
-func (d *Desired) remove(lists map[List][]Line, known map[string]Position, s Statement) {
+func (d *Desired) remove(lists map[List][]Line, known map[string]Position, s *Statement) {
 	id := s.Rule.Listed().identity()
 	if _, ok := known[id]; !ok {
 		d.warn(s, "no line above adds the rule that this one deletes", "the files say all that shall be loaded: there is nothing to delete")
@@ -105,7 +118,7 @@ func (d *Desired) Paths() (paths []string) {
 	return paths
 }
 
-func (d *Desired) warn(s Statement, what, hint string) {
+func (d *Desired) warn(s *Statement, what, hint string) {
 	d.Warnings = append(d.Warnings, Problem{At: s.At, What: what, Hint: hint})
 }
 

@@ -46,10 +46,11 @@ func (d *Difference) Count() int {
 // only in the order of their fields are equal; the order of rules matters, since
 // the first that matches decides.
 func Compare(host *Host, loaded []Rule, state State, d *Desired) *Difference {
+	have := asLines(loaded)
 	diff := &Difference{Lines: []DiffLine{}, Settings: []SettingMismatch{}}
-	wanted := withExemptions(loaded, d.Rules)
+	wanted := withExemptions(have, d.Rules)
 	for l := ListUser; l <= ListURing; l++ {
-		diff.compareList(host, onList(loaded, l), onList(wanted, l), d)
+		diff.compareList(host, onList(have, l), onList(wanted, l))
 	}
 	for _, s := range d.unequal(&state) {
 		diff.Settings = append(diff.Settings, SettingMismatch{s.String(), state.Settings[s], *d.Settings[s]})
@@ -57,13 +58,13 @@ func Compare(host *Host, loaded []Rule, state State, d *Desired) *Difference {
 	return diff
 }
 
-func (diff *Difference) compareList(host *Host, loaded, wanted []Rule, d *Desired) {
+func (diff *Difference) compareList(host *Host, loaded, wanted []Line) {
 	have, want := identities(loaded), identities(wanted)
 	at, meant := places(have), places(want)
 	isIn := func(places map[string]int, id string) bool { _, ok := places[id]; return ok }
-	put := func(sign string, r Rule, moved bool) {
-		line := DiffLine{Sign: sign, Moved: moved, Rule: host.Show(r)}
-		if from := d.origin(r); sign != " " && from.File != "" {
+	put := func(sign string, l *Line, moved bool) {
+		line := DiffLine{Sign: sign, Moved: moved, Rule: host.Show(l.Rule)}
+		if from := l.From; sign != " " && from.File != "" {
 			line.From = from.String()
 		}
 		diff.Lines = append(diff.Lines, line)
@@ -71,19 +72,19 @@ func (diff *Difference) compareList(host *Host, loaded, wanted []Rule, d *Desire
 	i, j := 0, 0
 	for _, same := range commonSubsequence(have, want) {
 		for ; have[i] != same; i++ {
-			put("-", loaded[i], isIn(meant, have[i]))
+			put("-", &loaded[i], isIn(meant, have[i]))
 		}
 		for ; want[j] != same; j++ {
-			put("+", wanted[j], isIn(at, want[j]))
+			put("+", &wanted[j], isIn(at, want[j]))
 		}
-		put(" ", wanted[j], false)
+		put(" ", &wanted[j], false)
 		i, j = i+1, j+1
 	}
 	for ; i < len(have); i++ {
-		put("-", loaded[i], isIn(meant, have[i]))
+		put("-", &loaded[i], isIn(meant, have[i]))
 	}
 	for ; j < len(want); j++ {
-		put("+", wanted[j], isIn(at, want[j]))
+		put("+", &wanted[j], isIn(at, want[j]))
 	}
 }
 

@@ -25,7 +25,7 @@ type Loaded struct {
 // Rules by which a process exempts itself from being audited stay in front: they
 // are the state of that process and stand in no file.
 func Load(k Kernel, d *Desired, lock bool) (*Loaded, error) {
-	before, err := k.List()
+	before, err := listed(k)
 	if err != nil {
 		return nil, err
 	}
@@ -52,12 +52,12 @@ func Load(k Kernel, d *Desired, lock bool) (*Loaded, error) {
 type loading struct {
 	kernel  Kernel
 	desired *Desired
-	before  []Rule
+	before  []Line
 	state   State // before
 	done    *Loaded
 }
 
-func (l *loading) do(changes []Change, wanted []Rule) error {
+func (l *loading) do(changes []Change, wanted []Line) error {
 	for _, s := range l.desired.unequal(&l.state) {
 		if s == LoginUIDImmutable || s == Enabled {
 			continue // in the end
@@ -86,15 +86,21 @@ func (l *loading) do(changes []Change, wanted []Rule) error {
 		}
 	}
 	if len(without) > 0 {
-		wanted = slices.DeleteFunc(slices.Clone(wanted), func(r Rule) bool { return without[r.identity()] })
+		wanted = slices.DeleteFunc(slices.Clone(wanted), func(l Line) bool { return without[l.identity()] })
 	}
 	l.done.Kept = len(wanted) - l.done.Added
 	return l.verify(wanted)
 }
 
+// listed is what the kernel has.
+func listed(k Kernel) ([]Line, error) {
+	rules, err := k.List()
+	return asLines(rules), err
+}
+
 // verify asks the kernel what it has.
-func (l *loading) verify(wanted []Rule) error {
-	now, err := l.kernel.List()
+func (l *loading) verify(wanted []Line) error {
+	now, err := listed(l.kernel)
 	if err != nil {
 		return err
 	}
@@ -143,7 +149,7 @@ func (l *loading) finish(lock bool) error {
 // undo puts back what was there, whatever the kernel has now.
 func (l *loading) undo() error {
 	var errs []error
-	now, err := l.kernel.List()
+	now, err := listed(l.kernel)
 	if err == nil {
 		var results []error
 		results, err = l.kernel.Change(plan(now, l.before))
@@ -210,15 +216,22 @@ func (d *Desired) unequal(s *State) (unequal []Setting) {
 
 // withExemptions is what the kernel shall list: in front of the exit rules of the
 // files those by which a process has exempted itself.
-func withExemptions(loaded []Rule, lines []Line) (wanted []Rule) {
-	exempt := slices.DeleteFunc(slices.Clone(loaded), func(r Rule) bool {
-		return !r.exempts() || slices.ContainsFunc(lines, func(l Line) bool { return l.Rule.exempts() && l.identity() == r.identity() })
-	})
+func withExemptions(loaded, lines []Line) []Line {
+	var exempt []Line
+	for i := range loaded {
+		if loaded[i].Rule.exempts() && !slices.ContainsFunc(lines, func(l Line) bool { return l.Rule.exempts() && l.identity() == loaded[i].identity() }) {
+			exempt = append(exempt, loaded[i])
+		}
+	}
+	if exempt == nil {
+		return lines
+	}
+	var wanted []Line
 	for _, l := range lines {
 		if l.Rule.List > ListTask && exempt != nil {
 			wanted, exempt = append(wanted, exempt...), nil
 		}
-		wanted = append(wanted, l.Rule)
+		wanted = append(wanted, l)
 	}
 	return append(wanted, exempt...)
 }

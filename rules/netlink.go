@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -33,9 +34,9 @@ const (
 
 // Netlink asks this machine's kernel. One goroutine may use it.
 type Netlink struct {
-	fd  int
-	seq uint32
-	buf []byte
+	fd   int
+	seq  uint32
+	many *datagrams
 }
 
 // OpenNetlink opens a socket of its own: the one that records come over would
@@ -66,7 +67,7 @@ func newNetlink(fd int) (*Netlink, error) {
 		unix.Close(fd)
 		return nil, os.NewSyscallError("setsockopt", err)
 	}
-	return &Netlink{fd: fd, buf: make([]byte, 64<<10)}, nil
+	return &Netlink{fd: fd, many: newDatagrams()}, nil
 }
 
 // Close closes the socket.
@@ -78,17 +79,19 @@ const batch = 32
 
 // Change implements Kernel.
 func (n *Netlink) Change(changes []Change) ([]error, error) {
-	var results []error
+	results := make([]error, 0, len(changes))
+	message := make([]byte, 0, batch*(wireHeader+256))
+	wire := make([]byte, 0, wireHeader+256)
 	for part := range slices.Chunk(changes, batch) {
-		message := make([]byte, 0, batch*(wireHeader+512))
-		wire := make([]byte, 0, wireHeader+512)
+		message = message[:0]
 		first := n.seq + 1
 		for i := range part {
 			kind := uint16(addRule)
 			if part[i].Delete {
 				kind = deleteRule
 			}
-			message = n.append(message, kind, part[i].Rule.AppendWire(wire))
+			wire = part[i].Rule.AppendWire(wire[:0])
+			message = n.append(message, kind, wire)
 		}
 		answers, err := n.exchange(message, first)
 		results = append(results, answers...)
@@ -101,10 +104,10 @@ func (n *Netlink) Change(changes []Change) ([]error, error) {
 
 // List implements Kernel.
 func (n *Netlink) List() (all []Rule, err error) {
-	message := n.append(nil, listRules, nil)
-	if err = n.send(message); err == nil {
+	n.many.got = 0
+	if err = n.send(n.append(nil, listRules, nil)); err == nil {
 		for done := false; err == nil && !done; {
-			n.gather()
+			n.many.gather()
 			err = n.receive(func(kind uint16, seq uint32, data []byte) error {
 				switch {
 				case seq != n.seq:
@@ -205,17 +208,6 @@ func (n *Netlink) Request(s Statement) (err error) {
 	return nil
 }
 
-// gather lets a list come together: a thread of the kernel's sends it rule by rule,
-// and whoever waits for each is woken for each.
-func (n *Netlink) gather() {
-	var b [1]byte
-	if _, _, err := unix.Recvfrom(n.fd, b[:], unix.MSG_PEEK|unix.MSG_DONTWAIT); err == unix.EAGAIN {
-		time.Sleep(gatherTime)
-	}
-}
-
-const gatherTime = 300 * time.Microsecond
-
 // signal sends the owner of the kernel's records a signal.
 func (n *Netlink) signal(name string) error {
 	state, err := n.State()
@@ -304,29 +296,27 @@ func (n *Netlink) send(message []byte) error {
 	return os.NewSyscallError("send", err)
 }
 
-// receive hands over the messages of one datagram.
+// receive hands over the messages of what has arrived, of one datagram at least.
+// An error of each's does not keep it from being handed the rest.
 func (n *Netlink) receive(each func(kind uint16, seq uint32, data []byte) error) error {
-	size, err := unix.Read(n.fd, n.buf)
-	for err == unix.EINTR {
-		size, err = unix.Read(n.fd, n.buf)
-	}
+	count, err := n.many.read(n.fd)
 	if err == unix.EAGAIN {
 		return fmt.Errorf("no answer within %v", answerTime)
 	}
 	if err != nil {
 		return os.NewSyscallError("receive", err)
 	}
-	for b := n.buf[:size]; len(b) >= headerSize; {
-		length := int(binary.NativeEndian.Uint32(b))
-		if length < headerSize || length > len(b) {
-			return fmt.Errorf("a message of %d bytes in %d", length, len(b))
+	for i := range count {
+		for b := n.many.datagram(i); len(b) >= headerSize; {
+			length := int(binary.NativeEndian.Uint32(b))
+			if length < headerSize || length > len(b) {
+				return fmt.Errorf("a message of %d bytes in %d", length, len(b))
+			}
+			err = cmp.Or(err, each(binary.NativeEndian.Uint16(b[4:]), binary.NativeEndian.Uint32(b[8:]), b[headerSize:length]))
+			b = b[min((length+3)&^3, len(b)):]
 		}
-		if err := each(binary.NativeEndian.Uint16(b[4:]), binary.NativeEndian.Uint32(b[8:]), b[headerSize:length]); err != nil {
-			return err
-		}
-		b = b[min((length+3)&^3, len(b)):]
 	}
-	return nil
+	return err
 }
 
 // answer is the kernel's: a negative errno, or none.

@@ -17,16 +17,19 @@ type File struct {
 // Parse reads a rule file as auditctl -R does, on the given host. Lines that it
 // cannot read are left out; the error is then Problems that name them all.
 func Parse(name, text string, host *Host) (*File, error) {
-	f := &File{Name: name}
+	f := &File{Name: name, Statements: make([]Statement, 0, strings.Count(text, "\n")+1)}
 	var problems Problems
+	var l line
+	var words []word
 	for first, written := range logicalLines(text) {
 		here := Position{File: name, Line: first}
-		words, tabs := splitWords(written)
+		var tabs bool
+		words, tabs = splitWords(words[:0], written)
 		if len(words) == 0 || strings.HasPrefix(words[0].text, "#") {
 			continue
 		}
 		f.warnOfSpelling(here, words, tabs, written)
-		l := &line{host: host, at: here}
+		l = line{host: host, at: here}
 		s, err := l.read(words)
 		if err != nil {
 			here.Column = l.at.Column

@@ -1,36 +1,43 @@
 package rules
 
+import "slices"
+
 // plan is how the kernel's rules become others: the changes in their order. The
 // kernel can put a rule only before or behind all others of its list, so a run of
 // the wanted rules that is loaded in that order stays, and the rest is put around
 // it. What is not wanted goes last: at no moment is less audited than both before
 // and afterwards. A rule that must change its place is deleted right before it is
 // added, in the same message to the kernel; it refuses one that it has.
-func plan(loaded, wanted []Rule) (changes []Change) {
+func plan(loaded, wanted []Line) (changes []Change) {
+	changes = make([]Change, 0, len(wanted))
 	for l := ListUser; l <= ListURing; l++ {
-		changes = append(changes, planList(onList(loaded, l), onList(wanted, l))...)
+		changes = planList(changes, onList(loaded, l), onList(wanted, l))
 	}
 	return changes
 }
 
-func onList(all []Rule, l List) (some []Rule) {
-	for _, r := range all {
-		if r.List == l {
-			some = append(some, r)
-		}
+// onList is the part of all, which are in the kernel's order, that is on a list.
+func onList(all []Line, l List) []Line {
+	from := slices.IndexFunc(all, func(line Line) bool { return line.Rule.List == l })
+	if from < 0 {
+		return nil
 	}
-	return some
+	n := slices.IndexFunc(all[from:], func(line Line) bool { return line.Rule.List != l })
+	if n < 0 {
+		return all[from:]
+	}
+	return all[from : from+n]
 }
 
-func planList(loaded, wanted []Rule) (changes []Change) {
+func planList(changes []Change, loaded, wanted []Line) []Change {
 	have, want := identities(loaded), identities(wanted)
 	at, meant := places(have), places(want)
 	from, to := longestRun(at, want)
 	put := func(i int, prepend bool) {
 		if place, ok := at[want[i]]; ok {
-			changes = append(changes, Change{Delete: true, Rule: loaded[place]})
+			changes = append(changes, Change{Delete: true, Rule: loaded[place].Rule})
 		}
-		r := wanted[i]
+		r := wanted[i].Rule
 		r.Prepend = prepend
 		changes = append(changes, Change{Rule: r})
 	}
@@ -42,16 +49,16 @@ func planList(loaded, wanted []Rule) (changes []Change) {
 	}
 	for i := range loaded {
 		if _, ok := meant[have[i]]; !ok {
-			changes = append(changes, Change{Delete: true, Rule: loaded[i]})
+			changes = append(changes, Change{Delete: true, Rule: loaded[i].Rule})
 		}
 	}
 	return changes
 }
 
-func identities(rules []Rule) []string {
-	all := make([]string, len(rules))
-	for i := range rules {
-		all[i] = rules[i].identity()
+func identities(lines []Line) []string {
+	all := make([]string, len(lines))
+	for i := range lines {
+		all[i] = lines[i].identity()
 	}
 	return all
 }

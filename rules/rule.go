@@ -3,6 +3,8 @@ package rules
 import (
 	"cmp"
 	"encoding/binary"
+	"iter"
+	"math/bits"
 	"slices"
 	"strings"
 )
@@ -47,6 +49,11 @@ const (
 	NotEqual Operator = 0x30000000
 	Mask     Operator = 0x08000000 // some of the bits are set
 	Test     Operator = 0x48000000 // all of them are
+
+	greaterOrEqual Operator = 0x60000000
+	lessOrEqual    Operator = 0x50000000
+	greater        Operator = 0x20000000
+	less           Operator = 0x10000000
 
 	operators = 0x78000000 // AUDIT_OPERATORS; what else stands in fieldflags is not the operator
 )
@@ -98,6 +105,19 @@ func (c *Calls) add(nr int) bool {
 	}
 	c[nr/32] |= 1 << (nr % 32)
 	return true
+}
+
+// each yields the calls in the order of their numbers.
+func (c *Calls) each() iter.Seq[int] {
+	return func(yield func(int) bool) {
+		for i, word := range c {
+			for ; word != 0; word &= word - 1 {
+				if !yield(32*i + bits.TrailingZeros32(word)) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // within tells whether every call of c is one of d.

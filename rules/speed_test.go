@@ -18,12 +18,8 @@ func BenchmarkDesire(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		var loaded []Rule
 		d := f.Desire()
 		plan(nil, withExemptions(nil, d.Rules))
-		for _, l := range d.Rules {
-			loaded = append(loaded, l.Rule)
-		}
-		plan(loaded, loaded)
+		plan(d.Rules, d.Rules)
 	}
 }

@@ -75,17 +75,25 @@ type FieldID uint32
 const (
 	fieldPID     FieldID = 0
 	fieldUID     FieldID = 1
+	fieldEUID    FieldID = 2
+	fieldFSUID   FieldID = 4
+	fieldGID     FieldID = 5
+	fieldEGID    FieldID = 6
+	fieldFSGID   FieldID = 8
 	fieldAUID    FieldID = 9
 	fieldArch    FieldID = 11
 	fieldType    FieldID = 12
 	fieldPPID    FieldID = 18
 	fieldFS      FieldID = 26
 	fieldInode   FieldID = 102
+	fieldExit    FieldID = 103
+	fieldSuccess FieldID = 104
 	fieldPath    FieldID = 105
 	fieldPerm    FieldID = 106
 	fieldDir     FieldID = 107
 	fieldCompare FieldID = 111
 	fieldExe     FieldID = 112
+	fieldA0      FieldID = 200 // and three more
 	fieldKey     FieldID = 210
 )
 

@@ -72,19 +72,14 @@ func ParseWire(wire []byte) (r Rule, err error) {
 	for i := range r.Calls {
 		r.Calls[i] = word()
 	}
-	all := make([]Field, maxFields)
-	for i := range all {
-		all[i].ID = FieldID(word())
-	}
-	for i := range all {
-		all[i].Value = word()
-	}
-	for i := range all {
-		all[i].Op = Operator(word() & operators)
-	}
 	if count > 0 {
-		r.Fields = all[:count:count]
+		r.Fields = make([]Field, count)
 	}
+	column := func(i, c int) uint32 { return binary.NativeEndian.Uint32(words[at+4*(i+c*maxFields):]) }
+	for i := range r.Fields {
+		r.Fields[i] = Field{ID: FieldID(column(i, 0)), Value: column(i, 1), Op: Operator(column(i, 2) & operators)}
+	}
+	at += 4 * 3 * maxFields
 	rest := wire[wireHeader:]
 	if n := word(); uint64(n) > uint64(len(rest)) {
 		return r, fmt.Errorf("a rule with %d bytes of strings, of which %d are there", n, len(rest))

@@ -9,13 +9,13 @@ type word struct {
 	quoted bool // stood in quotes, which auditctl does not know
 }
 
-// splitWords cuts a line as auditctl does: words stand between spaces, `\ ` is a
+// splitWords cuts a line as auditctl does, and appends the words: words stand between spaces, `\ ` is a
 // space inside a word and `\\` a backslash; any other backslash is itself.
 //
 // Beyond auditctl, which would refuse such a line, tabs stand between words too,
 // and a path may stand in quotes: no other word can, for auditctl takes the quotes
 // of a key, say, as part of it.
-func splitWords(line string) (words []word, tabs bool) {
+func splitWords(words []word, line string) (_ []word, tabs bool) {
 	for i := 0; i < len(line); {
 		switch c := line[i]; {
 		case c == ' ', c == '\t', c == '\r':
@@ -30,18 +30,22 @@ func splitWords(line string) (words []word, tabs bool) {
 			}
 		}
 		start := i
-		var text strings.Builder
 		for i < len(line) && line[i] != ' ' && line[i] != '\t' && line[i] != '\r' {
-			if line[i] == '\\' && i+1 < len(line) && (line[i+1] == ' ' || line[i+1] == '\\') {
+			if strings.HasPrefix(line[i:], `\ `) || strings.HasPrefix(line[i:], `\\`) {
 				i++
 			}
-			text.WriteByte(line[i])
 			i++
 		}
-		words = append(words, word{text: text.String(), column: start + 1})
+		text := line[start:i]
+		if strings.IndexByte(text, '\\') >= 0 {
+			text = unescaped.Replace(text)
+		}
+		words = append(words, word{text: text, column: start + 1})
 	}
 	return words, tabs
 }
+
+var unescaped = strings.NewReplacer(`\\`, `\`, `\ `, ` `)
 
 // escapeWord writes a word so that splitWords reads it as one.
 func escapeWord(text string) string {

@@ -24,7 +24,7 @@ have: what they do not have is deleted.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newRulesCheckCommand(), newRulesShowCommand(), newRulesDiffCommand(), newRulesLoadCommand(), newRulesListCommand(), newRulesAddCommand())
+	cmd.AddCommand(newRulesCheckCommand(), newRulesShowCommand(), newRulesDiffCommand(), newRulesLoadCommand(), newRulesListCommand(), newRulesAddCommand(), newRulesCoverageCommand())
 	return cmd
 }
 
@@ -48,7 +48,7 @@ func readRules(w io.Writer, host *rules.Host, paths []string) (*rules.File, erro
 
 // openKernelRules opens the kernel's audit system, and says on which host.
 func openKernelRules() (*rules.Netlink, *rules.Host, error) {
-	host, err := rules.ThisHost()
+	host, err := rulesHost()
 	if err != nil {
 		return nil, nil, err
 	}

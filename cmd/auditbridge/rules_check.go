@@ -20,7 +20,7 @@ or the kernel would refuse; warnings are rules that never match, that say less
 than they seem to, or that would audit auditbridge itself.
 Exit status: 0 valid, 2 not.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			host, err := rules.ThisHost()
+			host, err := rulesHost()
 			if err != nil {
 				return err
 			}

@@ -22,7 +22,7 @@ func newRulesListCommand() *cobra.Command {
 		Short: "List the rule sets that come with auditbridge, or print one",
 		Args:  cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			host, err := rules.ThisHost()
+			host, err := rulesHost()
 			if err != nil {
 				return err
 			}
@@ -59,7 +59,7 @@ func newRulesAddCommand() *cobra.Command {
 replaced only with --force.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			host, err := rules.ThisHost()
+			host, err := rulesHost()
 			if err != nil {
 				return err
 			}

@@ -20,6 +20,7 @@ func TestMain(m *testing.M) {
 		"confined-run": tryConfinedRun,
 		"no-seccomp":   withoutSeccomp,
 		"makecalls":    makeCalls,
+		"actor":        doActions,
 		"intruder":     tryAsIntruder,
 		"forger":       forge,
 	})
