@@ -52,7 +52,10 @@ type Config struct {
 	OnState func(State)
 	// OnAppend is called in the append loop after each batch; the same holds for it.
 	OnAppend func()
-	Logger   *slog.Logger // nil discards
+	// OnSegment is called in the append loop when a segment was closed and the next
+	// opened; the same holds for it.
+	OnSegment func()
+	Logger    *slog.Logger // nil discards
 
 	reserve int64 // smaller in tests only
 }

@@ -89,8 +89,11 @@ func (j *Journal) turn(now time.Time) {
 	}
 	if j.trouble.state == StateOK {
 		j.ring.Settle(uint64(j.mark.Durable()))
-		before := j.at
+		before, segment := j.at, j.sync.position().segment
 		j.handle(j.work(now), now)
+		if j.sync.position().segment != segment && j.cfg.OnSegment != nil {
+			j.cfg.OnSegment()
+		}
 		if j.at != before && j.cfg.OnAppend != nil {
 			j.cfg.OnAppend()
 		}

@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -41,4 +42,24 @@ func TestASegmentAtItsSizeAndAgeEndsOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantRecords(t, checkJournal(t, cfg), 1, fed)
+}
+
+// Whoever holds the journal to its bounds hears of each segment that is closed.
+func TestEachNextSegmentIsTold(t *testing.T) {
+	cfg, r := testConfig(t), newMemRing()
+	cfg.SegmentSize = 70 << 10
+	var told atomic.Int32
+	cfg.OnSegment = func() { told.Add(1) }
+	j, err := open(cfg, r, (&disk{}).open)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer j.Close()
+	stop := runFor(t, j)
+	for from := 1; len(j.Segments()) < 4; from += 100 {
+		r.feed(from, 100)
+		until(t, "the ring is empty", func() bool { return len(r.Pending()) == 0 })
+	}
+	until(t, "the last is told", func() bool { return int(told.Load()) == len(j.Segments())-1 })
+	stop()
 }

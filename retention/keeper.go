@@ -37,6 +37,7 @@ type Keeper struct {
 	clocks  func() (Reading, error)
 	dir     string // state-dir
 	log     *slog.Logger
+	wake    chan struct{}
 
 	mu    sync.Mutex // guards what follows
 	cfg   Config
@@ -53,17 +54,27 @@ func NewKeeper(cfg Config, stateDir string, journal Journal, cursors func() []Cu
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	k := &Keeper{cfg: cfg, journal: journal, cursors: cursors, clocks: ReadClocks, dir: stateDir, log: log}
+	k := &Keeper{cfg: cfg, journal: journal, cursors: cursors, clocks: ReadClocks, dir: stateDir, log: log, wake: make(chan struct{}, 1)}
 	var err error
 	k.slots, k.state, err = openState(stateDir, journal.ID())
 	return k, err
 }
 
-// Reconfigure keeps by another cfg from the next look on.
+// Wake has Run look at once: a segment was closed. Any goroutine may call it; it does
+// not wait.
+func (k *Keeper) Wake() {
+	select {
+	case k.wake <- struct{}{}:
+	default: // it is about to look
+	}
+}
+
+// Reconfigure keeps by another cfg, from now on where Run runs.
 func (k *Keeper) Reconfigure(cfg Config) error {
 	if err := cfg.Validate(); err != nil {
 		return err
 	}
+	defer k.Wake()
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.cfg = cfg
@@ -81,14 +92,13 @@ func (k *Keeper) Close() error {
 }
 
 const (
-	// interval is short against the smallest retention (an hour) and long against
-	// the time a segment takes to fill.
+	// interval is short against the smallest retention (an hour).
 	interval = 10 * time.Second
 	// clockInterval is how much of the boot clock a crash may take back.
 	clockInterval = time.Minute
 )
 
-// Run looks at once and then every 10 seconds until ctx ends. What cannot be
+// Run looks at once, when it is woken, and every 10 seconds until ctx ends. What cannot be
 // dropped now is tried again; that it cannot is logged once.
 func (k *Keeper) Run(ctx context.Context) error {
 	tick := time.NewTicker(interval)
@@ -105,6 +115,7 @@ func (k *Keeper) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-k.wake:
 		case <-tick.C:
 		}
 	}

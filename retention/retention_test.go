@@ -172,6 +172,13 @@ func (d *dropper) Segments() []journal.Segment {
 	return slices.Clone(d.segments)
 }
 
+// closes has it hold these segments from now on.
+func (d *dropper) closes(segments ...journal.Segment) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.segments = segments
+}
+
 func (d *dropper) breaks(err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -223,6 +230,32 @@ func TestKeeperTriesAgain(t *testing.T) {
 		synctest.Wait()
 		if len(j.Segments()) != 1 {
 			t.Error("not dropped once it could be")
+		}
+		stop()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// A journal that grows fast is held to its bounds as its segments close, and not
+// when the next look is due.
+func TestAClosedSegmentIsLookedAtAtOnce(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		j := &dropper{}
+		k := newKeeper(t, dir, Config{Age: time.Hour, MaxSize: 15}, j)
+		k.clocks = at(Reading{Wall: time.Now().Round(0), BootID: "a"})
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- k.Run(ctx) }()
+		synctest.Wait()
+		j.closes(journal.Segment{First: 1, Last: 10, Bytes: 10, Closed: time.Now()}, journal.Segment{First: 11, Last: 20, Bytes: 10, Closed: time.Now()}, journal.Segment{First: 21, Last: 21})
+		k.Wake()
+		k.Wake()
+		synctest.Wait()
+		if left := j.Segments(); len(left) != 2 || left[0].First != 11 {
+			t.Errorf("left are %+v", left)
 		}
 		stop()
 		if err := <-done; err != nil {

@@ -258,6 +258,7 @@ func (d *daemon) openJournal() error {
 	cfg.Relays = d.relayPositions
 	cfg.OnState = func(journal.State) { d.guard.Changed() }
 	cfg.OnAppend = func() { d.guard.Changed() }
+	cfg.OnSegment = func() { d.keeper.Wake() }
 	d.journal, err = journal.Open(cfg, d.ring)
 	return err
 }
