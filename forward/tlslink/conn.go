@@ -85,19 +85,17 @@ func (c *Conn) Reached() uint64 {
 	return c.reached
 }
 
-// Read reads what the server sends. io.EOF means that it took leave as TLS has
-// it (RFC 8446 section 6.1): a connection that merely ends may have been cut by
-// anybody, and is io.ErrUnexpectedEOF. In TLS 1.3 it is here that a server says
-// that it does not take our certificate, if it says so at all.
+// Read reads what the server sends. io.EOF means that it closed: rsyslog says no
+// close_notify, so a bare end of the connection between two records is one, too.
+// In TLS 1.3 it is here that a server says that it does not take our certificate,
+// if it says so at all.
 func (c *Conn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	var fromPeer *net.OpError
 	switch {
 	case err == nil:
-	case errors.As(err, &fromPeer) && fromPeer.Op == "remote error":
-		err = c.cfg.meaning(err)
-	case c.asked && !c.left.Load() && ended(err):
-		err = &HandshakeError{Server: c.cfg.server(), Fault: FaultClientRefused, What: "the server asked who we are, got no certificate, and closed the connection", Err: err}
+	case errors.As(err, &fromPeer) && fromPeer.Op == "remote error" || c.asked && !c.left.Load() && ended(err):
+		err = c.cfg.unasked(c.asked, c.cfg.meaning(err))
 	}
 	return n, err
 }

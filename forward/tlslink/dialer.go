@@ -3,6 +3,7 @@ package tlslink
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -59,7 +60,7 @@ func (c *Config) shake(ctx context.Context, carrier Carrier, trust *material) (*
 		if ctx.Err() == context.DeadlineExceeded {
 			err = ctx.Err()
 		}
-		return nil, c.meaning(err)
+		return nil, c.unasked(conn.asked, c.meaning(err))
 	}
 	state := conn.Conn.ConnectionState()
 	conn.session = Session{Version: tls.VersionName(state.Version), Cipher: tls.CipherSuiteName(state.CipherSuite), Server: identify(v.leaf)}
@@ -75,6 +76,16 @@ func (c *Config) shake(ctx context.Context, carrier Carrier, trust *material) (*
 		conn.session.Unchecked, conn.session.Reason = "revocation", v.unknown.Error()
 	}
 	return conn, nil
+}
+
+// unasked names the reason of a server that gave up after it had asked for a
+// certificate and got none: few say it.
+func (c *Config) unasked(asked bool, err error) error {
+	var gaveUp *HandshakeError
+	if !asked || !errors.As(err, &gaveUp) || gaveUp.Fault != FaultRefused && gaveUp.Fault != FaultBroken {
+		return err
+	}
+	return &HandshakeError{Server: c.server(), Fault: FaultClientRefused, What: "the server asked who we are, got no certificate, and gave up: " + gaveUp.What, Err: gaveUp.Err}
 }
 
 // library is crypto/tls's configuration. Its own verification is off, for it

@@ -45,12 +45,21 @@ type Process struct {
 // start runs a peer and kills it, and what it started, when the test ends.
 func start(t testing.TB, name string, args ...string) *Process {
 	t.Helper()
+	return startReading(t, nil, name, args...)
+}
+
+// startReading is start for one that reads from stdin.
+func startReading(t testing.TB, stdin *os.File, name string, args ...string) *Process {
+	t.Helper()
 	path, err := find(name)
 	if err != nil {
 		t.Fatalf("%v: install it (the tests' peers are listed in scripts/peers)", err)
 	}
 	p := &Process{t: t, cmd: exec.Command(path, args...), ended: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.out
+	if stdin != nil {
+		p.cmd.Stdin = stdin
+	}
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := p.cmd.Start(); err != nil {
 		t.Fatalf("start %s: %v", path, err)
