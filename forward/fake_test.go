@@ -24,6 +24,7 @@ type memJournal struct {
 	first auditbridge.Sequence // of lines[0]
 	lines []string
 	grown chan struct{}
+	atEnd func() // called with the lock held when a reader has found nothing more; may be nil
 }
 
 func newMemJournal(lines ...string) *memJournal {
@@ -77,6 +78,9 @@ func (s *memSource) Next() (auditbridge.Sequence, []byte, error) {
 	s.next = max(s.next, s.j.first)
 	i := int(s.next - s.j.first)
 	if i >= len(s.j.lines) {
+		if s.j.atEnd != nil {
+			s.j.atEnd()
+		}
 		return 0, nil, io.EOF
 	}
 	s.line = append(s.line[:0], s.j.lines[i]...) // reused, as the reader's is

@@ -34,6 +34,29 @@ func TestDeliveredIsFiveSecondsOnALivingConnection(t *testing.T) {
 	})
 }
 
+// A relay is told to end when the journal has its last lines, which may be between
+// its finding none and its being told.
+func TestWhatIsThereWhenARelayIsToldToEndIsSent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, j := newPipe(), newMemJournal(events(1, 2)...)
+		r := startRelay(t, testConfig(FormatEvent), j, &script{conns: []*pipe{p}}, journal.Cursor{})
+		synctest.Wait()
+		j.mu.Lock()
+		j.atEnd = func() {
+			j.lines, j.atEnd = append(j.lines, events(3, 4)...), nil
+			r.stop()
+		}
+		j.mu.Unlock()
+		j.append(events(2, 3)...)
+		if err := <-r.done; err != nil {
+			t.Error(err)
+		}
+		if got := p.text(); strings.Count(got, ":2)")+strings.Count(got, `serial="2"`) == 0 || strings.Count(got, ":3)")+strings.Count(got, `serial="3"`) == 0 {
+			t.Errorf("sent %q", got)
+		}
+	})
+}
+
 func TestBytesThatNeverReachedTheFarHostAreNeverDelivered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hole, second := newPipe(), newPipe()

@@ -94,13 +94,14 @@ func (s *session) listen(breakOff context.CancelCauseFunc) {
 // send moves lines from the journal to the connection.
 func (s *session) send(ctx context.Context) error {
 	for {
+		last := ctx.Err() != nil // before it is read: all that is there when we are told to end is sent
 		seq, line, err := s.source.Next()
 		var damage *journal.CorruptionError
 		switch {
 		case err == nil:
 			err = s.take(seq, line)
 		case errors.Is(err, io.EOF):
-			err = s.pause(ctx)
+			err = s.pause(ctx, last)
 		case errors.As(err, &damage):
 			s.log.Error("the journal is damaged here; sending goes on behind it", "err", err)
 			err = nil
@@ -194,8 +195,8 @@ func (s *session) report(atOnce bool) {
 }
 
 // pause is for when the journal has nothing more: send what there is, see what
-// arrived, and wait.
-func (s *session) pause(ctx context.Context) error {
+// arrived, and wait, or take leave when that was the last look.
+func (s *session) pause(ctx context.Context, last bool) error {
 	if err := s.flush(true); err != nil {
 		return err
 	}
@@ -210,7 +211,7 @@ func (s *session) pause(ctx context.Context) error {
 			s.stream.idle(quiet)
 			return s.flush(true)
 		}
-	} else if ctx.Err() != nil {
+	} else if last {
 		return s.finish()
 	}
 	if len(s.flight.marks) > 0 || s.unsaid {
@@ -218,7 +219,7 @@ func (s *session) pause(ctx context.Context) error {
 	}
 	until, cancel := context.WithTimeout(s.broken, wait)
 	defer cancel()
-	if ctx.Err() == nil {
+	if !last {
 		defer context.AfterFunc(ctx, cancel)()
 	}
 	if err := s.source.Wait(until); err != nil && until.Err() == nil {
