@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -196,6 +197,7 @@ func (d *demo) start(ctx context.Context) (err error) {
 	d.run.Args[0] = "auditbridge"
 	d.run.Stdout, d.run.Stderr = &d.log, &d.log
 	d.run.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
+	runtime.LockOSThread() // the signal is sent when this thread ends, so no goroutine that ends its thread may come to run on it
 	if d.input, err = d.run.StdinPipe(); err != nil {
 		return err
 	}
