@@ -121,7 +121,7 @@ func TestLinesStopWithTheContextAndKeepWhatCame(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 		}
-	case <-time.After(10 * time.Second):
+	case <-time.After(2 * time.Minute):
 		t.Fatal("Run hangs on an open pipe")
 	}
 	if got := string(r.Pending()); got != "one\ntwo\n" {

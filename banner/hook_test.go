@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"auditbridge/internal/peertest"
 )
 
 // script makes an executable file.
@@ -62,9 +62,7 @@ func TestAHookThatDoesNotEndIsKilled(t *testing.T) {
 	if err := <-ended; err == nil {
 		t.Error("it ended in order")
 	}
-	for unix.Kill(child, 0) == nil {
-		time.Sleep(time.Millisecond) // until whoever adopted it has buried it
-	}
+	peertest.Until(t, "its child has ended", func() bool { return peertest.HasEnded(child) })
 	if err := runProgram(context.Background(), nil, 10*time.Millisecond, script(t, "sleep 1000")); err == nil || !strings.Contains(err.Error(), "was killed") {
 		t.Errorf("error: %v", err)
 	}

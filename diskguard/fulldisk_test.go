@@ -143,7 +143,7 @@ func fill(dir string) (name string, err error) {
 
 // until polls, feeding, until what is waited for holds.
 func (r *recorder) until(what string, holds func() bool) error {
-	deadline := time.Now().Add(60 * time.Second)
+	deadline := time.Now().Add(2 * time.Minute)
 	for !holds() {
 		if time.Now().After(deadline) {
 			return fmt.Errorf("waited in vain for: %s; %+v, %+v", what, r.journal.Stats(), r.guard.Space())

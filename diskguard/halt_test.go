@@ -122,7 +122,7 @@ func TestTheProgramItselfHeedsNoVariable(t *testing.T) {
 		t.Fatal(err)
 	}
 	run := exec.Command("go", "run", main)
-	run.Env = append(os.Environ(), OutsideVariable+"=pid:[1]")
+	run.Env = append(os.Environ(), OutsideVariable+"=pid:[1]", "GOFLAGS=") // -v would have go say more
 	if out, err := run.CombinedOutput(); err != nil || string(out) != " false\n" {
 		t.Errorf("a program that is no test says %q, %v", out, err)
 	}

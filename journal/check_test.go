@@ -76,7 +76,7 @@ func feed(t testing.TB, r *ring.Ring, from, n int) {
 		if k == 0 {
 			select {
 			case <-r.Space(4096):
-			case <-time.After(20 * time.Second):
+			case <-time.After(2 * time.Minute):
 				t.Fatal("the ring stays full")
 			}
 			continue
@@ -248,7 +248,7 @@ func runFor(t testing.TB, j *Journal) (stop func()) {
 // until polls a condition with a deadline.
 func until(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !ok(); time.Sleep(2 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); !ok(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("still not: %s", what)
 		}

@@ -30,7 +30,7 @@ func TestTrail(t *testing.T) {
 		go func() { done <- j.Run(ctx) }()
 		return func() {
 			t.Helper()
-			for limit := time.Now().Add(20 * time.Second); r.Stats().Bytes > 0; time.Sleep(time.Millisecond) {
+			for limit := time.Now().Add(2 * time.Minute); r.Stats().Bytes > 0; time.Sleep(time.Millisecond) {
 				if time.Now().After(limit) {
 					t.Fatal("the ring stays full")
 				}

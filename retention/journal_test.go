@@ -47,7 +47,7 @@ func TestKeeperOnALiveJournal(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(2 * time.Minute)
 	for j.Stats().Records < fed {
 		if time.Now().After(deadline) {
 			t.Fatalf("stored %d of %d", j.Stats().Records, fed)

@@ -20,6 +20,7 @@ import (
 // TestWhoCanReachWhatIsRecorded plays a user, an auditor and an administrator on a
 // running daemon.
 func TestWhoCanReachWhatIsRecorded(t *testing.T) {
+	beside(t)
 	t.Run("T-STG-ACL", func(t *testing.T) {
 		t.Run("a user can neither read, change nor remove anything", func(t *testing.T) {
 			d := guarded(t, "")

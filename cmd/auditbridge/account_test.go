@@ -63,6 +63,7 @@ func logServer(t *testing.T) (far *peertest.SSHD, open net.Listener, client *ssh
 // TestTheLogServersAccountForwardsToOnePortAndDoesNothingElse: whoever has the
 // audited host's key has that port, and no other, no listener, no session.
 func TestTheLogServersAccountForwardsToOnePortAndDoesNothingElse(t *testing.T) {
+	beside(t)
 	far, open, client := logServer(t)
 	other, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
@@ -119,6 +120,7 @@ func TestTheLogServersAccountForwardsToOnePortAndDoesNothingElse(t *testing.T) {
 // TestTheLogServersFileIsItsOwnersAlone: rsyslog, set up as the README says,
 // keeps a long record whole where only root reads it.
 func TestTheLogServersFileIsItsOwnersAlone(t *testing.T) {
+	beside(t)
 	port, file := peertest.FreePort(t), filepath.Join(t.TempDir(), "audit-remote.log")
 	server := peertest.StartRsyslogWith(t, port, file,
 		strings.NewReplacer("9999", fmt.Sprint(port), "/var/log/audit-remote.log", file).Replace(readmeBlock(t, "imtcp")))

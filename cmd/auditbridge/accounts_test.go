@@ -18,6 +18,7 @@ import (
 // is alive stands in the journal, and whoever reads it in order, anywhere,
 // learns who had an id when. The host's files are copies, in a mount namespace.
 func TestTheJournalNamesItsPeople(t *testing.T) {
+	t.Parallel()
 	audittest.Kernel(t) // those three tell it
 	d := newDaemon(t, fromStdin)
 	etc := filepath.Join(d.dir, "etc")
@@ -82,6 +83,7 @@ func TestTheJournalNamesItsPeople(t *testing.T) {
 // TestEverySegmentHasTheTables: retention drops whole segments, the one of the
 // start first.
 func TestEverySegmentHasTheTables(t *testing.T) {
+	beside(t)
 	d := newDaemon(t, fromStdin+"max-size = \"16MiB\"\n")
 	d.start()
 	segments := func() []string {
@@ -105,6 +107,7 @@ func TestEverySegmentHasTheTables(t *testing.T) {
 }
 
 func TestAccountsNeedNotBeRecorded(t *testing.T) {
+	beside(t)
 	d := newDaemon(t, fromStdin+"record-accounts = \"never\"\n")
 	d.start()
 	d.stop()

@@ -15,6 +15,7 @@ import (
 // room clears it, with one number; both are records of class alarm, shipped to a
 // server that wants logins only, and nothing in the configuration names them.
 func TestAlarmsAreRaisedAndClearedOnRecord(t *testing.T) {
+	beside(t)
 	collector := peertest.StartRsyslog(t)
 	d := newDaemon(t, fromStdin+plain("siem", collector.Port, `include = ["login"]`))
 	smallDisk(t, d, "40m")
@@ -62,6 +63,7 @@ func TestAlarmsAreRaisedAndClearedOnRecord(t *testing.T) {
 // TestAnAlarmIsClearedByTheNextProcess: what was raised when run died is cleared
 // on record by the next run, when its cause is gone.
 func TestAnAlarmIsClearedByTheNextProcess(t *testing.T) {
+	beside(t)
 	d := newDaemon(t, fromStdin)
 	d.start()
 	d.stop()

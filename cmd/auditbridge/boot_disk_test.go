@@ -14,6 +14,7 @@ import (
 // off. It boots again, finds the disk still full, and goes into rescue mode instead
 // of down once more. Once there is room it boots and records as ever.
 func TestBootOnAFullDisk(t *testing.T) {
+	beside(t)
 	results := filepath.Join(t.TempDir(), "results")
 	disk := filepath.Join(results, "disk")
 	must(t, os.MkdirAll(disk, 0o755))

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -9,12 +10,15 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"auditbridge/internal/peertest"
 )
 
 // TestBoot: systemd boots a host with what `make install` installs, in a container
 // of the test's: the watch comes first; what stops, cannot start or is missing is
 // told to the next login, and no more when it is mended.
 func TestBoot(t *testing.T) {
+	beside(t)
 	const booted, probe, configuration = "etc/systemd/system/booted.target", "etc/systemd/system/probe.service", "etc/auditbridge/auditbridge.toml"
 	said := bootWith(t, map[string]string{
 		"srv/audit.log": "",
@@ -130,10 +134,13 @@ func bootOn(t *testing.T, results string, files map[string]string) string {
 	nspawn := exec.CommandContext(ctx, "systemd-nspawn", "--quiet", "--directory="+root, fmt.Sprintf("--machine=auditbridge-%d", os.Getpid()),
 		"--register=no", "--keep-unit", "--private-network", "--link-journal=no", "--drop-capability=CAP_AUDIT_CONTROL,CAP_AUDIT_WRITE,CAP_AUDIT_READ",
 		"--bind="+results+":/results", "--console=pipe", "--boot", "systemd.unit=booted.target")
-	out, err := nspawn.CombinedOutput()
+	var out bytes.Buffer
+	nspawn.Stdout, nspawn.Stderr = &out, &out
+	must(t, peertest.StartChild(nspawn))
+	err := nspawn.Wait()
 	said, _ := os.ReadFile(filepath.Join(results, "said"))
 	if err != nil {
-		t.Fatalf("boot: %v\n%s\n%s", err, out, said)
+		t.Fatalf("boot: %v\n%s\n%s", err, &out, said)
 	}
 	return string(said)
 }

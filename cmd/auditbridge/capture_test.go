@@ -20,6 +20,7 @@ import (
 // server, which is clear: there it sees each marker, so it would have between the
 // hosts.
 func TestWhatIsRecordedArrivesByItself(t *testing.T) {
+	beside(t)
 	t.Run("T-STG-AUTO", func(t *testing.T) {
 		far, collector := peertest.StartSSHD(t), peertest.StartRsyslog(t)
 		between, beyond := capturePort(t, far.Port), capturePort(t, collector.Port)

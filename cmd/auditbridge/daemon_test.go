@@ -2,16 +2,19 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 
+	"auditbridge/config"
 	"auditbridge/internal/peertest"
 	"auditbridge/internal/status"
 )
@@ -134,7 +137,7 @@ func (d *instance) launch() {
 	if d.as != nil {
 		d.as(d.cmd)
 	}
-	if err := d.cmd.Start(); err != nil {
+	if err := peertest.StartChild(d.cmd); err != nil {
 		d.t.Fatal(err)
 	}
 	stdin.Close()
@@ -172,19 +175,23 @@ func (d *instance) kill() {
 	d.cmd.Process.Signal(syscall.SIGKILL)
 	<-d.ended
 	peertest.Until(d.t, "ship has noticed that run is gone", func() bool {
-		for _, pid := range children {
-			if syscall.Kill(pid, 0) == nil {
-				return false
-			}
-		}
-		return true
+		return !slices.ContainsFunc(children, func(pid int) bool { return !peertest.HasEnded(pid) })
 	})
 }
 
-// status is `auditbridge status --json`; ok says that it could be read.
+// status is what `auditbridge status --json` prints, by its own means, without a
+// process for each look; ok says that it could be read.
 func (d *instance) status() (s status.Status, ok bool) {
-	out, _ := program("status", "--json", "--config", d.config).Output()
-	return s, json.Unmarshal(out, &s) == nil
+	c, _ := config.Load(d.config) // one that is wrong is used as far as it goes
+	now, err := currentStatus(context.Background(), c)
+	if err != nil {
+		return s, false
+	}
+	var printed bytes.Buffer
+	if err := writeIndented(&printed, now); err != nil {
+		return s, false
+	}
+	return s, json.Unmarshal(printed.Bytes(), &s) == nil
 }
 
 // program is a command of the program under test: this very binary, which

@@ -15,6 +15,7 @@ import (
 // TestDemoOnTheLiveKernel: as root, with nobody else on kernel audit, the
 // demonstration uses it and gives it back as found.
 func TestDemoOnTheLiveKernel(t *testing.T) {
+	t.Parallel()
 	kernel := audittest.Kernel(t)
 	before, rules := kernel.Status(), kernel.Rules()
 	out := demonstrate(t, nil)
@@ -29,6 +30,7 @@ func TestDemoOnTheLiveKernel(t *testing.T) {
 // TestDemoWithoutTheKernel: whoever may not use the live kernel sees the bundled
 // capture travel, and is told why.
 func TestDemoWithoutTheKernel(t *testing.T) {
+	beside(t)
 	out := demonstrate(t, &syscall.Credential{Uid: 65534, Gid: 65534})
 	wantAll(t, out, "Source: the bundled capture, because the live kernel is not free: not root.")
 }

@@ -44,6 +44,7 @@ const (
 // its own; what cannot be understood passes them all; each one's books say what
 // was excluded. All destinations are one server, told apart by their SD-ID.
 func TestEachDestinationGetsWhatItAskedFor(t *testing.T) {
+	beside(t)
 	rows := []struct {
 		name string
 		keys []string
@@ -176,6 +177,7 @@ type trouble struct {
 // and says why and what to do, the other destination gets everything; and when
 // the trouble is over, so does this one.
 func TestADestinationInTroubleStopsNobody(t *testing.T) {
+	t.Parallel()
 	for _, row := range []trouble{
 		{name: "the wrong host key", says: "is not the one in the known-hosts file", hint: "somebody may stand between",
 			begin: func(t *testing.T, far *peertest.SSHD, _ *peertest.Rsyslog, d *instance) {
@@ -217,7 +219,7 @@ func TestADestinationInTroubleStopsNobody(t *testing.T) {
 			mend:  func(t *testing.T, far *peertest.SSHD, _ *peertest.Rsyslog, _ *instance) { far.Start(t) }},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			t.Parallel()
+			beside(t)
 			row.run(t)
 		})
 	}

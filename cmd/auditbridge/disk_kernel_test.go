@@ -18,6 +18,7 @@ import (
 // counted; and once there is room recording goes on. What was made is what was
 // stored and what was counted.
 func TestKernelRecordsOnADiskThatOthersFill(t *testing.T) {
+	t.Parallel()
 	kernel := audittest.Kernel(t)
 	kernel.OnlySystemCalls()
 	for _, kind := range []string{"PROCTITLE", "EOE"} {

@@ -16,6 +16,7 @@ import (
 // level is started by the watch, once, whoever of the two is started again; that of
 // the next is every operator's banner. Both are on record.
 func TestTheWatchCarriesOutDiskActions(t *testing.T) {
+	beside(t)
 	dir := t.TempDir()
 	script, heard := filepath.Join(dir, "make-room"), filepath.Join(dir, "heard")
 	must(t, os.WriteFile(script, []byte("#!/bin/sh\ncat >>"+heard+"\n"), 0o700))

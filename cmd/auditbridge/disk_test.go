@@ -57,6 +57,7 @@ func numbered(from, n int) string {
 // cannot be stored is counted and status says that records are being lost; once
 // there is room, recording goes on, the gap is on record, and the books balance.
 func TestAFullDiskIsCountedAndEnds(t *testing.T) {
+	beside(t)
 	d := newDaemon(t, fromStdin+"disk-full-action = \"suspend\"\n")
 	smallDisk(t, d, "40m")
 	d.start()
@@ -131,6 +132,7 @@ func (d *instance) halted() {
 // the console says why. A host that starts with its disk still full does not go
 // down once more, and says what to do.
 func TestHaltOnAFullDisk(t *testing.T) {
+	beside(t)
 	collector := peertest.StartRsyslog(t)
 	d := newDaemon(t, fromStdin+"disk-full-action = \"halt\"\n"+plain("siem", collector.Port))
 	smallDisk(t, d, "40m")
@@ -183,12 +185,13 @@ func TestHaltOnAFullDisk(t *testing.T) {
 // on record; of what a relay had not delivered its record says how much, or it
 // stays when that is asked for.
 func TestRetentionGoesByTheConfiguration(t *testing.T) {
+	t.Parallel()
 	for _, row := range []struct {
 		overrun string
 		drops   bool
 	}{{"drop-oldest", true}, {"keep", false}} {
 		t.Run(row.overrun, func(t *testing.T) {
-			t.Parallel()
+			beside(t)
 			d := newDaemon(t, fmt.Sprintf("%smax-size = \"16MiB\"\noverrun = %q\n", fromStdin, row.overrun)+plain("away", peertest.FreePort(t)))
 			d.start()
 			for from := 1; from < 8000; from += 1000 { // twice as much, as fast as this disk is
@@ -258,6 +261,7 @@ func foreignSerials(t *testing.T, d *instance) (all []int) {
 // more is stored, though there is room; root resumes it, on record, and every
 // record that came is stored or counted.
 func TestRecordingIsSuspendedAndResumed(t *testing.T) {
+	beside(t)
 	d := newDaemon(t, fromStdin+"max-size = \"16MiB\"\nspace-left-action = \"suspend\"\n")
 	d.start()
 	if out, errs, code := auditbridgeCommand(t, "resume", "--config", d.config); code != 1 || !strings.Contains(errs, "there is nothing to resume") {
@@ -292,6 +296,7 @@ func TestRecordingIsSuspendedAndResumed(t *testing.T) {
 // TestTheOldestGoWhenTheDiskIsFull: with disk-full-action = "rotate" a small disk
 // is no end: the oldest segments make room, on record, and what came last is kept.
 func TestTheOldestGoWhenTheDiskIsFull(t *testing.T) {
+	beside(t)
 	d := newDaemon(t, fromStdin+"max-size = \"64MiB\"\ndisk-full-action = \"rotate\"\n")
 	smallDisk(t, d, "48m")
 	d.start()

@@ -54,6 +54,7 @@ func readmeConfiguration(t *testing.T, d *instance, sshd *peertest.SSHD, collect
 // the live kernel's records of it reach a stock rsyslog through a stock sshd,
 // and of everything the journal holds only logins and configuration changes do.
 func TestReadmeConfigurationShipsLoginsAndConfigChangesOnly(t *testing.T) {
+	t.Parallel()
 	kernel := audittest.Kernel(t)
 	far, collector := peertest.StartSSHD(t), peertest.StartRsyslog(t)
 	entrance := peertest.StartLoginSSHD(t)
@@ -122,6 +123,7 @@ func TestReadmeConfigurationShipsLoginsAndConfigChangesOnly(t *testing.T) {
 // comes back half a minute later; every line of the journal is then in the far
 // end's file, and that file verifies.
 func TestNothingIsLostWhenTheFarEndIsDown(t *testing.T) {
+	t.Parallel()
 	t.Run("T-STG-OUTAGE", farEndIsDown)
 }
 
@@ -136,11 +138,7 @@ func farEndIsDown(t *testing.T) {
 		s, _ := d.status()
 		return len(s.Destinations) == 1 && s.Destinations[0].Connected
 	})
-	load := make(chan struct{})
-	go func() {
-		defer close(load)
-		kernel.Generate(40*2000, 2000, "load")
-	}()
+	load := kernel.StartGenerate(1_000_000, 2000, "load")
 	peertest.Until(t, "records arrive", func() bool { return len(collector.Received()) > 1000 })
 	far.Kill()
 	peertest.Until(t, "the break is noticed", func() bool {
@@ -149,7 +147,11 @@ func farEndIsDown(t *testing.T) {
 	})
 	time.Sleep(30 * time.Second) // not a deadline: the length of the outage that the test is about
 	far.Start(t)
-	<-load
+	peertest.Until(t, "the link is up again, under load", func() bool {
+		s, _ := d.status()
+		return len(s.Destinations) == 1 && s.Destinations[0].Connected
+	})
+	load.Stop()
 	d.untilDelivered()
 	d.stop()
 
@@ -166,6 +168,7 @@ func farEndIsDown(t *testing.T) {
 // again; the journal verifies, its sequences are dense, and the far end has
 // every line of it.
 func TestACrashLosesNothingThatWasHeard(t *testing.T) {
+	t.Parallel()
 	kernel := audittest.Kernel(t)
 	far, collector := peertest.StartSSHD(t), peertest.StartRsyslog(t)
 	d := newDaemon(t, "")

@@ -16,6 +16,7 @@ import (
 // brought back in time: the watch, which is process 1 of a PID namespace here, says
 // so on the console and ends it. In the next boot, with nothing changed, it does not.
 func TestAHostThatNobodyRecordsOnIsHalted(t *testing.T) {
+	beside(t)
 	source, _ := elsewhere(t)
 	d := newDaemon(t, source+"audit-failure-action = \"halt\"\naudit-failure-wait = \"1s\"\nrescue-action = \"nologin\"\n")
 	host := func(boot int) (console func() string, watch *exec.Cmd) {

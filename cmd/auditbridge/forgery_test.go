@@ -48,6 +48,7 @@ func forge() {
 // format, of the class of its type, in the name of who the kernel says sent it,
 // and shown as a claim.
 func TestWhatAUserForgesIsNeverBelieved(t *testing.T) {
+	t.Parallel()
 	audittest.Kernel(t)
 	d := newDaemon(t, "")
 	d.start()

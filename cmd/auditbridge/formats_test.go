@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"os"
+	"os/exec"
 	"regexp"
 	"strings"
 	"testing"
@@ -13,13 +15,14 @@ import (
 // from a confined ship, which writes run's process and version, and where a
 // format wants it the local time of the host.
 func TestEveryFormatArrives(t *testing.T) {
-	t.Setenv("TZ", "Asia/Kathmandu") // 16:35 UTC is 22:20 there
+	beside(t)
 	collector := peertest.StartRsyslog(t)
 	settings := "node = \"node1\"\nrouter = \"router1\"\n" + fromStdin
 	for _, format := range []string{"rfc5424", "rfc3164", "cef", "json", "audit"} {
 		settings += plain(format, collector.Port, fmt.Sprintf("format = %q", format))
 	}
 	d := newDaemon(t, settings)
+	d.as = func(run *exec.Cmd) { run.Env = append(os.Environ(), "TZ=Asia/Kathmandu") } // 16:35 UTC is 22:20 there
 	d.start()
 	d.feed(mixed)
 	peertest.Until(t, "all destinations have got what was sent", func() bool {

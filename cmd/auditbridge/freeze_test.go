@@ -39,6 +39,7 @@ func freezeJournal(t *testing.T, d *instance) (freeze func() (thawed chan struct
 // A snapshot freezes the journal's disk under load: recording waits, nobody else
 // does. The program answers, receives, and stores all of it afterwards.
 func TestAFrozenDiskHoldsUpNobody(t *testing.T) {
+	beside(t)
 	d := newDaemon(t, fromStdin)
 	freeze := freezeJournal(t, d)
 	d.start()
@@ -71,6 +72,7 @@ func TestAFrozenDiskHoldsUpNobody(t *testing.T) {
 // The same under the live kernel: no audited process is held up for a second, and
 // every event is stored or in a gap on record.
 func TestAFrozenDiskHoldsUpNoAuditedProcess(t *testing.T) {
+	t.Parallel()
 	kernel := audittest.Kernel(t)
 	kernel.OnlySystemCalls()
 	d := newDaemon(t, "")

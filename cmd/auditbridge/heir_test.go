@@ -23,6 +23,7 @@ import (
 // TestAnHeirGoesOnWithADeadProcessesSocket: what the kernel sent while nobody ran is
 // in the journal, the heir is exempt as an owner is, and its status is that of one.
 func TestAnHeirGoesOnWithADeadProcessesSocket(t *testing.T) {
+	t.Parallel()
 	kernel := audittest.Kernel(t)
 	before, rules := kernel.Status(), kernel.Rules()
 	d, m := newDaemon(t, ""), startManager(t)
@@ -63,6 +64,7 @@ func TestAnHeirGoesOnWithADeadProcessesSocket(t *testing.T) {
 // it, and what the kernel sent since is a gap; what the kernel was like before is not
 // forgotten.
 func TestWhatADeadProcessMissedIsOnRecord(t *testing.T) {
+	t.Parallel()
 	kernel := audittest.Kernel(t)
 	before := kernel.Status()
 	d := newDaemon(t, "")
@@ -92,6 +94,7 @@ const roundsVariable = "AUDITBRIDGE_RESTARTS"
 // about, each event the kernel handed over is in the journal once and at the far end at
 // least once, the journal verifies, and the books balance.
 func TestKilledOrReplacedAtAnyMoment(t *testing.T) {
+	t.Parallel()
 	rounds := 6
 	if text := os.Getenv(roundsVariable); text != "" {
 		var err error

@@ -15,6 +15,7 @@ import (
 // of another journal among them, are stored as what they are, somebody's text:
 // recording, sealing, sending and recovery go on, and they come back as sent.
 func TestAPluginCannotSpeakAsUs(t *testing.T) {
+	beside(t)
 	other := newDaemon(t, fromStdin)
 	other.record("type=USER msg=audit(1709742929.678:1): pid=1 uid=0 auid=1 ses=1 msg='op=x res=success'\n")
 	var forged []string
@@ -65,6 +66,7 @@ func TestAPluginCannotSpeakAsUs(t *testing.T) {
 // stock rsyslog, from both of which it comes back byte for byte; who sent it is
 // what the kernel says; and no filter holds back what nobody understands.
 func TestWhatUsersWriteIsOneLineAndComesBack(t *testing.T) {
+	t.Parallel()
 	kernel := audittest.Kernel(t)
 	far, collector, logins := peertest.StartSSHD(t), peertest.StartRsyslog(t), peertest.StartRsyslog(t)
 	d := newDaemon(t, "")

@@ -2,7 +2,6 @@ package main
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -14,15 +13,10 @@ import (
 // TestMakeInstallPutsTheProgramWhereTheUnitStartsIt, with a configuration that
 // is sound and, once somebody has changed it, stays.
 func TestMakeInstallPutsTheProgramWhereTheUnitStartsIt(t *testing.T) {
+	beside(t)
 	for _, prefix := range []string{"/usr/local", "/usr"} {
 		root := t.TempDir()
-		install := func() {
-			t.Helper()
-			cmd := exec.Command("make", "-C", "../..", "install", "DESTDIR="+root, "PREFIX="+prefix, "BIN="+filepath.Join(t.TempDir(), "auditbridge"))
-			if out, err := cmd.CombinedOutput(); err != nil {
-				t.Fatalf("make install: %v\n%s", err, out)
-			}
-		}
+		install := func() { makeInstall(t, root, "PREFIX="+prefix) }
 		install()
 		unit, err := os.ReadFile(filepath.Join(root, "usr/lib/systemd/system/auditbridge.service"))
 		must(t, err)

@@ -16,6 +16,7 @@ import (
 // TestStatusKnowsTheKernel: whether run is up, gone, or has left the kernel to
 // another daemon, status says what that means for what the kernel audits.
 func TestStatusKnowsTheKernel(t *testing.T) {
+	t.Parallel()
 	kernel := audittest.Kernel(t)
 	d := newDaemon(t, "")
 	d.start()

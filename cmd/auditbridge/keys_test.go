@@ -14,6 +14,7 @@ import (
 // TestKeysAreOnRecord: FAU_GEN.1.1c, the signing key by its public half when it
 // is made, when the next takes over, and when it was lost.
 func TestKeysAreOnRecord(t *testing.T) {
+	beside(t)
 	t.Run("T-GEN-KEY", func(t *testing.T) {
 		d := newDaemon(t, fromStdin)
 		d.start()

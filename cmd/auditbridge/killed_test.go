@@ -13,6 +13,7 @@ import (
 // TestShipKilledIsStartedAgain: run notices, says so in status, starts it again,
 // and nothing is missing at the far end.
 func TestShipKilledIsStartedAgain(t *testing.T) {
+	beside(t)
 	collector := peertest.StartRsyslog(t)
 	d := newDaemon(t, fromStdin+plain("siem", collector.Port, `format = "audit"`))
 	d.start()
@@ -35,6 +36,7 @@ func TestShipKilledIsStartedAgain(t *testing.T) {
 
 // TestStatusAfterRunWasKilled: it exits 3 and says what is known.
 func TestStatusAfterRunWasKilled(t *testing.T) {
+	beside(t)
 	d := newDaemon(t, fromStdin)
 	d.start()
 	d.feed(numbered(1, 100))

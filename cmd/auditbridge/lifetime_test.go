@@ -13,6 +13,7 @@ import (
 // TestALifetimeIsOnRecord: FAU_GEN.1.1a, the start and the stop of auditing, and
 // what neither says: that the process died.
 func TestALifetimeIsOnRecord(t *testing.T) {
+	beside(t)
 	d := newDaemon(t, fromStdin)
 	ops := func(from int) (all []string) {
 		for _, line := range d.journalLines()[from:] {
@@ -55,6 +56,7 @@ func TestALifetimeIsOnRecord(t *testing.T) {
 // TestAnEndIsOnRecordWithWhoAskedForIt, as the kernel tells of its audit daemon. It
 // remembers no SIGINT: who sent a signal before is not named for that.
 func TestAnEndIsOnRecordWithWhoAskedForIt(t *testing.T) {
+	t.Parallel()
 	audittest.Kernel(t)
 	for _, row := range []struct {
 		by    syscall.Signal

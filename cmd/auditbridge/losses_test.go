@@ -200,6 +200,7 @@ func TestWhoResetTheCounterIsOnRecord(t *testing.T) {
 // TestAResetOfTheKernelsCounterHidesNoLoss: whoever resets it while run runs is on
 // record with login uid and session, and what the kernel lost stays in the books.
 func TestAResetOfTheKernelsCounterHidesNoLoss(t *testing.T) {
+	t.Parallel()
 	kernel := audittest.Kernel(t)
 	d := newDaemon(t, "")
 	d.start()

@@ -25,6 +25,7 @@ import (
 // --json` says where docs/metrics.md has it, name by name; by default there is
 // nothing to ask.
 func TestMetricsAreTheStatus(t *testing.T) {
+	t.Parallel()
 	collector := peertest.StartRsyslog(t)
 	t.Run("of lines, over the loopback interface", func(t *testing.T) {
 		const at = "127.94.64.1:9464" // nobody else's

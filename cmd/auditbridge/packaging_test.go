@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"auditbridge/internal/peertest"
@@ -18,15 +19,26 @@ import (
 func installed(t *testing.T) (root string) {
 	t.Helper()
 	root = t.TempDir()
-	cmd := exec.Command("make", "-C", "../..", "install", "DESTDIR="+root, "BIN="+filepath.Join(t.TempDir(), "auditbridge"))
+	makeInstall(t, root)
+	return root
+}
+
+// making is held by whoever runs make: it writes the program where it is built.
+var making sync.Mutex
+
+func makeInstall(t *testing.T, root string, more ...string) {
+	t.Helper()
+	making.Lock()
+	defer making.Unlock()
+	cmd := exec.Command("make", append([]string{"-C", "../..", "install", "DESTDIR=" + root}, more...)...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("make install: %v\n%s", err, out)
 	}
-	return root
 }
 
 // TestUnitsAreValid: systemd understands each unit, and rates how much it confines.
 func TestUnitsAreValid(t *testing.T) {
+	beside(t)
 	root := installed(t)
 	units, err := filepath.Glob(filepath.Join(root, "usr/lib/systemd/system/*.service"))
 	must(t, err)
@@ -108,6 +120,7 @@ func TestRulesAreLoadedWhereEverybodyLooks(t *testing.T) {
 // TestAMissingProgramIsTold: the unit's last resort tells terminals and the next
 // login, once, and says nothing where the program is.
 func TestAMissingProgramIsTold(t *testing.T) {
+	beside(t)
 	root := t.TempDir()
 	ann := peertest.StartPerson(t, root, 46234, "bash")
 	stopped := peertest.StartPerson(t, root, 46234, "less")

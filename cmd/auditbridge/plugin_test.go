@@ -59,6 +59,7 @@ func pluginConf(t *testing.T, d *instance) string {
 // record that auditd logs; also when the plugin is killed and auditd starts
 // another, when auditd reloads, and when it is restarted.
 func TestPluginOfStockAuditd(t *testing.T) {
+	t.Parallel()
 	kernel := audittest.Kernel(t)
 	d := newDaemon(t, fromStdin)
 	auditd := peertest.NewAuditd(t, "q_depth = 90000\nnum_logs = 0\nmax_log_file_action = ignore\n")
@@ -100,10 +101,10 @@ func TestPluginOfStockAuditd(t *testing.T) {
 	second := begin() // while the one before may still be ending
 	kernel.Generate(500, 0, "restarted")
 	auditd.Stop()
-	peertest.Until(t, "the plugin has ended", func() bool { return syscall.Kill(second, 0) != nil })
+	peertest.Until(t, "the plugin has ended", func() bool { return peertest.HasEnded(second) })
 
-	logged, journal := lines(t, auditd.Log), foreign(d.journalLines())
-	lost := compare(t, undispatched(logged), journal)
+	logged, journal := withoutReloads(lines(t, auditd.Log)), withoutReloads(foreign(d.journalLines()))
+	lost := compare(t, logged, journal)
 	events := map[int]bool{}
 	for _, line := range lost {
 		events[number(t, serial.FindStringSubmatch(line)[1])] = true
@@ -150,15 +151,10 @@ func number(t *testing.T, digits string) int {
 	return n
 }
 
-// undispatched leaves out what auditd logs and does not hand to any plugin: its
-// record of a reload.
-func undispatched(logged []string) (all []string) {
-	for _, line := range logged {
-		if !strings.HasPrefix(line, "type=DAEMON_CONFIG ") {
-			all = append(all, line)
-		}
-	}
-	return all
+// withoutReloads leaves out auditd's record of a reload, which it logs, and hands to
+// its plugins only when it could not find out who asked for it.
+func withoutReloads(lines []string) []string {
+	return slices.DeleteFunc(lines, func(line string) bool { return strings.HasPrefix(line, "type=DAEMON_CONFIG ") })
 }
 
 // compare returns the lines of logged that stored lacks. What stored has more may
@@ -195,6 +191,7 @@ func isChild(pid, of int) bool { return slices.Contains(peertest.Descendants(of)
 // stores it when the other has gone; with every signal blocked, as auditd has them
 // when it starts a plugin again.
 func TestPluginBeforeItsPredecessorHasEnded(t *testing.T) {
+	beside(t)
 	d := newDaemon(t, fromStdin)
 	d.start()
 	d.feed(numbered(1, 100))
@@ -245,6 +242,7 @@ func blocked(t *testing.T, start func()) {
 // TestUnixSocketOfStockAuditd: auditd's own plugin af_unix hands its records to
 // us; an auditd that is restarted is a gap on record, and it is heard again.
 func TestUnixSocketOfStockAuditd(t *testing.T) {
+	t.Parallel()
 	kernel := audittest.Kernel(t)
 	auditd := peertest.NewAuditd(t, "q_depth = 90000\nnum_logs = 0\nmax_log_file_action = ignore\n")
 	socket := filepath.Join(filepath.Dir(auditd.Log), "events")
@@ -257,23 +255,25 @@ func TestUnixSocketOfStockAuditd(t *testing.T) {
 	hears := func(s status.Status) bool { return s.Answering && s.DeafBecause == "" } // what was lost meanwhile stays in status
 	auditd.Start(t)
 	d.until("we hear auditd", hears)
+	stored := func(name string) {
+		t.Helper()
+		kernel.SendUserMessage(1112, `op=login acct="`+name+`" res=success`)
+		peertest.Until(t, name+" is stored", func() bool { return strings.Contains(strings.Join(d.journalLines(), "\n"), name) })
+	}
 	kernel.Generate(3000, 0, "first")
+	stored("the-end-of-the-first") // what auditd has not handed over when it is stopped, it forgets
 	auditd.Stop()
 	// First because it was closed, and soon because nobody is there to connect to.
 	d.until("we hear nothing", func(s status.Status) bool { return s.DeafBecause != "" })
 	auditd.Start(t)
 	d.until("we hear auditd again", hears)
 	kernel.Generate(3000, 0, "second")
-	marker := `op=login acct="the-last-one" res=success`
-	kernel.SendUserMessage(1112, marker)
-	peertest.Until(t, "the last record is stored", func() bool {
-		return strings.Contains(strings.Join(d.journalLines(), "\n"), "the-last-one")
-	})
+	stored("the-last-one")
 	auditd.Stop()
 	d.stop()
 
 	journal := d.journalLines()
-	for _, line := range compare(t, undispatched(lines(t, auditd.Log)), foreign(slices.Clone(journal))) {
+	for _, line := range compare(t, withoutReloads(lines(t, auditd.Log)), withoutReloads(foreign(slices.Clone(journal)))) {
 		if strings.Contains(line, "key=\"first\"") || strings.Contains(line, "key=\"second\"") {
 			t.Errorf("not stored: %s", line)
 		}
@@ -294,6 +294,7 @@ func TestUnixSocketOfStockAuditd(t *testing.T) {
 // speak to. What run has to say, and why it does not start, reaches the host's
 // syslog instead.
 func TestWhereNothingIsReadSyslogIsTold(t *testing.T) {
+	beside(t)
 	for _, row := range []struct{ name, settings, want string }{
 		{"a sound configuration", fromStdin, `level=INFO msg="auditbridge runs"`},
 		{"a configuration that is not", "[audit]\nsource = \"plug\"\n", `level=ERROR msg="auditbridge run ends" err=`},

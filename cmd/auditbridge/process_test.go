@@ -23,6 +23,7 @@ import (
 // lets nobody of the same user look into it, and still starts ship from its own
 // program file, which inherits nothing that run was given.
 func TestTheProcessRunIs(t *testing.T) {
+	beside(t)
 	for _, uid := range []uint32{0, 65534} {
 		t.Run(fmt.Sprintf("uid %d", uid), func(t *testing.T) {
 			d := newDaemon(t, fromStdin+siem)
@@ -85,6 +86,7 @@ func TestTheProcessRunIs(t *testing.T) {
 // TestOnlySIGTERMEndsRecording: what a closing terminal or `auditctl --signal`
 // sends is answered with a word in the log.
 func TestOnlySIGTERMEndsRecording(t *testing.T) {
+	beside(t)
 	d := newDaemon(t, fromStdin)
 	d.start()
 	for _, row := range []struct {
@@ -116,6 +118,7 @@ func TestOnlySIGTERMEndsRecording(t *testing.T) {
 // TestCtrlCEndsWhatWaitsForInput: what has nothing to give back ends at once, as
 // any filter does.
 func TestCtrlCEndsWhatWaitsForInput(t *testing.T) {
+	beside(t)
 	for _, args := range [][]string{{"read"}, {"verify", "-"}, {"dump", "-"}} {
 		t.Run(strings.Join(args, " "), func(t *testing.T) {
 			cmd := program(args...)
@@ -148,6 +151,7 @@ func TestCtrlCEndsWhatWaitsForInput(t *testing.T) {
 
 // TestRunOutlivesWhoReadsItsLog: `auditbridge run 2>&1 | less`, and less is gone.
 func TestRunOutlivesWhoReadsItsLog(t *testing.T) {
+	beside(t)
 	d := newDaemon(t, fromStdin)
 	reader, writer, err := os.Pipe()
 	must(t, err)

@@ -14,6 +14,7 @@ import (
 
 // Whatever comes, and however much of it, read needs no more than 64 MB.
 func TestReadNeedsLittleMemoryWhateverComes(t *testing.T) {
+	beside(t)
 	syscallBody := "arch=c000003e syscall=121 success=yes exit=0 " + strings.Repeat("a=0 ", 60)
 	controls := strings.Repeat("\x01", 60_000)
 	for _, row := range []struct {
@@ -87,6 +88,7 @@ func TestReadNeedsLittleMemoryWhateverComes(t *testing.T) {
 // An event that is large is, in every format, even where it has to be whole
 // before it can be written.
 func TestReadNeedsLittleMemoryInEveryFormat(t *testing.T) {
+	beside(t)
 	for _, row := range []struct{ name, line string }{
 		{"escaped names", `type=PATH msg=audit(1.000:1): name="` + strings.Repeat("\x01", 8000) + `"`},
 		{"keys", "type=PATH msg=audit(1.000:1):" + strings.Repeat(" k=", 2700)},

@@ -45,6 +45,7 @@ func TestAPipeCanBeWatched(t *testing.T) {
 
 // Several goroutines format; what comes out stands in the order it went in.
 func TestOrderIsKept(t *testing.T) {
+	beside(t)
 	var log, out bytes.Buffer
 	for i := range 60_000 {
 		fmt.Fprintf(&log, "type=USER_LOGIN msg=audit(1.000:%d): pid=1 msg='op=login text=%s res=success'\n", i, strings.Repeat("x", i*7919%500))

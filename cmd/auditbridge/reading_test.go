@@ -10,6 +10,7 @@ import (
 // TestWhoReadsTheJournalIsOnRecord: one record for each command that reads it,
 // however it is named; reading another log, or asking for the status, is none.
 func TestWhoReadsTheJournalIsOnRecord(t *testing.T) {
+	beside(t)
 	d := newDaemon(t, fromStdin)
 	d.start()
 	link := d.dir + "/link"

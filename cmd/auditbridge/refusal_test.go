@@ -27,6 +27,7 @@ const siem = "[[remote-logging-server]]\nname = \"siem\"\naddress = \"127.0.0.1\
 // what was attempted, on what, why not, and what to do; and leaves what is on
 // the disk as it was.
 func TestRunRefusesPolitely(t *testing.T) {
+	beside(t)
 	for _, row := range []struct {
 		name    string
 		as      syscall.SysProcAttr
@@ -153,6 +154,7 @@ func TestRunRefusesPolitely(t *testing.T) {
 // TestAuditdKeepsTheKernel: where stock auditd works, run says how to live
 // beside it and goes; auditd goes on recording.
 func TestAuditdKeepsTheKernel(t *testing.T) {
+	t.Parallel()
 	kernel := audittest.Kernel(t)
 	auditd := peertest.StartAuditd(t)
 	peertest.Until(t, "auditd owns kernel audit", func() bool { return kernel.Status().PID == auditd.PID() })
@@ -186,6 +188,7 @@ func TestAuditdKeepsTheKernel(t *testing.T) {
 // TestTheKernelIsGivenBackAsFound: run takes only what it needs, and after its
 // end the kernel's audit is what it was, rules included, whatever ended run.
 func TestTheKernelIsGivenBackAsFound(t *testing.T) {
+	t.Parallel()
 	kernel := audittest.Kernel(t)
 	kernel.Set("-b", "777")
 	kernel.AddRule("-a", "always,exit", "-F", "arch=b64", "-S", "getpgid", "-F", "a0=999999", "-k", "theirs")

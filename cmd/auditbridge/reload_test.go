@@ -37,6 +37,7 @@ func (d *instance) onRecord(parts ...string) string {
 // key, on record with who asked; one that is wrong anywhere changes nothing, and
 // that is on record, too.
 func TestReloadTakesOverAllOrNothing(t *testing.T) {
+	beside(t)
 	t.Run("T-GEN-CONFIG", reloadsAllOrNothing)
 }
 
@@ -87,6 +88,7 @@ func reloadsAllOrNothing(t *testing.T) {
 // TestChangedFilesAreTakenOver: nobody needs to say that the file or a drop-in
 // has changed.
 func TestChangedFilesAreTakenOver(t *testing.T) {
+	beside(t)
 	d := newDaemon(t, fromStdin)
 	d.start()
 	d.configure(fromStdin + "retention = \"31d\"\n")
@@ -103,6 +105,7 @@ func TestChangedFilesAreTakenOver(t *testing.T) {
 // TestSIGHUPReloads, and the record says who sent it, as the kernel tells of its
 // audit daemon.
 func TestSIGHUPReloads(t *testing.T) {
+	t.Parallel()
 	audittest.Kernel(t)
 	d := newDaemon(t, "[audit]\nretention = \"90d\"\n")
 	d.start()

@@ -13,6 +13,7 @@ import (
 // TestTheHistoryOfAlarms: report alarms lists what was raised and cleared, of
 // the journal's own records only, with run dead too.
 func TestTheHistoryOfAlarms(t *testing.T) {
+	beside(t)
 	d := newDaemon(t, fromStdin)
 	d.start()
 	if out, errs, code := auditbridgeCommand(t, "report", "alarms", "--config", d.config); code != 0 || out != "no alarm was raised since the oldest record kept\n" {

@@ -18,6 +18,7 @@ import (
 // TestRestartInPlaceLosesNothing: under live load, again and again. The process,
 // and the owner the kernel knows, stay; at the end the kernel is as it was found.
 func TestRestartInPlaceLosesNothing(t *testing.T) {
+	t.Parallel()
 	kernel := audittest.Kernel(t)
 	before := kernel.Status()
 	d := newDaemon(t, "")
@@ -61,6 +62,7 @@ func TestRestartInPlaceLosesNothing(t *testing.T) {
 
 // TestAListenersGapInARestartIsOnRecord: there is nobody to hand its socket over.
 func TestAListenersGapInARestartIsOnRecord(t *testing.T) {
+	t.Parallel()
 	kernel := audittest.Kernel(t)
 	kernel.Enable()
 	d := newDaemon(t, multicast)
@@ -84,6 +86,7 @@ func TestAListenersGapInARestartIsOnRecord(t *testing.T) {
 // TestRestartGoesOnAtTheFarEnd: ship ends in order and comes back, and every line of the
 // journal arrives.
 func TestRestartGoesOnAtTheFarEnd(t *testing.T) {
+	beside(t)
 	collector := peertest.StartRsyslog(t)
 	d := newDaemon(t, fromStdin+plain("siem", collector.Port, `format = "audit"`))
 	d.start()
@@ -114,6 +117,7 @@ func (d *instance) stored() uint64 {
 // TestRestartRunsTheInstalledProgram: after an upgrade the new file, whatever
 // became of the old one; nothing when the new one is no good.
 func TestRestartRunsTheInstalledProgram(t *testing.T) {
+	beside(t)
 	d := newDaemon(t, fromStdin)
 	installed := filepath.Join(d.dir, "auditbridge")
 	install := func(text string) {

@@ -19,6 +19,7 @@ import (
 // word that it is right goes on record with who gave it. Where the clock is
 // synchronised no word is needed, and none is taken.
 func TestAClockThatJumpedAcrossARebootNeedsAWord(t *testing.T) {
+	beside(t)
 	d := newDaemon(t, fromStdin)
 	d.start()
 	d.stop()
@@ -74,6 +75,7 @@ func lastSeen(t *testing.T, stateDir string, c retention.Clock) {
 // TestARemovedDestinationIsForgotten: a server that is taken out of the
 // configuration leaves no cursor behind, and that is on record.
 func TestARemovedDestinationIsForgotten(t *testing.T) {
+	beside(t)
 	d := newDaemon(t, fromStdin+siem)
 	d.start()
 	d.stop()

@@ -11,6 +11,7 @@ import (
 // TestRulesOfTheKernel runs testdata/rules/*.txtar, one after the other, with
 // kernel audit reserved.
 func TestRulesOfTheKernel(t *testing.T) {
+	t.Parallel()
 	audittest.Kernel(t)
 	testscript.Run(t, testscript.Params{Dir: "testdata/rules"})
 }

@@ -28,6 +28,7 @@ import (
 // run is: what it needs is granted, what it need not do is refused, to it, to its
 // deputy, and to what it executes.
 func TestRunCanDoNothingButItsWork(t *testing.T) {
+	beside(t)
 	port := listen(t)
 	try := exec.Command("/proc/self/exe", port, fmt.Sprint(peertest.FreePort(t)))
 	try.Args[0] = "confined-run"
@@ -164,6 +165,7 @@ func tryConfinedRun() {
 // TestRunIsConfined: every thread of it, and of ship, gains no privileges and has
 // a filter, neither can be dumped; none of its sockets is of a network; and still all is delivered.
 func TestRunIsConfined(t *testing.T) {
+	beside(t)
 	collector := peertest.StartRsyslog(t)
 	d := newDaemon(t, fromStdin+plain("siem", collector.Port, `format = "audit"`))
 	d.start()
@@ -239,6 +241,7 @@ func networkSockets(t *testing.T, pid int) (found []string) {
 // TestARestartInPlaceStaysConfined: by one filter however often, with the deputy
 // that began unconfined; so what ship needs is still granted to it.
 func TestARestartInPlaceStaysConfined(t *testing.T) {
+	beside(t)
 	collector := peertest.StartRsyslog(t)
 	d := newDaemon(t, fromStdin+plain("siem", collector.Port, `format = "audit"`))
 	d.start()
@@ -267,6 +270,7 @@ func TestARestartInPlaceStaysConfined(t *testing.T) {
 // TestAKernelWithoutSeccomp: recording goes on, and nobody can overlook it; ship
 // does not face the network.
 func TestAKernelWithoutSeccomp(t *testing.T) {
+	beside(t)
 	d := newDaemon(t, fromStdin+siem)
 	d.as = func(cmd *exec.Cmd) { cmd.Args[0] = "no-seccomp" }
 	d.start()
@@ -301,6 +305,7 @@ func withoutSeccomp() {
 // TestTheDeputyIsKilled: recording goes on, what ship does too, and who has to do
 // something about it is told what.
 func TestTheDeputyIsKilled(t *testing.T) {
+	beside(t)
 	collector := peertest.StartRsyslog(t)
 	d := newDaemon(t, fromStdin+plain("siem", collector.Port, `format = "audit"`))
 	d.start()

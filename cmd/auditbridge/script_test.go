@@ -14,6 +14,7 @@ func TestMain(m *testing.M) {
 		panic("this program is not known to be a test: it could halt the machine")
 	}
 	watchRoot = os.Getenv(watchRootVariable)
+	waitTogether()
 	testscript.Main(m, map[string]func(){
 		"auditbridge":  func() { os.Exit(run()) },
 		"confined":     tryConfined,
@@ -29,5 +30,6 @@ func TestMain(m *testing.M) {
 // TestScripts runs testdata/*.txtar: the program as a person or a script meets
 // it at the command line.
 func TestScripts(t *testing.T) {
+	beside(t)
 	testscript.Run(t, testscript.Params{Dir: "testdata", RequireExplicitExec: false})
 }

@@ -26,6 +26,7 @@ import (
 // the keys are in memory, which root can read, is how the test knows that it can
 // find one.
 func TestKeysAreNowhereButInTheirFiles(t *testing.T) {
+	beside(t)
 	far, collector := peertest.StartSSHD(t), peertest.StartRsyslog(t)
 	d := newDaemon(t, "")
 	d.configure(fromStdin + tunnelled(d, far, collector, "audit"))

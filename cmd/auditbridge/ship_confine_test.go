@@ -22,6 +22,7 @@ import (
 // TestShipCanDoNothingButItsWork tries, as root, in a process that is confined
 // as ship is: what it needs is granted, all else refused.
 func TestShipCanDoNothingButItsWork(t *testing.T) {
+	t.Parallel()
 	audittest.Kernel(t) // each refusal is an audit record, which nobody else's test shall meet
 	dir := t.TempDir()
 	for _, name := range []string{"journal", "keys", "elsewhere"} {

@@ -38,6 +38,7 @@ func roleOf(run int, role string) (pid int) {
 // directories above, gains no privileges with any of its threads, cannot be
 // looked into, and has nothing open that whoever started run left open.
 func TestShipIsConfined(t *testing.T) {
+	beside(t)
 	collector := peertest.StartRsyslog(t)
 	d := newDaemon(t, "")
 	private := filepath.Join(d.dir, "private")
@@ -86,6 +87,7 @@ func TestShipIsConfined(t *testing.T) {
 // TestShipThatHangs: it is told apart from one that works, in status and on
 // record; it is replaced, and run stops whatever it does.
 func TestShipThatHangs(t *testing.T) {
+	beside(t)
 	collector := peertest.StartRsyslog(t)
 	d := newDaemon(t, fromStdin+plain("siem", collector.Port, `format = "audit"`))
 	d.start()

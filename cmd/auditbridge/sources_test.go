@@ -14,6 +14,7 @@ import (
 // TestSourcesDocument: every configuration in docs/sources.md is accepted by check,
 // and there is one for each source.
 func TestSourcesDocument(t *testing.T) {
+	beside(t)
 	blocks := regexp.MustCompile("(?s)```toml\n(.*?)```").FindAllStringSubmatch(read(t, "../../docs/sources.md"), -1)
 	named := ""
 	for _, block := range blocks {
@@ -35,6 +36,7 @@ func TestSourcesDocument(t *testing.T) {
 // and read it: mounted read-only, without the mark, links and state, another's files,
 // and as a user without any privilege.
 func TestAJournalOfAnotherHost(t *testing.T) {
+	beside(t)
 	d := newDaemon(t, fromStdin)
 	d.record(numbered(1, 100))
 	exe := executable(t, d)

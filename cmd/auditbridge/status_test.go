@@ -81,6 +81,7 @@ func deadJournal(t *testing.T, c *config.Config) (journal.ID, auditbridge.Sequen
 }
 
 func TestStatusReadsTheJournalWhenRunIsDead(t *testing.T) {
+	beside(t)
 	c := statusConfig(t)
 	id, durable := deadJournal(t, c)
 	cursor, err := journal.OpenCursor(forward.CursorFile(c.StateDir, "siem"))
@@ -114,6 +115,7 @@ func TestStatusReadsTheJournalWhenRunIsDead(t *testing.T) {
 // The books of a run that ended in order are still known; those of another
 // process than the journal's last are not taken for them.
 func TestStatusKnowsTheLastBooks(t *testing.T) {
+	beside(t)
 	for _, row := range []struct {
 		name string
 		pid  int
@@ -142,6 +144,7 @@ func TestStatusKnowsTheLastBooks(t *testing.T) {
 }
 
 func TestStatusAsksRun(t *testing.T) {
+	beside(t)
 	c := statusConfig(t)
 	tracker := status.NewTracker(func() status.Status {
 		return status.Status{Running: true, Answering: true, Recording: status.RecordingOK, Received: 7, Stored: 7, Disk: status.Disk{Level: "ok"}}
@@ -177,6 +180,7 @@ func TestStatusAsksRun(t *testing.T) {
 }
 
 func TestStatusOfARunThatHangs(t *testing.T) {
+	beside(t)
 	c := statusConfig(t)
 	deadJournal(t, c)
 	l, err := net.Listen("unix", c.ControlSocket()) // it never accepts

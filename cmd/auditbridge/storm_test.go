@@ -20,6 +20,7 @@ import (
 // Each event is one record here: of an event whose first record finds no room the
 // kernel does not begin the others, so only then is it known how many were made.
 func TestLossAccount(t *testing.T) {
+	t.Parallel()
 	t.Run("T-LOSS-ACCOUNT", func(t *testing.T) {
 		for _, row := range []struct {
 			name    string

@@ -142,6 +142,7 @@ func (m *manager) signsOfLife() (n int) {
 // TestTheServiceManagerIsTold: when run is ready, takes over a configuration and
 // is done with it, and stops, in that order; and in between that it lives.
 func TestTheServiceManagerIsTold(t *testing.T) {
+	beside(t)
 	d := newDaemon(t, fromStdin)
 	m := startManager(t)
 	m.service(d, "WATCHDOG_USEC=90000")
@@ -162,6 +163,7 @@ func TestTheServiceManagerIsTold(t *testing.T) {
 // TestReadyMeansThatTheKernelIsOurs: what is ordered after the unit, its rules
 // first of all, finds an owner.
 func TestReadyMeansThatTheKernelIsOurs(t *testing.T) {
+	t.Parallel()
 	kernel := audittest.Kernel(t)
 	d := newDaemon(t, "")
 	m := startManager(t)

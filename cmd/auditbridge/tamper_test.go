@@ -97,6 +97,7 @@ func (j *tampered) line(n int) int {
 // journal and in the copy a SIEM has. What a host alone cannot show, a cut, an old
 // state, or a thief's signature, the checkpoints held elsewhere do.
 func TestEveryTamperingIsReported(t *testing.T) {
+	beside(t)
 	j := journalToTamperWith(t)
 	at := j.line(5) + 1 // the sequence that is tampered with
 	first, last, block := j.block(at)
@@ -190,6 +191,7 @@ func reports(t *testing.T, input string, known []string, begins, says string) {
 
 // An intact journal, and the copy of it, verify against the same.
 func TestWhatNobodyTamperedWithVerifies(t *testing.T) {
+	beside(t)
 	j := journalToTamperWith(t)
 	journal, siem := j.put(t, strings.Join(j.lines, ""))
 	for _, known := range [][]string{{"--key", j.key}, j.elsewhere()} {
@@ -200,6 +202,7 @@ func TestWhatNobodyTamperedWithVerifies(t *testing.T) {
 
 // Another journal's segment of the same name is wrong from its first record on.
 func TestAReplacedSegmentIsReported(t *testing.T) {
+	beside(t)
 	t.Run("T-TAMPER replace a segment", func(t *testing.T) {
 		j, other := journalToTamperWith(t), journalToTamperWith(t)
 		journal, siem := j.put(t, strings.Join(other.lines, ""))
@@ -213,6 +216,7 @@ func TestAReplacedSegmentIsReported(t *testing.T) {
 // A directory restored from an old copy is whole in itself: the cursor of a
 // reader, or a checkpoint held elsewhere, shows that it once was longer.
 func TestARestoredDirectoryIsReported(t *testing.T) {
+	beside(t)
 	t.Run("T-TAMPER restore an old directory", func(t *testing.T) {
 		j := journalToTamperWith(t)
 		old := j.firstLife()
@@ -238,6 +242,7 @@ func (j *tampered) firstLife() int {
 // A cursor that says a reader has what was never written makes no record vanish:
 // the numbers up to it are a gap on record, and the next record stands behind it.
 func TestACursorMovedAheadIsOnRecord(t *testing.T) {
+	beside(t)
 	t.Run("T-TAMPER move a cursor ahead", func(t *testing.T) {
 		dir := t.TempDir()
 		record(t, dir, 12)
@@ -260,6 +265,7 @@ func TestACursorMovedAheadIsOnRecord(t *testing.T) {
 // Who has stolen the key in force can sign what he likes from then on, and rewrite
 // what it signed; not what a checkpoint held elsewhere has seen.
 func TestASignatureWithAStolenKeyIsReported(t *testing.T) {
+	beside(t)
 	t.Run("T-TAMPER re-sign with a stolen current key", func(t *testing.T) {
 		dir := t.TempDir()
 		record(t, dir, 12)

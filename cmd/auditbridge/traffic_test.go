@@ -13,6 +13,7 @@ import (
 // TestLoggedTrafficIsASessionEvent: a packet that a firewall rule of stock nft
 // logs to audit, in a network of its own, is an event of class session.
 func TestLoggedTrafficIsASessionEvent(t *testing.T) {
+	t.Parallel()
 	audittest.Kernel(t)
 	d := newDaemon(t, "")
 	d.start()

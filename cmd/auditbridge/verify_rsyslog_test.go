@@ -13,6 +13,7 @@ import (
 // TestWhatAStockRsyslogWritesVerifies: each of the templates with which
 // rsyslogd writes files leaves the records as they were sealed.
 func TestWhatAStockRsyslogWritesVerifies(t *testing.T) {
+	beside(t)
 	templates := []string{"RSYSLOG_TraditionalFileFormat", "RSYSLOG_FileFormat", "RSYSLOG_SyslogProtocol23Format"}
 	dir, port := t.TempDir(), peertest.FreePort(t)
 	files := make([]string, len(templates))

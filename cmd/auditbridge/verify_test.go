@@ -52,6 +52,7 @@ func newest(t *testing.T, dir string) (path string, data []byte) {
 // or damages the end of the segment, it is started again and stopped. Whatever
 // that leaves, no line counts as added by someone.
 func TestAnHonestJournalAfterDamage(t *testing.T) {
+	beside(t)
 	for _, row := range []struct {
 		name   string
 		damage func(data []byte) []byte
@@ -93,6 +94,7 @@ func TestAnHonestJournalAfterDamage(t *testing.T) {
 // TestAStrangeJournalDirectoryIsNotWaitedFor: what lies under a segment's name
 // and is none is an answer, whatever it is.
 func TestAStrangeJournalDirectoryIsNotWaitedFor(t *testing.T) {
+	beside(t)
 	for what, put := range map[string]func(path string) error{
 		"a symbolic link": func(path string) error { return os.Symlink("/etc/shadow", path) },
 		"a FIFO":          func(path string) error { return syscall.Mkfifo(path, 0o600) },

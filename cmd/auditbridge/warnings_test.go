@@ -30,6 +30,7 @@ func warns(all []warning.Warning, code, detail string) bool {
 // that makes audit weaker than it looks, is said on standard error and on record,
 // once, and by status as long as it holds; none of it is a state of ours.
 func TestWhatWeakensAuditIsSaidAtTheStart(t *testing.T) {
+	t.Parallel()
 	kernel := audittest.Kernel(t)
 	kernel.Set("-r", "100000")
 	d := newDaemon(t, "")
@@ -96,6 +97,7 @@ func TestWarningsComeAndGo(t *testing.T) {
 // TestCheckWarnsOfTheHost: what can be known of this host without its kernel, as
 // anybody; no configuration is less valid for it.
 func TestCheckWarnsOfTheHost(t *testing.T) {
+	beside(t)
 	d := newDaemon(t, "")
 	out, _, code := auditbridgeCommand(t, "check", "--config", d.config)
 	if code != 0 || !strings.Contains(out, "this host: shared-disk: The journal shares its file system (it lies on that of ") {

@@ -54,7 +54,7 @@ func (w *lookout) start() {
 	w.cmd.Env = append(os.Environ(), watchRootVariable+"="+w.root)
 	w.said = &lockedBuffer{}
 	w.cmd.Stdout, w.cmd.Stderr = w.said, w.said
-	must(w.t, w.cmd.Start())
+	must(w.t, peertest.StartChild(w.cmd))
 	cmd, dead, said := w.cmd, make(chan struct{}), w.said
 	w.dead = dead
 	go func() {
@@ -144,6 +144,7 @@ func seen(t *testing.T, p *peertest.Person, code string, from time.Time) {
 // open; when run is back they are told so, nothing is left, and both are on record
 // with the time when they were, shipped as alarms.
 func TestEveryOperatorHearsThatRunIsGone(t *testing.T) {
+	beside(t)
 	collector := peertest.StartRsyslog(t)
 	source, _ := elsewhere(t)
 	d := newDaemon(t, source+quickly+plain("siem", collector.Port, `include = ["login"]`))
@@ -195,6 +196,7 @@ func TestEveryOperatorHearsThatRunIsGone(t *testing.T) {
 // TestOperatorsHearWhatIsWrongWithRun: each way in which run can fail to work is
 // told by its own name, and is over when it is mended.
 func TestOperatorsHearWhatIsWrongWithRun(t *testing.T) {
+	beside(t)
 	source, _ := elsewhere(t)
 	d := newDaemon(t, source+quickly)
 	w := newLookout(t, d)
@@ -232,6 +234,7 @@ func TestOperatorsHearWhatIsWrongWithRun(t *testing.T) {
 // the message; the next one neither tells it as news nor forgets to take it back.
 // run notices that it is gone, on record.
 func TestARestartedWatchGoesOn(t *testing.T) {
+	beside(t)
 	source, _ := elsewhere(t)
 	d := newDaemon(t, source+"[banner]\nrepeat = \"24h\"\n")
 	w := newLookout(t, d)
@@ -270,6 +273,7 @@ func TestARestartedWatchGoesOn(t *testing.T) {
 // TestSnooze: root may keep the message from terminals for a while, with a reason,
 // on record; the next login sees it all the same, and terminals hear what is new.
 func TestSnooze(t *testing.T) {
+	beside(t)
 	source, _ := elsewhere(t)
 	d := newDaemon(t, source+quickly)
 	w := newLookout(t, d)
@@ -316,6 +320,7 @@ func TestSnooze(t *testing.T) {
 
 // TestAHookIsToldOfEachChangeOnce.
 func TestAHookIsToldOfEachChangeOnce(t *testing.T) {
+	beside(t)
 	dir := t.TempDir()
 	hook, heard := filepath.Join(dir, "hook"), filepath.Join(dir, "heard")
 	must(t, os.WriteFile(hook, []byte("#!/bin/sh\ncat >>"+heard+"\n[ -e "+dir+"/fails ] && echo 'no \033[2J' && exit 1\nexit 0\n"), 0o700))
@@ -350,6 +355,7 @@ func TestAHookIsToldOfEachChangeOnce(t *testing.T) {
 // work reads it behind the site's own text, before the password, and again in the
 // message of the day; when it works, the site's own text and nothing else.
 func TestTheNextLoginSeesTheBanner(t *testing.T) {
+	beside(t)
 	source, _ := elsewhere(t)
 	d := newDaemon(t, source+quickly+"sshd-banner = true\nsshd-text = \"/site-text\"\n")
 	w := newLookout(t, d)
@@ -374,6 +380,7 @@ func TestTheNextLoginSeesTheBanner(t *testing.T) {
 
 // TestAFullDiskIsTold, and that it has room again.
 func TestAFullDiskIsTold(t *testing.T) {
+	beside(t)
 	source, log := elsewhere(t)
 	d := newDaemon(t, source+quickly)
 	smallDisk(t, d, "40m")
@@ -396,6 +403,7 @@ func TestAFullDiskIsTold(t *testing.T) {
 // TestRecordsThatWaitTooLongAreTold: a server that is not there is no failure of
 // auditing, until what it has not got is older than max-lag.
 func TestRecordsThatWaitTooLongAreTold(t *testing.T) {
+	beside(t)
 	source, log := elsewhere(t)
 	port := peertest.FreePort(t)
 	server := plain("siem", port, `include = ["all"]`)

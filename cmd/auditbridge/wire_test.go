@@ -13,6 +13,7 @@ import (
 // TestFarEndThatClosesInTheMiddle: a log server that reads a little and hangs up
 // gets nothing counted as delivered; one that works, in its place, gets it all.
 func TestFarEndThatClosesInTheMiddle(t *testing.T) {
+	beside(t)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
 	port := l.Addr().(*net.TCPAddr).Port
@@ -46,6 +47,7 @@ func TestFarEndThatClosesInTheMiddle(t *testing.T) {
 // server at the forwarding's local address goes through it; no port is opened
 // for that, and nothing readable passes the wire.
 func TestTheTunnelHidesAndListensNowhere(t *testing.T) {
+	beside(t)
 	far, collector := peertest.StartSSHD(t), peertest.StartRsyslog(t)
 	wire := startWiretap(t, far.Port)
 	d := newDaemon(t, "")

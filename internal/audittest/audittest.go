@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -26,25 +27,37 @@ import (
 const LockFile = "/run/lock/auditbridge-audit.lock"
 
 // Audit is the kernel's audit system, reserved for one test.
-type Audit struct{ t testing.TB }
+type Audit struct {
+	t   testing.TB
+	gen string // the event generator, once it is built
+}
 
 // Kernel waits until kernel audit is free, reserves it for the rest of t and
 // leaves it disabled, without rules, and with a short backlog_wait_time: a test
 // that stalls its reader must not freeze the machine for a minute.
 func Kernel(t testing.TB) *Audit {
 	t.Helper()
+	asked := time.Now()
 	lock := reserve(t)
-	t.Cleanup(func() { lock.Close() })
+	got := time.Now()
+	t.Cleanup(func() {
+		lock.Close()
+		t.Logf("waited %.1f s for kernel audit, had it for %.1f s", got.Sub(asked).Seconds(), time.Since(got).Seconds())
+	})
 	return take(t, lock)
 }
 
 // take is Kernel for who holds the lock already.
 func take(t testing.TB, lock *os.File) *Audit {
 	t.Helper()
-	restoreAbandoned(t, lock)
-	a := &Audit{t}
+	a := &Audit{t: t}
+	if abandoned(t, lock) {
+		// Who had it was killed, and so is whatever owned kernel audit for it.
+		Poll(t, "the owner of kernel audit that an aborted test has left has ended", func() bool { return !alive(a.Status().PID) })
+		restore(t)
+	}
 	before := a.Status()
-	if before.PID != 0 && alive(before.PID) {
+	if alive(before.PID) {
 		t.Fatalf("kernel audit is owned by %s: stop it to run this test", processName(before.PID))
 	}
 	if before.Enabled == 2 {
@@ -166,12 +179,22 @@ func (a *Audit) StartGenerate(count, perSecond int, key string) *Generator {
 	return &Generator{pid: command.Process.Pid, Wait: wait, Stop: stop}
 }
 
+// generator builds it where the next test finds it built: who has kernel audit has
+// that file, too.
 func (a *Audit) generator() string {
 	a.t.Helper()
-	path := a.t.TempDir() + "/gen"
+	if a.gen != "" {
+		return a.gen
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		a.t.Fatalf("build the event generator: %v", err)
+	}
+	path := filepath.Join(cache, "auditbridge-test", "gen")
 	if out, err := exec.Command("go", "build", "-o", path, "auditbridge/internal/audittest/gen").CombinedOutput(); err != nil {
 		a.t.Fatalf("build the event generator: %v: %s", err, out)
 	}
+	a.gen = path
 	return path
 }
 
@@ -192,12 +215,14 @@ func reserve(t testing.TB) *os.File {
 	return lock
 }
 
-// restoreAbandoned puts back what a holder that was killed left changed.
-func restoreAbandoned(t testing.TB, lock *os.File) {
+// abandoned tells whether the last holder was killed before it put things back.
+func abandoned(t testing.TB, lock *os.File) bool {
 	t.Helper()
-	if info, err := lock.Stat(); err == nil && info.Size() > 0 {
-		restore(t)
+	info, err := lock.Stat()
+	if err != nil {
+		t.Fatalf("reserve kernel audit: %v", err)
 	}
+	return info.Size() > 0
 }
 
 // restore runs the saved script.
@@ -220,20 +245,20 @@ func auditctl(t testing.TB, args ...string) string {
 
 // alive tells whether a process still exists: the kernel names a dead owner
 // until it next tries to deliver to it.
-func alive(pid int) bool { return unix.Kill(pid, 0) != unix.ESRCH }
+func alive(pid int) bool { return pid != 0 && unix.Kill(pid, 0) != unix.ESRCH }
 
 func processName(pid int) string {
 	comm, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
 	return fmt.Sprintf("%s (pid %d)", strings.TrimSpace(string(comm)), pid)
 }
 
-// Poll waits until holds returns true and fails t when it has not within a
-// minute.
+// Poll waits until holds returns true and fails t when it has not within two
+// minutes.
 func Poll(t testing.TB, what string, holds func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(time.Minute); !holds(); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); !holds(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("waited a minute in vain: %s", what)
+			t.Fatalf("waited two minutes in vain: %s", what)
 		}
 	}
 }

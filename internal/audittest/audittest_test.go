@@ -5,7 +5,7 @@ import "testing"
 func TestKernelIsGivenBackAsFound(t *testing.T) {
 	lock := reserve(t)
 	defer lock.Close()
-	outside := &Audit{t}
+	outside := &Audit{t: t}
 	before, rulesBefore := outside.Status(), auditctl(t, "-l")
 	t.Run("holder", func(t *testing.T) {
 		a := take(t, lock)

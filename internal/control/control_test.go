@@ -170,7 +170,7 @@ func TestBadRequestsGetAnAnswer(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		conn.SetDeadline(time.Now().Add(10 * time.Second))
+		conn.SetDeadline(time.Now().Add(2 * time.Minute))
 		if _, err := io.WriteString(conn, row.request); err != nil {
 			t.Fatal(err)
 		}

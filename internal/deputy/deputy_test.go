@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"auditbridge/internal/peertest"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -266,11 +268,5 @@ func TestADeputyIsHandedOn(t *testing.T) {
 // untilGone waits until a process has ended, whoever its parent is by now.
 func untilGone(t *testing.T, pid int) {
 	t.Helper()
-	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
-		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-		if err != nil || strings.Contains(string(text), ") Z ") {
-			return
-		}
-	}
-	t.Fatalf("process %d is still there", pid)
+	peertest.Until(t, fmt.Sprintf("process %d has ended", pid), func() bool { return peertest.HasEnded(pid) })
 }

@@ -24,13 +24,19 @@ import (
 // by it unless it has already failed.
 const Patience = 2 * time.Minute
 
-// Until waits for a condition, by polling.
+// Until waits for a condition, by polling. What takes long to look at is looked at
+// less often: those who wait shall not hold up what they wait for.
 func Until(t testing.TB, what string, condition func() bool) {
 	t.Helper()
-	for end := time.Now().Add(Patience); !condition(); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(Patience); ; {
+		looked := time.Now()
+		if condition() {
+			return
+		}
 		if time.Now().After(end) {
 			t.Fatalf("still waiting after %v: %s", Patience, what)
 		}
+		time.Sleep(max(5*time.Millisecond, 2*time.Since(looked)))
 	}
 }
 
@@ -61,7 +67,7 @@ func startReading(t testing.TB, stdin *os.File, name string, args ...string) *Pr
 		p.cmd.Stdin = stdin
 	}
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if err := p.cmd.Start(); err != nil {
+	if err := StartChild(p.cmd); err != nil {
 		t.Fatalf("start %s: %v", path, err)
 	}
 	go func() {

@@ -3,7 +3,8 @@
 //
 //	auditctl -a always,exit -F arch=b64 -S getpgid -F a0=999999 -k KEY
 //
-// At SIGTERM it ends before it has made them all. It prints how many it made.
+// At SIGTERM, and when whoever started it has ended, it ends before it has made them
+// all. It prints how many it made.
 //
 // usage: gen COUNT [PER-SECOND]
 package main
@@ -34,6 +35,12 @@ func main() {
 	signal.Notify(signals, unix.SIGTERM)
 	go func() {
 		<-signals
+		told.Store(true)
+	}()
+	go func() {
+		for parent := os.Getppid(); os.Getppid() == parent; {
+			time.Sleep(100 * time.Millisecond)
+		}
 		told.Store(true)
 	}()
 	start, made := time.Now(), 0
