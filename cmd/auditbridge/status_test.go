@@ -106,7 +106,7 @@ func TestStatusReadsTheJournalWhenRunIsDead(t *testing.T) {
 	if s.Disk.Level != "ok" || s.Disk.UsedBytes == 0 || s.Disk.FreeBytes == 0 {
 		t.Errorf("disk %+v", s.Disk)
 	}
-	want := status.Destination{Name: "siem", Delivered: 5, Excluded: 2, Pending: s.Durable - uint64(durable) + 3}
+	want := status.Destination{Name: "siem", Protocol: "tcp", Promise: "at least once", Delivered: 5, Excluded: 2, Pending: s.Durable - uint64(durable) + 3}
 	if diff := cmp.Diff([]status.Destination{want}, s.Destinations); diff != "" {
 		t.Errorf("destinations: -want +got\n%s", diff)
 	}
