@@ -165,6 +165,9 @@ func (s *Settings) Destinations() []forward.Config {
 			Include: server.Include, Start: server.Start,
 		}
 		c.TLS, c.HTTPS = server.tls(address, port), server.https()
+		if p := s.profile(); p != nil && c.TLS != nil {
+			c.TLS.Profile = p.tls.Within(c.TLS.Profile)
+		}
 		for _, f := range server.Filters {
 			c.Filters = append(c.Filters, forward.Filter(f))
 		}

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"auditbridge/diskguard"
+	"auditbridge/forward/tlslink"
 	"auditbridge/forward/tunnel"
 )
 
@@ -14,25 +15,27 @@ import (
 type profile struct {
 	name, title string
 	ssh         tunnel.Algorithms
+	tls         tlslink.Profile
 	inPlace     bool // keys are agreed on anew within the connection
 
 	record  string // what has to be recorded, and with what in it
 	full    string // what happens when there is no room
 	channel string // how it goes to a server
+	revoked string // that a certificate is not believed when it is revoked
 	crypto  string // by what module
 }
 
 var profiles = []profile{
-	{name: "ndcpp22e", title: "Network Device cPP 2.2e", ssh: tunnel.NDcPP22e, inPlace: true,
-		record: "FAU_GEN.1", full: "FAU_STG_EXT.1.3", channel: "FTP_ITC.1", crypto: "FCS_COP.1"},
-	{name: "ndcpp30", title: "Network Device cPP 3.0e with the SSH package 1.0", ssh: tunnel.SSHPackage10,
-		record: "FAU_GEN.1", full: "FAU_STG_EXT.1.5", channel: "FTP_ITC.1", crypto: "FCS_COP.1"},
-	{name: "ndcpp40", title: "Network Device cPP 4.0 with the SSH package 2.0", ssh: tunnel.SSHPackage20,
-		record: "FAU_GEN.1", full: "FAU_STG_EXT.1.5", channel: "FTP_ITC.1", crypto: "FCS_COP.1"},
-	{name: "gpos43", title: "Operating Systems PP 4.3 with the SSH package 1.0", ssh: tunnel.SSHPackage10,
-		record: "FAU_GEN.1.1", full: "SRG-OS-000047", channel: "FTP_ITC_EXT.1", crypto: "FCS_COP.1"},
-	{name: "gpos50", title: "Operating Systems PP 5.0 with the SSH package 2.0", ssh: tunnel.SSHPackage20,
-		record: "FAU_GEN.1.1", full: "SRG-OS-000047", channel: "FTP_ITC_EXT.1", crypto: "FCS_COP.1"},
+	{name: "ndcpp22e", title: "Network Device cPP 2.2e", ssh: tunnel.NDcPP22e, tls: tlslink.NDcPP22e, inPlace: true,
+		record: "FAU_GEN.1", full: "FAU_STG_EXT.1.3", channel: "FTP_ITC.1", revoked: "FIA_X509_EXT.1/Rev", crypto: "FCS_COP.1"},
+	{name: "ndcpp30", title: "Network Device cPP 3.0e with the SSH package 1.0", ssh: tunnel.SSHPackage10, tls: tlslink.NDcPP30,
+		record: "FAU_GEN.1", full: "FAU_STG_EXT.1.5", channel: "FTP_ITC.1", revoked: "FIA_X509_EXT.1/Rev", crypto: "FCS_COP.1"},
+	{name: "ndcpp40", title: "Network Device cPP 4.0 with the SSH package 2.0", ssh: tunnel.SSHPackage20, tls: tlslink.TLSPackage21,
+		record: "FAU_GEN.1", full: "FAU_STG_EXT.1.5", channel: "FTP_ITC.1", revoked: "FIA_X509_EXT.1/Rev", crypto: "FCS_COP.1"},
+	{name: "gpos43", title: "Operating Systems PP 4.3 with the SSH package 1.0", ssh: tunnel.SSHPackage10, tls: tlslink.NDcPP22e,
+		record: "FAU_GEN.1.1", full: "SRG-OS-000047", channel: "FTP_ITC_EXT.1", revoked: "FIA_X509_EXT.1", crypto: "FCS_COP.1"},
+	{name: "gpos50", title: "Operating Systems PP 5.0 with the SSH package 2.0", ssh: tunnel.SSHPackage20, tls: tlslink.TLSPackage21,
+		record: "FAU_GEN.1.1", full: "SRG-OS-000047", channel: "FTP_ITC_EXT.1", revoked: "FIA_X509_EXT.1", crypto: "FCS_COP.1"},
 }
 
 // profile is the one in force, nil where there is none.
@@ -70,6 +73,15 @@ func (k *completion) profiled() {
 		s, path := &k.Servers[i], fmt.Sprintf("remote-logging-server[%d]", i)
 		if !s.protected() && k.wayIsKnown(path) {
 			contradicts(path+".protocol", p.channel, `reach the server through a [[port-forwarding]], or by protocol = "tls"`, "%s gets the records in clear text", s.Name)
+		}
+		if s.SkipCertificateCheck {
+			contradicts(path+".skip-certificate-check", p.channel, "leave it out", "%s is believed whoever it is", s.Name)
+		}
+		if s.SkipCNCheck {
+			contradicts(path+".skip-cn-check", p.channel, "leave it out", "the name of %s is not checked", s.Name)
+		}
+		if s.usesTLS() && s.OCSP == tlslink.OCSPOff && s.CRLFile == "" {
+			contradicts(path+".ocsp", p.revoked, `ocsp = "require", or a crl-file`, "nobody is asked whether the certificate of %s is revoked", s.Name)
 		}
 		if s.Format == "rfc3164" {
 			contradicts(path+".format", p.record, `format = "rfc5424" has the year and the zone`, "a message of RFC 3164 does not say in which year something happened")
