@@ -103,25 +103,26 @@ func appendUint(dst []byte, key string, v uint64) []byte {
 }
 
 // appendValue writes plain tokens bare, other printable ASCII in quotes and
-// the rest as upper-case hex, as audit_log_untrustedstring in kernel/audit.c.
+// the rest as upper-case hex, as audit_log_untrustedstring in kernel/audit.c. So
+// is what could be read as msg='…', where a program's claims begin.
 func appendValue(dst []byte, v string) []byte {
 	if v == "" {
 		return append(dst, '?')
 	}
-	blank := false
+	quoted := false
 	for i := 0; i < len(v); i++ {
 		switch c := v[i]; {
-		case c == ' ':
-			blank = true
-		case c < 0x21 || c > 0x7e || c == '"' || c == '\'':
+		case c < 0x21 && c != ' ' || c > 0x7e || c == '"' || c == '\'' && i > 0 && v[i-1] == '=':
 			const hex = "0123456789ABCDEF"
 			for i := 0; i < len(v); i++ {
 				dst = append(dst, hex[v[i]>>4], hex[v[i]&15])
 			}
 			return dst
+		case c == ' ' || c == '\'':
+			quoted = true
 		}
 	}
-	if !blank {
+	if !quoted {
 		return append(dst, v...)
 	}
 	dst = append(dst, '"')
