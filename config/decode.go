@@ -204,7 +204,11 @@ func (d *decoder) field(here place, key *unstable.Node) (reflect.Value, string, 
 		}
 	}
 	hint := ""
-	if near := nearestKey(t, bare(here.path), name); near != "" {
+	switch near := nearestKey(t, bare(here.path), name); near {
+	case "":
+	case name: // the same word
+		hint = name + " belongs to no table: write it above the first [table]"
+	default:
 		hint = "nearest key: " + near
 	}
 	d.problem(key, join(here.path, name), "unknown key", hint)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"io"
 	"os"
@@ -171,8 +172,10 @@ func TestRestartRunsTheInstalledProgram(t *testing.T) {
 	if n := strings.Count(all, " op=restart "); n != 6 || strings.Count(all, " op=start ") != 2 {
 		t.Errorf("%d restarts are on record, five of them refused:\n%s", n, all)
 	}
-	old := thisBuild().Version
-	for _, want := range []string{" op=restart auid=", " old=" + old + " new=next exe=" + installed + " res=success", " ver=next ", " old=" + old + " why=restart "} {
+	program, err := os.ReadFile(installed)
+	must(t, err)
+	old, digest := thisBuild().Version, fmt.Sprintf("%x", sha256.Sum256(program))
+	for _, want := range []string{" op=restart auid=", " old=" + old + " new=next exe=" + installed + " sha256=" + digest + " res=success", " ver=next ", " old=" + old + " why=restart "} {
 		if !strings.Contains(all, want) {
 			t.Errorf("%q is not on record:\n%s", want, all)
 		}

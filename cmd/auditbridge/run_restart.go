@@ -2,9 +2,12 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -34,7 +37,8 @@ type restarter struct {
 type successor struct {
 	path    string
 	version string
-	same    bool // it hears the same source into the same ring
+	digest  string // SHA-256 of the file it is started from, in hex
+	same    bool   // it hears the same source into the same ring
 }
 
 // errRestart ends the source where there is no socket to hand over.
@@ -56,7 +60,7 @@ func (r *restarter) restart(ctx context.Context, by auditbridge.Actor) (restarti
 	if err == nil {
 		next.same = r.same(next.values)
 		n := auditbridge.OwnNote(auditbridge.TypeDaemonConfig, "restart", auditbridge.Text("old", thisBuild().Version),
-			auditbridge.Text("new", next.version), auditbridge.Text("exe", next.path))
+			auditbridge.Text("new", next.version), auditbridge.Text("exe", next.path), auditbridge.Text("sha256", next.digest))
 		n.Actor = by
 		err = r.d.journal.Record(limited, n)
 	}
@@ -88,6 +92,9 @@ func examine(ctx context.Context, file string) (next examined, err error) {
 	if err := durable.CheckProgram(next.path); err != nil {
 		return next, fmt.Errorf("restart as the program that is installed: %w", err)
 	}
+	if next.digest, err = digestOf(next.path); err != nil {
+		return next, fmt.Errorf("read the program that is installed: %w", err)
+	}
 	ask := func(answer any, args ...string) error {
 		cmd := exec.CommandContext(ctx, next.path, args...)
 		cmd.Args[0] = os.Args[0]
@@ -111,6 +118,19 @@ func examine(ctx context.Context, file string) (next examined, err error) {
 		return next, config.Problems(checked.Problems)
 	}
 	return next, nil
+}
+
+func digestOf(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
 // same tells whether the settings name our source and ring.
