@@ -44,7 +44,13 @@ type source struct {
 // Problems with everything that is wrong. The Config is never nil: with an
 // error it holds what could be understood, for listing only.
 func Load(file string) (*Config, error) {
+	return load(file, func(sources []source) []source { return sources })
+}
+
+// load is Load of what change makes of the files.
+func load(file string, change func([]source) []source) (*Config, error) {
 	sources, problems := read(file)
+	sources = change(sources)
 	c, more := parse(sources)
 	if len(problems) > 0 {
 		c.Warnings = nil // what a file that could not be read says may answer them

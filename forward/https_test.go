@@ -214,7 +214,9 @@ func TestHTTPSServersThatRefuse(t *testing.T) {
 		answer     func(n int, r request, w http.ResponseWriter)
 		says, hint string
 	}{
-		{"not allowed", https.NDJSON, func(_ int, _ request, w http.ResponseWriter) { http.Error(w, "who are you\x1b[2J", 401) }, `401 Unauthorized: "who are you\x1b[2J\n"`, "token-file"},
+		{"not allowed", https.NDJSON, func(_ int, _ request, w http.ResponseWriter) {
+			http.Error(w, "who are you\x1b[2J", http.StatusUnauthorized)
+		}, `401 Unauthorized: "who are you\x1b[2J\n"`, "token-file"},
 		{"redirects", https.NDJSON, func(_ int, _ request, w http.ResponseWriter) {
 			w.Header().Set("Location", stranger.URL)
 			w.WriteHeader(307)

@@ -37,6 +37,7 @@ func newRootCommand() *cobra.Command {
 		newRestartCommand(),
 		newWatchCommand(),
 		newConfirmClockCommand(),
+		newRemoteCommand(),
 		newSSHCommand(),
 		newVerifyCommand(),
 		newDumpCommand(),

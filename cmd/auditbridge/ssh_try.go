@@ -4,16 +4,18 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"syscall"
 
+	"auditbridge/config"
 	"auditbridge/forward/tunnel"
 	"auditbridge/internal/terminal"
 
 	"github.com/spf13/cobra"
 )
 
-// triedStep is a line of `ssh test --json`.
+// triedStep is a line of `ssh test --json` and `remote test --json`.
 type triedStep struct {
 	Step  string `json:"step"`
 	OK    bool   `json:"ok"`
@@ -38,13 +40,10 @@ Exit status: 0 all is as it should be, 1 not.`,
 		if err != nil {
 			return err
 		}
-		if err := f.becomeSender(); err != nil {
+		if err := becomeSender(f.config); err != nil {
 			return err
 		}
-		say := func(s tunnel.Step) { sayStep(cmd, s) }
-		if *asJSON {
-			say = func(s tunnel.Step) { json.NewEncoder(cmd.OutOrStdout()).Encode(asTried(s)) }
-		}
+		say := func(s tunnel.Step) { tried(s.Name, s.Said, s.Err).say(cmd.OutOrStdout(), *asJSON) }
 		if err := f.tunnel.Try(cmd.Context(), f.remotes, say); err != nil {
 			return exitStatus(1)
 		}
@@ -53,21 +52,22 @@ Exit status: 0 all is as it should be, 1 not.`,
 	return cmd
 }
 
-func asTried(s tunnel.Step) triedStep {
-	t := triedStep{Step: s.Name, OK: s.Err == nil, Said: s.Said}
-	if s.Err != nil {
-		t.Error = s.Err.Error()
+func tried(name, said string, err error) triedStep {
+	t := triedStep{Step: name, OK: err == nil, Said: said}
+	if err != nil {
+		t.Error = err.Error()
 	}
 	var advised interface{ Hint() string }
-	if errors.As(s.Err, &advised) {
+	if errors.As(err, &advised) {
 		t.Hint = advised.Hint()
 	}
 	return t
 }
 
-func sayStep(cmd *cobra.Command, s tunnel.Step) {
-	t, out := asTried(s), cmd.OutOrStdout()
+func (t triedStep) say(out io.Writer, asJSON bool) {
 	switch {
+	case asJSON:
+		json.NewEncoder(out).Encode(t)
 	case !t.OK:
 		fmt.Fprintf(out, "FAILED  %s: %s\n", t.Step, terminal.Safe(t.Error))
 		if t.Hint != "" {
@@ -82,20 +82,20 @@ func sayStep(cmd *cobra.Command, s tunnel.Step) {
 
 // becomeSender gives root up for the user that sends: what that one may not read is
 // what is to be found out.
-func (f *forwarding) becomeSender() error {
+func becomeSender(c *config.Config) error {
 	if os.Geteuid() != 0 {
 		return nil
 	}
-	c, err := shipCredential(f.config)
+	who, err := shipCredential(c)
 	if err != nil {
 		return err
 	}
-	groups := make([]int, len(c.Groups))
-	for i, g := range c.Groups {
+	groups := make([]int, len(who.Groups))
+	for i, g := range who.Groups {
 		groups[i] = int(g)
 	}
-	if err := errors.Join(syscall.Setgroups(groups), syscall.Setgid(int(c.GID)), syscall.Setuid(int(c.UID))); err != nil {
-		return fmt.Errorf("become %s: %w", f.config.ShipUser, err)
+	if err := errors.Join(syscall.Setgroups(groups), syscall.Setgid(int(who.GID)), syscall.Setuid(int(who.UID))); err != nil {
+		return fmt.Errorf("become %s: %w", c.ShipUser, err)
 	}
 	return nil
 }

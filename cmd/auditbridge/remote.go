@@ -1,0 +1,145 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"auditbridge/config"
+	"auditbridge/internal/control"
+	"auditbridge/internal/durable"
+
+	"github.com/spf13/cobra"
+)
+
+func newRemoteCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "remote",
+		Short: "Set, show, remove and try remote-logging servers",
+		Long: `Each server that is set here has a drop-in of its own in conf.d, beside the configuration. A change is checked as a whole with all
+other files before it is written; then run takes it over, and it is on record, key by key. What stands in files that people write is shown, and left to them.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(newRemoteSetCommand(), newRemoteGetCommand(), newRemoteRemoveCommand(), newRemoteTestCommand())
+	return cmd
+}
+
+// remoteChange is what a `remote` command has changed.
+type remoteChange struct {
+	Changed bool            `json:"changed"`
+	Changes []config.Change `json:"changes"`
+}
+
+// edition is a drop-in about to be replaced, or removed.
+type edition struct {
+	cmd    *cobra.Command
+	dropIn *config.DropIn
+	old    []byte // nil: it was not there
+}
+
+// takeUp reads what is there now.
+func takeUp(cmd *cobra.Command, d *config.DropIn) (*edition, error) {
+	old, err := os.ReadFile(d.Path)
+	if err != nil && !os.IsNotExist(err) {
+		return nil, fmt.Errorf("read the drop-in: %w", err)
+	}
+	return &edition{cmd, d, old}, nil
+}
+
+// put makes text the drop-in, nil removes it: nothing is written before the whole
+// configuration was found valid with it, and what run refuses is put back.
+func (e *edition) put(text []byte) (*remoteChange, error) {
+	file := configFile(e.cmd)
+	before, _ := config.Load(file)
+	next, err := config.LoadWith(file, e.dropIn.Path, text)
+	if err != nil {
+		return nil, err
+	}
+	change := &remoteChange{Changes: config.Changes(before.Effective(), next.Effective())}
+	change.Changed = len(change.Changes) > 0 || (text == nil) != (e.old == nil)
+	for _, w := range next.Warnings {
+		if w.At.File == e.dropIn.Path {
+			writeProblem(e.cmd.ErrOrStderr(), "warning", w)
+		}
+	}
+	if !change.Changed {
+		return change, nil
+	}
+	if err := e.write(text); err != nil {
+		return nil, err
+	}
+	if err := e.reload(next); err != nil {
+		return nil, errors.Join(err, e.write(e.old))
+	}
+	return change, nil
+}
+
+// write replaces the file: when we die here it is the old one or the new one, whole.
+func (e *edition) write(text []byte) error {
+	dir, err := durable.OpenDir(filepath.Dir(e.dropIn.Path), 0o755, -1)
+	if err != nil {
+		return fmt.Errorf("change the drop-in: %w", err)
+	}
+	defer dir.Close()
+	name := filepath.Base(e.dropIn.Path)
+	if text == nil {
+		err = durable.Remove(dir, name)
+	} else {
+		err = durable.Create(dir, name, text, 0o644, -1)
+	}
+	if err != nil {
+		return fmt.Errorf("change the drop-in: %w", err)
+	}
+	return nil
+}
+
+// reload has run take the files over, where it runs.
+func (e *edition) reload(c *config.Config) error {
+	limited, cancel := context.WithTimeout(e.cmd.Context(), reloadWait)
+	defer cancel()
+	err := question{what: askReload}.put(limited, c, new([]config.Change))
+	if errors.Is(err, control.ErrNotRunning) {
+		fmt.Fprintln(e.cmd.ErrOrStderr(), "run is not running: it reads this at its next start")
+		return nil
+	}
+	return err
+}
+
+// say prints what has changed.
+func (c *remoteChange) say(cmd *cobra.Command, what string, asJSON bool) error {
+	out := cmd.OutOrStdout()
+	if asJSON {
+		if c.Changes == nil {
+			c.Changes = []config.Change{}
+		}
+		return json.NewEncoder(out).Encode(c)
+	}
+	if !c.Changed {
+		_, err := fmt.Fprintf(out, "%s: unchanged\n", what)
+		return err
+	}
+	fmt.Fprintf(out, "%s: changed\n", what)
+	for _, change := range c.Changes {
+		fmt.Fprintf(out, "  %s: %s -> %s\n", strings.TrimPrefix(change.Key, "remote-logging-server["+what+"]."), orNone(change.Old), orNone(change.New))
+	}
+	return nil
+}
+
+// byHand is an error where a server of that name stands in another file than the
+// drop-in, which is not ours to change.
+func byHand(c *config.Config, d *config.DropIn, name string) error {
+	if d.Server() != nil {
+		return nil
+	}
+	for i := range c.Servers {
+		if c.Servers[i].Name == name {
+			return withHint(fmt.Errorf("%q stands in a file that a person wrote", name), "change it there, then `auditbridge reload`; `auditbridge check -v` says where")
+		}
+	}
+	return nil
+}
