@@ -1,8 +1,11 @@
 package auditbridge
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
+	"hash/fnv"
+	"slices"
 )
 
 // Observer asks the kernel how its audit stands, without owning it and without
@@ -25,21 +28,26 @@ func OpenObserver() (*Observer, error) {
 func (o *Observer) Status() (Status, error) { return o.control.status() }
 
 // RulesBeside counts the rules that are loaded, without those that exempt process
-// pid from being audited.
-func (o *Observer) RulesBeside(pid int) (int, error) {
+// pid from being audited, and takes their print: other rules have another one.
+func (o *Observer) RulesBeside(pid int) (n int, print uint64, err error) {
 	o.control.mu.Lock()
 	defer o.control.mu.Unlock()
 	all, err := o.control.list()
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	n := len(all)
-	for _, r := range exceptions(pid) {
-		if holds(all, &r) {
-			n--
+	var exempt [][]byte
+	for _, e := range exceptions(pid) {
+		exempt = append(exempt, e.bytes())
+	}
+	sum := fnv.New64a()
+	for _, r := range all {
+		if !slices.ContainsFunc(exempt, func(e []byte) bool { return bytes.Equal(e, r) }) {
+			n++
+			sum.Write(r)
 		}
 	}
-	return n, nil
+	return n, sum.Sum64(), nil
 }
 
 // getFeature is AUDIT_GET_FEATURE (include/uapi/linux/audit.h).

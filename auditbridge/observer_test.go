@@ -28,11 +28,15 @@ func TestObserve(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if n, err := o.RulesBeside(os.Getpid()); n != 1 || err != nil {
+	n, print, err := o.RulesBeside(os.Getpid())
+	if n != 1 || err != nil {
 		t.Errorf("%d rules, %v", n, err)
 	}
-	if n, err := o.RulesBeside(1); n != 3 || err != nil {
+	if n, other, err := o.RulesBeside(1); n != 3 || other == print || err != nil {
 		t.Errorf("%d rules for somebody else, %v", n, err)
+	}
+	if _, again, err := o.RulesBeside(os.Getpid()); again != print || err != nil {
+		t.Errorf("the same rules are not known again: %v", err)
 	}
 	if _, err := o.Features(); err != nil {
 		t.Error(err)

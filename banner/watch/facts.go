@@ -42,6 +42,7 @@ type Run struct {
 	Early   bool           // we, or the host, have only just begun: it may still come
 	Failure string         // what the last start that failed said; "" when none did after PID began
 	Status  *status.Status // what it says of itself; nil when it did not answer
+	Busy    bool           // something of it is at work, or it begins: what seems to stand still may only be slow
 }
 
 // Kernel is the kernel's audit.
@@ -57,6 +58,7 @@ type Kernel struct {
 	Owner    Owner
 	Features uint32 // bits of AUDIT_FEATURE_*
 	Rules    int    // without those that exempt us; -1 when not known
+	Print    uint64 // of these rules: others have another one
 }
 
 // Owner is the process that the kernel names as its audit daemon.
@@ -71,7 +73,7 @@ type Owner struct {
 type Probe struct {
 	Sent    time.Time // zero: none was
 	Arrived bool
-	Overdue bool // it should have arrived by now
+	Overdue bool // it is lost, as far as can be told
 }
 
 // Late is a remote server and the time of the oldest record that it has not got.

@@ -20,6 +20,10 @@ type Memory struct {
 	fewer    time.Time // since when there are fewer
 	owned    bool      // the kernel's audit had an owner
 	orphaned time.Time // since when the owner it names is dead
+	silent   still     // run does not answer
+	stuck    still     // its journal's writer does not move
+	sign     time.Time // that writer's sign of life
+	turned   time.Time // when that was another one last
 	happened map[string]event
 }
 
@@ -32,9 +36,28 @@ type event struct {
 
 const (
 	eventHolds  = 3 * time.Second
-	intended    = 10 * time.Minute // from when on a smaller number of rules is meant to be
-	writerPause = 10 * time.Second // how long the journal's writer may show no sign of life
+	intended    = 10 * time.Minute       // from when on a smaller number of rules is meant to be
+	writerPause = 10 * time.Second       // how long the journal's writer may show no sign of life
+	writerTurn  = 300 * time.Millisecond // the same while records wait for it
+	busyTime    = 5 * time.Second        // how long what is at work may seem to stand still
 )
+
+// still is since when something seems to stand still; zero while it moves.
+type still struct{ since time.Time }
+
+// stands says that it stands still: at once where nothing is at work, and where
+// something is, after it had time for that. A processor or a disk that others have
+// taken is no failure of auditing.
+func (s *still) stands(moves, busy bool, now time.Time) bool {
+	if moves {
+		s.since = time.Time{}
+		return false
+	}
+	if s.since.IsZero() {
+		s.since = now
+	}
+	return !busy || now.Sub(s.since) >= busyTime
+}
 
 // Find says what is wrong, and remembers what it needs for the next look.
 func (m *Memory) Find(w *Want, f *Facts) (found []Finding) {
@@ -73,6 +96,7 @@ func (m *Memory) Find(w *Want, f *Facts) (found []Finding) {
 
 func (m *Memory) run(f *Facts, add func(code, detail string)) {
 	r := &f.Run
+	silent := m.silent.stands(r.Life != Alive || r.Status != nil, r.Busy, f.At)
 	switch {
 	case r.Failure != "" && r.Life != Alive && r.Life != Stopped:
 		add("run-failed", r.Failure)
@@ -82,18 +106,31 @@ func (m *Memory) run(f *Facts, add func(code, detail string)) {
 		add("run-gone", fmt.Sprintf("pid %d", r.PID))
 	case r.Life == Stopped:
 		add("run-stopped", fmt.Sprintf("pid %d", r.PID))
-	case r.Life == Alive && r.Status == nil:
+	case silent:
 		add("run-silent", fmt.Sprintf("pid %d", r.PID))
-	case r.Life == Alive:
-		recording(r.Status, f.At, add)
+	case r.Status != nil:
+		m.writer(r, f.At, add)
+		recording(r.Status, add)
 	}
 }
 
-// recording is what run says of itself.
-func recording(s *status.Status, now time.Time, add func(code, detail string)) {
-	if !s.SignOfLife.IsZero() && now.Sub(s.SignOfLife) > writerPause {
-		add("run-stuck", "since "+s.SignOfLife.UTC().Format(time.RFC3339))
+// writer finds that the journal's writer stands still. It goes round in an instant
+// while records wait for it, and every few seconds when none does. Its own clock
+// tells no more than how long ago that was when it answered: somebody may set it.
+func (m *Memory) writer(r *Run, now time.Time, add func(code, detail string)) {
+	s := r.Status
+	turned := m.pid != s.PID || !s.SignOfLife.Equal(m.sign)
+	if turned {
+		m.sign, m.turned = s.SignOfLife, now
 	}
+	moves := s.InRing == 0 || s.Recording != status.RecordingOK || turned && s.Time.Sub(s.SignOfLife) < writerTurn
+	if m.stuck.stands(moves, r.Busy, now) || now.Sub(m.turned) > writerPause {
+		add("run-stuck", fmt.Sprintf("since %s, %d records wait", s.SignOfLife.UTC().Format(time.RFC3339), s.InRing))
+	}
+}
+
+// recording is what run says of what it records.
+func recording(s *status.Status, add func(code, detail string)) {
 	switch s.Recording {
 	case status.RecordingFull:
 		add("disk-full", s.JournalDir)

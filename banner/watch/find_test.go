@@ -12,7 +12,7 @@ import (
 func well(ms int) Facts {
 	return Facts{
 		At:  at(ms),
-		Run: Run{PID: 7, Life: Alive, Status: &status.Status{PID: 7, Recording: status.RecordingOK, SignOfLife: at(ms), Disk: status.Disk{Level: "ok"}}},
+		Run: Run{PID: 7, Life: Alive, Status: &status.Status{PID: 7, Recording: status.RecordingOK, SignOfLife: at(ms), Time: at(ms), Disk: status.Disk{Level: "ok"}}},
 		Kernel: Kernel{
 			Enabled: 1, Failure: 1, Backlog: 8192, Wait: 15000, Rules: 9, Features: 3, Owner: Owner{PID: 7, Name: "auditbridge"},
 		},
@@ -50,7 +50,9 @@ func TestWhatIsFound(t *testing.T) {
 		{"", kernel, func(f *Facts) { f.Run = Run{Life: Never, Early: true}; f.Kernel.Owner = Owner{} }},
 		{"run-gone", kernel, func(f *Facts) { f.Run = Run{Life: Gone, PID: 7}; f.Kernel.Owner.Dead = true }},
 		{"run-stopped", kernel, func(f *Facts) { f.Run = Run{Life: Stopped, PID: 7} }},
-		{"run-stuck", kernel, func(f *Facts) { f.Run.Status.SignOfLife = f.At.Add(-11 * time.Second) }},
+		{"run-stuck", kernel, func(f *Facts) { f.Run.Status.SignOfLife, f.Run.Status.InRing = at(1000), 3 }},
+		{"", kernel, func(f *Facts) { f.Run.Status.SignOfLife = at(1000) }}, // nothing waits for it
+		{"", kernel, func(f *Facts) { f.Run.Status.InRing = 3 }},
 		{"run-silent", kernel, func(f *Facts) { f.Run.Status = nil }},
 		{"kernel-off", kernel, func(f *Facts) { f.Kernel.Enabled = 0; f.Probe.Overdue, f.Probe.Arrived = true, false }},
 		{"socket-taken", kernel, func(f *Facts) { f.Kernel.Owner = Owner{PID: 99, Name: "auditd"} }},
@@ -108,6 +110,48 @@ func TestWhatIsFound(t *testing.T) {
 	for _, k := range Kinds {
 		if !shown[k.ID] {
 			t.Errorf("no row finds %s", k.ID)
+		}
+	}
+}
+
+// What seems to stand still is given time where something of run is at work: a
+// processor, or a disk, that others have taken is no failure. Somebody who sets the
+// clock stops nothing.
+func TestWhatStandsStill(t *testing.T) {
+	w := Want{Source: "kernel", Local: true, Backlog: 8192}
+	silent := func(f *Facts) { f.Run.Status = nil }
+	waits := func(f *Facts) { f.Run.Status.SignOfLife, f.Run.Status.InRing = at(0), 1 }
+	for _, row := range []struct {
+		what  string
+		does  func(f *Facts)
+		busy  bool
+		looks []int
+		want  []string
+	}{
+		{"no answer", silent, false, []int{1000, 1500}, []string{"run-silent", "run-silent"}},
+		{"no answer, at work", silent, true, []int{1000, 3000, 5900, 6000}, []string{"", "", "", "run-silent"}},
+		{"nothing is written", waits, false, []int{1000, 1500}, []string{"run-stuck", "run-stuck"}},
+		{"nothing is written, at work", waits, true, []int{1000, 3000, 5900, 6000}, []string{"", "", "", "run-stuck"}},
+		{"no sign of life, nothing to write", func(f *Facts) { f.Run.Status.SignOfLife = at(0) }, false, []int{1000, 5000, 10000, 10001}, []string{"", "", "", "run-stuck"}},
+		{"the clock is set on", func(f *Facts) { f.Run.Status.Time = f.At.Add(time.Hour) }, false, []int{1000, 2000, 20000}, []string{"", "", ""}},
+		{"the clock is set back", func(f *Facts) {
+			f.Run.Status.SignOfLife, f.Run.Status.InRing, f.Run.Status.Time = at(0), 1, at(0).Add(-time.Hour)
+		}, false, []int{1000}, []string{"run-stuck"}},
+	} {
+		var m Memory
+		first := well(0)
+		m.Find(&w, &first)
+		for i, ms := range row.looks {
+			f := well(ms)
+			f.Run.Busy = row.busy
+			row.does(&f)
+			if got := foundCodes(m.Find(&w, &f)); got != row.want[i] {
+				t.Errorf("%s: after %d ms found %q, want %q", row.what, ms, got, row.want[i])
+			}
+		}
+		f := well(30_000)
+		if got := foundCodes(m.Find(&w, &f)); got != "" {
+			t.Errorf("%s: it moves again, and found is %q", row.what, got)
 		}
 	}
 }

@@ -11,29 +11,40 @@ import (
 )
 
 const (
-	probeEvery   = time.Minute     // when all is well: each probe is a record
-	probeAgain   = 5 * time.Second // when one was lost
-	probeTime    = 5 * time.Second // within which it must be durable in the journal
+	probeEvery   = time.Minute            // when all is well: each probe is a record
+	probeAgain   = 5 * time.Second        // when one was lost
+	probeTime    = 700 * time.Millisecond // within which it must be in the journal, or something before it
+	probeBusy    = busyTime               // the same where run is at work
+	clockGrain   = 100 * time.Millisecond // by how much the kernel's clock for records may be behind
 	searchTime   = 200 * time.Millisecond
 	lateEvery    = 10 * time.Second // how often it is looked for what a server has not got
 	probeMessage = "op=probe app=auditbridge-watch nonce="
 )
 
 // probing sends a message through the kernel and looks for it in the journal: the
-// only proof that the whole way works.
+// only proof that the whole way works. The way keeps its order, so a message is lost
+// when what was made after it comes out before it, or when nothing comes out.
 type probing struct {
-	probe Probe
-	nonce []byte
-	from  auditbridge.Sequence // where in the journal it may be
+	probe   Probe
+	doubted time.Time // when something happened that the next probe shall decide
+	nonce   []byte
+	from    auditbridge.Sequence // where in the journal it may be
+	moved   time.Time            // when something came out last that the kernel made
 }
+
+// doubt has the next look send one.
+func (p *probing) doubt(now time.Time) { p.doubted = now }
+
+// waits says that one is on its way.
+func (p *probing) waits() bool { return !p.probe.Sent.IsZero() && !p.probe.Arrived && !p.probe.Overdue }
 
 // due says that a probe is to be sent: the last one is long ago, was lost, or was
 // sent before something happened that it shall decide.
 func (p *probing) due(now, since time.Time) bool {
 	switch sent := p.probe.Sent; {
-	case sent.IsZero(), sent.Before(since):
+	case sent.IsZero(), sent.Before(since), sent.Before(p.doubted):
 		return true
-	case !p.probe.Arrived && !p.probe.Overdue:
+	case p.waits():
 		return false
 	case !p.probe.Arrived:
 		return now.Sub(sent) >= probeAgain
@@ -57,8 +68,8 @@ func (p *probing) next(journalDir string) (message string, ok bool) {
 
 // sent begins to wait for it. One that replaces a lost one is overdue until it
 // arrives: that it is tried again is no reason to believe anything.
-func (p *probing) sent(now time.Time) {
-	p.probe = Probe{Sent: now, Overdue: p.probe.Overdue && !p.probe.Arrived}
+func (p *probing) sent(at time.Time) {
+	p.probe, p.moved = Probe{Sent: at, Overdue: p.probe.Overdue && !p.probe.Arrived}, at
 }
 
 // forget gives up on a message that nobody can have stored.
@@ -67,38 +78,69 @@ func (p *probing) forget() Probe {
 	return p.probe
 }
 
-// look reads on in the journal until the message is found.
-func (p *probing) look(journalDir string, now time.Time) Probe {
+// look reads on in the journal until the message is found, and decides whether it
+// is lost. Where run is at work it may be slow.
+func (p *probing) look(journalDir string, busy bool, now time.Time) Probe {
 	if p.probe.Sent.IsZero() || p.probe.Arrived {
 		return p.probe
 	}
-	if p.search(journalDir) {
-		p.probe.Arrived, p.probe.Overdue = true, false
-	} else if now.Sub(p.probe.Sent) > probeTime {
-		p.probe.Overdue = true
-	}
+	p.judge(p.search(journalDir), busy, now)
 	return p.probe
 }
 
-func (p *probing) search(journalDir string) bool {
-	r, err := journal.OpenReader(journalDir, p.from, journal.ReaderOptions{})
+// sought is what a look into the journal found: the message; something made after
+// it; anything that the kernel made.
+type sought struct{ found, overtaken, read bool }
+
+func (p *probing) judge(s sought, busy bool, now time.Time) {
+	if s.read {
+		p.moved = now
+	}
+	limit := probeTime
+	if busy {
+		limit = probeBusy
+	}
+	switch {
+	case s.found:
+		p.probe.Arrived, p.probe.Overdue = true, false
+	case s.overtaken, now.Sub(p.moved) > limit:
+		p.probe.Overdue = true
+	}
+}
+
+// search reads on. It looks past what is durable, for a slow disk loses nothing.
+func (p *probing) search(journalDir string) (s sought) {
+	r, err := journal.OpenReader(journalDir, p.from, journal.ReaderOptions{PastDurable: true})
 	if err != nil {
-		return false
+		return s
 	}
 	defer r.Close()
 	for end := time.Now().Add(searchTime); time.Now().Before(end); {
 		for range 1000 {
 			at, line, err := r.Next()
 			if err != nil {
-				return false
+				return s
 			}
 			if bytes.Contains(line, p.nonce) {
-				return true
+				return sought{found: true}
+			}
+			if made, kernel := kernelTime(line); kernel {
+				s.read = true
+				s.overtaken = s.overtaken || made.After(p.probe.Sent.Add(clockGrain))
 			}
 			p.from = at + 1
 		}
 	}
-	return false
+	return s
+}
+
+// kernelTime is when the kernel began a record; those of daemons have another way.
+func kernelTime(line []byte) (made time.Time, kernel bool) {
+	h, ok := auditbridge.ParseHeader(line)
+	if !ok || 1200 <= h.Type && h.Type <= 1299 {
+		return time.Time{}, false
+	}
+	return time.Unix(h.ID.Seconds, int64(h.ID.Millis)*1e6), true
 }
 
 // lateLook finds the oldest record that a server has not got.

@@ -9,19 +9,24 @@ import (
 	"auditbridge/auditbridge"
 )
 
-// kernelTime is how long a look waits for the kernel. While its queue is full, it
+// kernelWait is how long a look waits for the kernel. While its queue is full, it
 // lets whoever asks wait for longer than that; then nobody is asked again before
 // the answer is there.
 const (
-	kernelTime = 500 * time.Millisecond
-	shortTime  = 100 * time.Millisecond // where run is what is wrong: nobody empties the queue
+	kernelWait = 500 * time.Millisecond
+	shortWait  = 100 * time.Millisecond // where run is what is wrong: nobody empties the queue
 )
 
 // kernelLook asks the kernel from a goroutine of its own, which may hang.
 type kernelLook struct {
 	questions chan question
-	answers   chan Kernel
+	answers   chan kernelAnswer
 	asked     bool // and not answered
+}
+
+type kernelAnswer struct {
+	kernel Kernel
+	said   time.Time // when it had taken the message; zero when there was none
 }
 
 type question struct {
@@ -31,7 +36,7 @@ type question struct {
 
 // newKernelLook starts nothing; run does.
 func newKernelLook() *kernelLook {
-	return &kernelLook{questions: make(chan question, 1), answers: make(chan Kernel, 1)}
+	return &kernelLook{questions: make(chan question, 1), answers: make(chan kernelAnswer, 1)}
 }
 
 // run answers until ctx ends.
@@ -47,33 +52,32 @@ func (l *kernelLook) run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case q := <-l.questions:
-			k, err := ask(&o, q)
+			k, said, err := inquire(&o, q)
 			if err != nil && o != nil {
 				o.Close() // its answer may come yet, and be taken for another one's
 				o = nil
 			}
-			l.answers <- k
+			l.answers <- kernelAnswer{k, said}
 		}
 	}
 }
 
-// look asks, unless an answer is still to come. said tells that the message is on
-// its way.
-func (l *kernelLook) look(q question, wait time.Duration) (k Kernel, said bool) {
+// look asks, unless an answer is still to come, which is then waited for. said is
+// when the message was on its way that was sent with the question; zero when none is.
+func (l *kernelLook) look(q question, wait time.Duration) (k Kernel, said time.Time) {
 	if !l.asked {
 		l.questions <- q
-		l.asked, said = true, true
+		l.asked = true
 	}
-	select {
-	case k = <-l.answers:
-		l.asked = false
-		return k, said
-	case <-time.After(wait):
-		return Kernel{Silent: "no answer within " + wait.String()}, said
+	a, came := comes(l.answers, wait)
+	if !came {
+		return Kernel{Silent: "no answer within " + wait.String()}, time.Time{}
 	}
+	l.asked = false
+	return a.kernel, a.said
 }
 
-func ask(at **auditbridge.Observer, q question) (k Kernel, err error) {
+func inquire(at **auditbridge.Observer, q question) (k Kernel, said time.Time, err error) {
 	defer func() {
 		var none auditbridge.NoAuditError
 		switch {
@@ -85,35 +89,44 @@ func ask(at **auditbridge.Observer, q question) (k Kernel, err error) {
 	}()
 	if *at == nil {
 		if *at, err = auditbridge.OpenObserver(); err != nil {
-			return k, err
+			return k, said, err
 		}
 	}
 	o := *at
 	if q.say != "" {
 		if err := o.Say(q.say); err != nil {
-			return k, err
+			return k, said, err
 		}
+		said = time.Now()
 	}
 	s, err := o.Status()
 	if err != nil {
-		return k, err
+		return k, said, err
 	}
 	features, err := o.Features()
 	if err != nil {
-		return k, err
+		return k, said, err
 	}
-	rules, err := o.RulesBeside(q.except)
+	rules, print, err := o.RulesBeside(q.except)
 	if err != nil {
 		rules = -1
 	}
 	k = Kernel{
 		Enabled: s.Enabled, Failure: s.Failure, Rate: s.RateLimit, Backlog: s.BacklogLimit, Wait: s.BacklogWaitTime, Lost: s.Lost,
-		Features: features, Rules: rules, Owner: Owner{PID: s.PID},
+		Features: features, Rules: rules, Print: print, Owner: Owner{PID: s.PID},
 	}
 	if s.PID != 0 {
 		k.Owner.Dead, k.Owner.Name = dead(s.PID), nameOf(s.PID)
 	}
-	return k, nil
+	return k, said, nil
+}
+
+// answers says that it has said how it is set.
+func (k *Kernel) answers() bool { return k.Silent == "" && !k.Absent }
+
+// otherwise says that the way of a record may have become another one.
+func (k *Kernel) otherwise(before *Kernel) bool {
+	return k.Enabled != before.Enabled || k.Rate != before.Rate || k.Owner.PID != before.Owner.PID || k.Rules != before.Rules || k.Print != before.Print
 }
 
 // booted is how long the host has been up; a long time when that is not known.

@@ -19,38 +19,98 @@ import (
 // args are a Report.
 const AskReport = "watch"
 
-// answerTime is how long run may take to answer a look.
-const answerTime = 800 * time.Millisecond
+const (
+	answerTime = 300 * time.Millisecond // that a look waits for run's answer
+	lateTime   = 100 * time.Millisecond // the same where it is overdue
+	askTime    = 5 * time.Second        // after which run is asked anew
+)
 
 // runLook looks at the process that records.
 type runLook struct {
 	process process // as last seen; pid 0 when it never was
+	asked   *asking // what it was asked and has not answered
 }
 
-// look finds run, tells it how we see it, and hears how it sees itself.
-func (l *runLook) look(ctx context.Context, socket string, report *Report) (r Run, heard bool) {
-	limited, cancel := context.WithTimeout(ctx, answerTime)
-	defer cancel()
-	r.Life = Never
-	if l.process.pid != 0 {
+// asking is a look's question to run; its answer may come at a later look.
+type asking struct {
+	of      process
+	entries []Entry // that run hears of by it
+	answer  chan runAnswer
+}
+
+type runAnswer struct {
+	status *status.Status
+	err    error
+}
+
+// look finds run, tells it how we see it, and hears how it sees itself. recorded is
+// what it has put on record.
+func (l *runLook) look(ctx context.Context, socket string, report *Report) (r Run, recorded []Entry) {
+	l.find(ctx, socket)
+	if r.PID, r.Life = l.process.pid, Never; r.PID != 0 {
 		r.Life = l.process.life()
 	}
-	if r.Life == Never || r.Life == Gone {
-		if who, err := control.Who(limited, socket); err == nil {
-			l.process = theProcess(who.PID)
-			r.Life = l.process.life()
+	if r.Life != Alive {
+		l.asked = nil
+		return r, nil
+	}
+	wait := lateTime
+	if l.asked == nil || l.asked.of != l.process {
+		l.asked, wait = ask(ctx, socket, l.process, report), answerTime
+	}
+	answer, came := comes(l.asked.answer, wait)
+	if !came {
+		r.Busy = l.process.busy()
+		return r, nil
+	}
+	entries := l.asked.entries
+	l.asked = nil
+	if r.Status = answer.status; answer.err != nil {
+		r.Status = nil
+		r.Busy = errors.Is(answer.err, control.ErrNotRunning) || l.process.busy() // nobody listens where it begins, or another takes it over
+		return r, nil
+	}
+	r.Busy = r.Status.InRing > 0 && l.process.busy()
+	return r, entries
+}
+
+// find finds out who run is when we do not know any that is there.
+func (l *runLook) find(ctx context.Context, socket string) {
+	if l.process.pid != 0 && l.process.life() != Gone {
+		return
+	}
+	limited, cancel := context.WithTimeout(ctx, answerTime)
+	defer cancel()
+	if who, err := control.Who(limited, socket); err == nil {
+		l.process = theProcess(who.PID)
+	}
+}
+
+// ask asks run in the background.
+func ask(ctx context.Context, socket string, of process, report *Report) *asking {
+	a := &asking{of, report.Entries, make(chan runAnswer, 1)}
+	go func() {
+		limited, cancel := context.WithTimeout(ctx, askTime)
+		defer cancel()
+		var s status.Status
+		err := control.Ask(limited, socket, AskReport, report, &s)
+		a.answer <- runAnswer{&s, err}
+	}()
+	return a
+}
+
+// comes waits for what c brings, as long as d by our own turns: where the machine is
+// so busy that these come late, so may whoever we wait for.
+func comes[T any](c <-chan T, d time.Duration) (what T, came bool) {
+	const turn = 20 * time.Millisecond
+	for range d / turn {
+		select {
+		case what = <-c:
+			return what, true
+		case <-time.After(turn):
 		}
 	}
-	r.PID = l.process.pid
-	if r.Life != Alive {
-		return r, false
-	}
-	var s status.Status
-	if err := control.Ask(limited, socket, AskReport, report, &s); err != nil {
-		return r, false
-	}
-	r.Status = &s
-	return r, true
+	return what, false
 }
 
 // Failure is what run leaves when it ends with an error, for us to find.

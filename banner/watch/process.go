@@ -3,6 +3,7 @@ package watch
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -35,13 +36,35 @@ func (p process) life() Life {
 	return Alive
 }
 
+// busy says that a thread of the process works, waits for a processor or, as some
+// among others, for a disk. All of them at once do not wait for a disk: then
+// somebody has frozen it, which looks the same (a cgroup's freezer).
+func (p process) busy() bool {
+	threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/[0-9]*/stat", p.pid))
+	waiting := 0
+	for _, file := range threads {
+		switch state, _ := readState(file); state {
+		case "R":
+			return true
+		case "D":
+			waiting++
+		}
+	}
+	return waiting > 0 && waiting < len(threads)
+}
+
 // LifeOf says how the process with that pid is, whoever it is.
 func LifeOf(pid int) Life { return theProcess(pid).life() }
 
 // stateOf reads a process's state and start from /proc/PID/stat; both are empty
 // when there is no such process.
 func stateOf(pid int) (state, started string) {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	return readState(fmt.Sprintf("/proc/%d/stat", pid))
+}
+
+// readState reads the same of a process or a thread.
+func readState(file string) (state, started string) {
+	stat, err := os.ReadFile(file)
 	if err != nil {
 		return "", ""
 	}

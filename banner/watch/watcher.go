@@ -56,6 +56,7 @@ type Watcher struct {
 	memory   Memory
 	run      runLook
 	kernel   *kernelLook
+	answered *Kernel // what it said last; nil when it never did
 	probing  probing
 	late     lateLook
 	level    *Level
@@ -68,7 +69,7 @@ type Watcher struct {
 
 const (
 	lookEvery = time.Second
-	lookAgain = 300 * time.Millisecond  // when something was found that is not raised yet
+	lookAgain = 200 * time.Millisecond  // when something was found that is not raised yet, or a probe is on its way
 	early     = 1500 * time.Millisecond // how long run may take to come when we begin
 	earlyBoot = 30 * time.Second        // the same while the host boots
 	bootTime  = 2 * time.Minute         // how long that lasts
@@ -101,7 +102,7 @@ func (w *Watcher) Run(ctx context.Context) error {
 		w.look(ctx, now)
 		w.cfg.Looked()
 		pause := lookEvery
-		if w.level.Pending() || now.Sub(w.began) < early {
+		if w.level.Pending() || w.probing.waits() || now.Sub(w.began) < early {
 			pause = lookAgain
 		}
 		select {
@@ -148,10 +149,9 @@ func (w *Watcher) facts(ctx context.Context, now time.Time) Facts {
 		f.Program = w.cfg.Program
 	}
 	report := w.Report()
-	var heard bool
-	if f.Run, heard = w.run.look(ctx, w.settings.Socket, &report); heard {
-		w.herald.recorded(report.Entries)
-	}
+	var recorded []Entry
+	f.Run, recorded = w.run.look(ctx, w.settings.Socket, &report)
+	w.herald.recorded(recorded)
 	if f.Run.Life != Alive && f.Run.Life != Stopped {
 		f.Run.Failure = failure(w.settings.RunDir)
 	}
@@ -163,23 +163,34 @@ func (w *Watcher) facts(ctx context.Context, now time.Time) Facts {
 	return f
 }
 
+// askKernel asks how its audit is set, and sends a probe when one is due: also at
+// once when something is set otherwise by which records may go another way.
 func (w *Watcher) askKernel(f *Facts, now time.Time) (Kernel, Probe) {
-	q := question{except: f.Run.PID}
-	if f.Run.Life == Alive && f.Run.Status != nil && w.probing.due(now, w.memory.Orphaned()) {
-		q.say, _ = w.probing.next(w.settings.JournalDir)
-	}
-	wait := kernelTime
 	if f.Run.Life != Alive {
-		wait = shortTime
-	}
-	k, said := w.kernel.look(q, wait)
-	if said && q.say != "" {
-		w.probing.sent(now)
-	}
-	if f.Run.Life != Alive {
+		k, _ := w.kernel.look(question{except: f.Run.PID}, shortWait)
 		return k, w.probing.forget()
 	}
-	return k, w.probing.look(w.settings.JournalDir, now)
+	k := w.inquire(f, now)
+	if k.answers() && w.answered != nil && k.otherwise(w.answered) {
+		w.probing.doubt(time.Now())
+		k = w.inquire(f, now)
+	}
+	if k.answers() {
+		w.answered = &k
+	}
+	return k, w.probing.look(w.settings.JournalDir, f.Run.Busy || f.Run.Status == nil, now)
+}
+
+func (w *Watcher) inquire(f *Facts, now time.Time) Kernel {
+	q := question{except: f.Run.PID}
+	if f.Run.Status != nil && !w.kernel.asked && w.probing.due(now, w.memory.Orphaned()) {
+		q.say, _ = w.probing.next(w.settings.JournalDir)
+	}
+	k, said := w.kernel.look(q, kernelWait)
+	if !said.IsZero() {
+		w.probing.sent(said)
+	}
+	return k
 }
 
 // Report is how it stands; the caller owns it.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"os/exec"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -62,7 +63,7 @@ func TestOperatorsHearWhatIsWrongWithTheKernel(t *testing.T) {
 	d.kill()
 	seen(t, ann, "run-gone", killed)
 	auditd := peertest.StartAuditd(t)
-	seen(t, ann, "socket-taken", killed)
+	seen(t, ann, "socket-taken", time.Now())
 	auditd.Stop()
 	d.start()
 	w.quiet()
@@ -76,16 +77,53 @@ func TestOperatorsHearThatTheProbeIsLost(t *testing.T) {
 	kernel := audittest.Kernel(t)
 	kernel.AddRule("-a", "always,exit", "-F", "arch=b64", "-S", "getpgid", "-F", "a0=999999", "-k", "watched")
 	rule := []string{"always,exclude", "-F", "msgtype=TRUSTED_APP"}
-	kernel.AddRule(append([]string{"-a"}, rule...)...)
 	d := newDaemon(t, quickly)
 	w := newLookout(t, d)
 	ann := peertest.StartPerson(t, w.root, 46234, "bash")
 	d.start()
 	w.start()
-	seen(t, ann, "probe-lost", time.Now())
+	d.onRecord("type=TRUSTED_APP ", "op=probe app=auditbridge-watch ")
+	from := time.Now()
+	auditctl(t, append([]string{"-a"}, rule...)...)
+	seen(t, ann, "probe-lost", from)
 	auditctl(t, append([]string{"-d"}, rule...)...)
 	w.quiet()
 	d.onRecord("op=banner-raised ", "because=probe-lost")
+	d.stop()
+}
+
+// TestABusyMachineIsNotImpaired: ten programs want each processor while the kernel
+// records as fast as it can; nobody is told that auditing does not work.
+func TestABusyMachineIsNotImpaired(t *testing.T) {
+	kernel := audittest.Kernel(t)
+	kernel.OnlySystemCalls()
+	kernel.AddRule("-a", "always,exit", "-F", "arch=b64", "-S", "getpgid", "-F", "a0=999997", "-k", "watched")
+	d := newDaemon(t, quickly)
+	w := newLookout(t, d)
+	ann := peertest.StartPerson(t, w.root, 46234, "bash")
+	d.start()
+	w.start()
+	d.until("all is well", func(s status.Status) bool { return s.Watch != nil && s.Watch.State == status.OK })
+	for range 10 * runtime.NumCPU() {
+		spin := exec.Command("/bin/sh", "-c", "while :; do :; done")
+		spin.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+		must(t, spin.Start())
+		t.Cleanup(func() {
+			spin.Process.Kill()
+			spin.Wait()
+		})
+	}
+	load := kernel.StartGenerate(100_000, 0, "busy")
+	for range 4 {
+		d.until("the watch has looked again", heardAnew(d))
+		auditctl(t, "-a", "always,exit", "-F", "arch=b64", "-S", "getpgid", "-F", "a0=999998", "-k", "probe") // a probe is due
+		d.until("the watch has looked again", heardAnew(d))
+		auditctl(t, "-d", "always,exit", "-F", "arch=b64", "-S", "getpgid", "-F", "a0=999998", "-k", "probe")
+	}
+	load.Wait()
+	if shown := ann.Shown(); strings.Contains(shown, "IMPAIRED") {
+		t.Errorf("told: %s", shown)
+	}
 	d.stop()
 }
 

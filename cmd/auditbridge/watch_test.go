@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -212,6 +213,13 @@ func TestOperatorsHearWhatIsWrongWithRun(t *testing.T) {
 	w.quiet()
 	d.onRecord("op=banner-raised ", " because=run-stopped ")
 
+	freeze, thaw := freezer(t, d.cmd.Process.Pid)
+	freeze()
+	seen(t, ann, "run-silent", time.Now())
+	thaw()
+	w.quiet()
+	d.onRecord("op=banner-raised ", " because=run-silent ")
+
 	d.stop()
 	seen(t, ann, "run-gone", time.Now())
 	d.configure(source + quickly + "retenton = \"1d\"\n")
@@ -228,6 +236,28 @@ func TestOperatorsHearWhatIsWrongWithRun(t *testing.T) {
 	w.quiet()
 	d.onRecord("op=banner-changed ", " because=run-failed,")
 	d.stop()
+}
+
+// freezer puts a process where it can be frozen: it hangs then, and no signal says so.
+func freezer(t *testing.T, pid int) (freeze, thaw func()) {
+	t.Helper()
+	mounts, err := os.ReadFile("/proc/self/mounts")
+	must(t, err)
+	place := regexp.MustCompile(`(?m)^\S+ (\S+) cgroup2 `).FindSubmatch(mounts)
+	if place == nil {
+		t.Fatal("cgroup2 is mounted nowhere")
+	}
+	dir := filepath.Join(string(place[1]), fmt.Sprintf("auditbridge-test-%d", pid))
+	must(t, os.Mkdir(dir, 0o755))
+	set := func(name, value string) func() {
+		return func() { must(t, os.WriteFile(filepath.Join(dir, name), []byte(value), 0)) }
+	}
+	set("cgroup.procs", fmt.Sprint(pid))()
+	t.Cleanup(func() {
+		os.WriteFile(filepath.Join(dir, "cgroup.freeze"), []byte("0"), 0)
+		peertest.Until(t, "its cgroup is removed", func() bool { return os.Remove(dir) == nil })
+	})
+	return set("cgroup.freeze", "1"), set("cgroup.freeze", "0")
 }
 
 // TestARestartedWatchGoesOn: a watch that is killed while something is wrong leaves
