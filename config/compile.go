@@ -112,7 +112,7 @@ func (s *Settings) Watch() watch.Settings {
 	w := watch.Settings{
 		Node:   s.Host(),
 		Want:   watch.Want{Source: kind, Local: kind != "file" || filepath.Dir(path) == "/var/log/audit", Backlog: shortestBacklog, MaxLag: time.Duration(b.MaxLag)},
-		RunDir: s.RunDir, JournalDir: s.JournalDir, Socket: s.ControlSocket(), Cursors: map[string]string{}, Disk: map[string]watch.DiskAction{},
+		RunDir: s.RunDir, StateDir: s.StateDir, JournalDir: s.JournalDir, Socket: s.ControlSocket(), Cursors: map[string]string{}, Disk: map[string]watch.DiskAction{},
 		Repeat: time.Duration(b.Repeat), Hook: b.Exec, Mail: b.Mail,
 		Places: banner.Places{RunDir: s.RunDir, SSHD: b.SSHDBanner, SSHDText: b.SSHDText},
 	}

@@ -49,6 +49,9 @@ type Means struct {
 	// NoLogin is the file that keeps everybody but root from logging in,
 	// nologin(5); /run/nologin unless set.
 	NoLogin string
+	// Decided puts on record what Failure does, or would do, before it is done: the
+	// code of what has failed, and the reason. It is bounded in time; nil for nobody.
+	Decided func(now time.Time, action Action, because, reason string)
 	Logger  *slog.Logger // nil discards
 }
 

@@ -36,7 +36,8 @@ type Failure struct {
 	acted  bool
 	ending Action // what is under way; "" when nothing ends
 	tried  time.Time
-	open   bool // nobody is kept from logging in by us
+	said   string // of what was decided last, to whoever is there
+	open   bool   // nobody is kept from logging in by us
 }
 
 // failureMemory is not run's file: each has one writer.
@@ -70,7 +71,7 @@ func (f *Failure) See(ctx context.Context, now, since time.Time, why string) {
 		f.acted = true
 		f.begin(ctx, now, why)
 	case f.ending != "" && now.Sub(f.tried) >= endRetry:
-		f.end(ctx, now, why)
+		f.end(ctx, now)
 	}
 }
 
@@ -92,36 +93,60 @@ const failureCode = "auditbridge: audit-failure: "
 func (f *Failure) begin(ctx context.Context, now time.Time, why string) {
 	action := f.cfg.Action
 	if f.cfg.Enforce == Report && action != Banner {
-		f.means.Logger.Error("recording is not brought back", "why", why, "would", action)
-		f.means.Tell(failureCode + fmt.Sprintf("nobody has brought auditing back for %s (%s); would %s, but enforce = \"report\"\n", f.cfg.Wait, why, does[action]))
+		f.decide(now, action, why, "would "+does[action]+`, but enforce = "report"`, "")
+		f.means.Tell(f.said + "\n")
 		return
 	}
+	withheld := ""
 	if action == Halt {
-		action = f.rescueInstead(now)
+		if withheld = f.withhold(now); withheld != "" {
+			action = (&Config{RescueAction: f.cfg.RescueAction}).rescueAction()
+		}
 	}
-	f.means.Logger.Error("recording is not brought back", "why", why, "action", action)
-	if action == Banner || action == Suspend {
+	if action == Banner {
 		return
+	}
+	f.decide(now, action, why, "will "+does[action], withheld)
+	if action == Suspend {
+		return // nothing is recorded as it is
 	}
 	f.ending = action
-	f.means.Tell(f.text(why))
-	f.end(ctx, now, why)
+	if action != Halt {
+		f.said += "\nAs root: auditbridge check; journalctl -u auditbridge; systemctl restart auditbridge."
+	}
+	f.means.Tell(f.said + "\n")
+	f.end(ctx, now)
 }
 
-// rescueInstead is Halt, or RescueAction when that would begin a loop.
-func (f *Failure) rescueInstead(now time.Time) Action {
-	rescue := (&Config{RescueAction: f.cfg.RescueAction}).rescueAction()
+// decide says, and puts on record, what is going to be done. It is on record before
+// it is done: whoever finds the host down finds why.
+func (f *Failure) decide(now time.Time, action Action, why, what, withheld string) {
+	reason := fmt.Sprintf("nobody has brought auditing back for %s (%s); %s", f.cfg.Wait, why, what)
+	f.said = failureCode + reason
+	if withheld != "" {
+		reason += "; " + withheld
+		f.said += "\n" + withheld + "."
+	}
+	f.means.Logger.Error("recording is not brought back", "why", why, "action", action, "reason", reason)
+	if f.means.Decided != nil {
+		f.means.Decided(now, action, why, reason)
+	}
+}
+
+// withhold is why this host is not halted, by a code of docs/operations.md; "" when
+// it may be.
+func (f *Failure) withhold(now time.Time) string {
 	if f.memory.repeats() {
-		return rescue
+		return "still-failing: it was halted for this before, and is not halted again"
 	}
 	if err := f.memory.remember("audit-failure", now); err != nil {
 		f.means.Logger.Error("the host is not halted: it could not be known at the next start that it was", "error", err)
-		return rescue
+		return "not-remembered: a halt could not be known of at the next start, so there is none"
 	}
-	return Halt
+	return ""
 }
 
-func (f *Failure) end(ctx context.Context, now time.Time, why string) {
+func (f *Failure) end(ctx context.Context, now time.Time) {
 	f.tried = now
 	var err error
 	switch f.ending {
@@ -131,7 +156,7 @@ func (f *Failure) end(ctx context.Context, now time.Time, why string) {
 		err = f.means.Rescuer(ctx)
 	case NoLogin:
 		f.open = false
-		err = forbidLogins(f.means.NoLogin, f.text(why))
+		err = forbidLogins(f.means.NoLogin, f.said+"\n")
 	}
 	if err != nil {
 		f.means.Logger.Error("an end of this host has failed; trying again", "action", f.ending, "error", err)
@@ -142,15 +167,4 @@ func (f *Failure) end(ctx context.Context, now time.Time, why string) {
 	} else {
 		f.tried = now.Add(endPatience)
 	}
-}
-
-func (f *Failure) text(why string) string {
-	text := failureCode + fmt.Sprintf("nobody has brought auditing back for %s (%s); will %s", f.cfg.Wait, why, does[f.ending])
-	if f.memory.repeats() {
-		text += "\nstill-failing: it was halted for this before, and is not halted again."
-	}
-	if f.ending != Halt {
-		text += "\nAs root: auditbridge check; journalctl -u auditbridge; systemctl restart auditbridge."
-	}
-	return text + "\n"
 }

@@ -22,6 +22,9 @@ func failing(t *testing.T, dir, boot string, cfg FailureConfig) (f *Failure, did
 	f = NewFailure(cfg, Means{
 		StateDir: dir, NoLogin: filepath.Join(dir, "nologin"), Halter: do("halted"), Rescuer: do("rescued"),
 		Tell: func(text string) { *did = append(*did, "told") },
+		Decided: func(_ time.Time, action Action, because, _ string) {
+			*did = append(*did, string(action)+"("+because+")")
+		},
 	})
 	f.memory.boot = boot
 	t.Cleanup(func() { f.Close() })
@@ -36,10 +39,10 @@ func TestWhatIsDoneWhenRecordingIsNotBroughtBack(t *testing.T) {
 		want string
 	}{
 		{FailureConfig{Action: Banner}, ""},
-		{FailureConfig{Action: NoLogin}, "told"},
-		{FailureConfig{Action: Single}, "told rescued"},
-		{FailureConfig{Action: Halt}, "told halted"},
-		{FailureConfig{Action: Halt, Enforce: Report}, "told"},
+		{FailureConfig{Action: NoLogin}, "nologin(run-gone) told"},
+		{FailureConfig{Action: Single}, "single(run-gone) told rescued"},
+		{FailureConfig{Action: Halt}, "halt(run-gone) told halted"},
+		{FailureConfig{Action: Halt, Enforce: Report}, "halt(run-gone) told"},
 	} {
 		dir := t.TempDir()
 		f, did := failing(t, dir, "first", row.cfg)
@@ -79,7 +82,7 @@ func TestWhatIsDoneWhenRecordingIsNotBroughtBack(t *testing.T) {
 func TestAFailureIsNoHaltLoop(t *testing.T) {
 	dir := t.TempDir()
 	now := time.Unix(1709742929, 0)
-	for _, row := range []struct{ boot, want string }{{"first", "told halted"}, {"second", "told rescued"}, {"third", "told rescued"}} {
+	for _, row := range []struct{ boot, want string }{{"first", "halt(run-failed) told halted"}, {"second", "single(run-failed) told rescued"}, {"third", "single(run-failed) told rescued"}} {
 		f, did := failing(t, dir, row.boot, FailureConfig{Action: Halt})
 		f.See(t.Context(), now, now.Add(-time.Hour), "run-failed")
 		if got := strings.Join(*did, " "); got != row.want {

@@ -197,7 +197,7 @@ func TestEveryOpHasARow(t *testing.T) {
 		}
 	}
 	used := map[string]bool{"block": true, "alarm-raised": true, "alarm-cleared": true, "config": true}
-	for _, op := range []string{"banner-raised", "banner-changed", "banner-cleared", "banner-snoozed", "banner-unsnoozed", "hook-failed"} { // the watch's, which run puts on record
+	for _, op := range []string{"banner-raised", "banner-changed", "banner-cleared", "banner-snoozed", "banner-unsnoozed", "hook-failed", "failure-action"} { // the watch's, which run puts on record
 		used[op] = true
 	}
 	made := regexp.MustCompile(`(?:[nN]ote|OwnFailure|noteLoss|noteLink)\((?:(?:auditbridge\.)?Type[A-Za-z]+, )?"([a-z-]+)"|\bOp(?:, [a-zA-Z.]+)* = "([a-z-]+)"|\{"([a-z-]+)", stats\.|\bop(?:, [a-zA-Z]+)? :?= "([a-z-]+)"`)

@@ -34,6 +34,8 @@ type herald struct {
 	told     told
 	placed   string // what the places were given last; "" is nothing
 	placing  bool   // and they have not taken it yet: a disk may hang
+	lasting  *lasting
+	lasts    []uint64 // numbers of the entries that it was given last
 }
 
 // told is what is remembered across a restart.
@@ -53,6 +55,8 @@ const (
 	settling  = 5 * time.Second // a watch that has just begun does not believe for so long that all is well again
 	jobsWait  = 64
 	placeTime = 500 * time.Millisecond // that a look waits for files to be written
+
+	lastingTime = 3 * time.Second // that a halt waits for its reason to be on disk
 )
 
 // job is a change that programs are told of.
@@ -76,7 +80,7 @@ type Event struct {
 }
 
 func newHerald(cfg *Config, s *Settings) *herald {
-	h := &herald{root: cfg.Root, syslog: cfg.Syslog, down: cfg.Stopping, log: cfg.Logger, work: make(chan job, jobsWait), settings: s}
+	h := &herald{root: cfg.Root, syslog: cfg.Syslog, down: cfg.Stopping, log: cfg.Logger, work: make(chan job, jobsWait), settings: s, lasting: newLasting()}
 	h.teller.Root = cfg.Root
 	h.teller.Exclude = s.Exclude
 	h.resume()
@@ -348,16 +352,60 @@ func (h *herald) resume() {
 	}
 	if err != nil {
 		h.log.Debug("nothing is known of a watch before this one", "err", err)
+		h.inherit()
 	}
+	h.lasts = h.numbers()
 	h.show(h.text())
 }
 
-func (h *herald) keep() {
+// inherit takes up what run has not put on record of a boot before this one, whose
+// run-dir is gone.
+func (h *herald) inherit() {
+	entries, err := kept(h.settings.StateDir)
+	if err != nil {
+		h.log.Debug("nothing is kept of a boot before this one", "err", err)
+	}
+	if h.told.Entries = entries; len(entries) > 0 {
+		h.told.Number = entries[len(entries)-1].Number
+	}
+}
+
+// keep remembers what was told, across a restart, and the entries across a boot.
+func (h *herald) keep() (lasts <-chan error) {
 	text, err := json.Marshal(&h.told)
 	if err == nil {
 		err = h.store(text)
 	}
 	h.complain("remember what was told", err)
+	if now := h.numbers(); !slices.Equal(now, h.lasts) {
+		h.lasts = now
+		return h.lasting.keep(h.settings.StateDir, h.told.Entries)
+	}
+	none := make(chan error, 1)
+	none <- nil
+	return none
+}
+
+func (h *herald) numbers() (all []uint64) {
+	for _, e := range h.told.Entries {
+		all = append(all, e.Number)
+	}
+	return all
+}
+
+// decided puts on record what is going to be done because nobody records, and waits
+// for a moment until that outlives the host.
+func (h *herald) decided(e Entry) {
+	h.mu.Lock()
+	h.enter(e)
+	lasts := h.keep()
+	h.mu.Unlock()
+	select {
+	case err := <-lasts:
+		h.complain("keep for the next boot what is going to be done", err)
+	case <-time.After(lastingTime):
+		h.log.Error("what is going to be done is not on disk yet", "action", e.Action)
+	}
 }
 
 func (h *herald) store(text []byte) error {

@@ -20,10 +20,20 @@ func heard(t *testing.T, down func() bool) (h *herald, syslog *[]string) {
 	root := t.TempDir()
 	run := filepath.Join(root, "run/auditbridge")
 	syslog = &[]string{}
-	return newHerald(&Config{
+	return heardBelow(t, root, run, down, syslog), syslog
+}
+
+func heardBelow(t *testing.T, root, run string, down func() bool, syslog *[]string) *herald {
+	h := newHerald(&Config{
 		Root: root, Stopping: down, Logger: slog.New(slog.DiscardHandler),
 		Syslog: func(text string) error { *syslog = append(*syslog, text); return nil },
-	}, &Settings{Node: "host", RunDir: run, Repeat: time.Minute, Places: banner.Places{Root: root, RunDir: run}}), syslog
+	}, &Settings{Node: "host", RunDir: run, StateDir: filepath.Join(root, "state"), Repeat: time.Minute, Places: banner.Places{Root: root, RunDir: run}})
+	t.Cleanup(func() {
+		for range mostWaiting { // until nothing is being written any more
+			h.lasting.busy <- struct{}{}
+		}
+	})
+	return h
 }
 
 func impaired(ms int, codes ...string) *Verdict {
@@ -85,7 +95,7 @@ func TestAHostThatGoesDownIsNoOutage(t *testing.T) {
 func TestAWatchThatTakesOverIsInNoHurry(t *testing.T) {
 	before, _ := heard(t, func() bool { return false })
 	before.hear(at(1000), impaired(1000, "run-gone"), time.Hour)
-	h := newHerald(&Config{Root: before.root, Stopping: func() bool { return false }, Logger: slog.New(slog.DiscardHandler), Syslog: func(string) error { return nil }}, before.settings)
+	h := heardBelow(t, before.root, before.settings.RunDir, before.down, new([]string))
 	ok := &Verdict{State: status.OK, Since: at(2000)}
 	h.hear(at(2000), ok, settling-1)
 	if h.told.Raised == nil {
@@ -114,4 +124,58 @@ func TestEntriesWaitForRun(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	stop()
 	h.run(ctx) // ends with its context
+}
+
+// What run has not put on record outlives the host, whose run-dir does not; when it
+// is on record nothing of it is kept.
+func TestEntriesOutliveTheHost(t *testing.T) {
+	h, syslog := heard(t, func() bool { return false })
+	h.hear(at(2000), impaired(1000, "run-gone"), time.Hour)
+	h.decided(Entry{At: at(3000), Op: "failure-action", Action: "halt", Codes: []string{"run-gone"}})
+	was := h.report().Entries
+	reboot := func() *herald {
+		t.Helper()
+		if err := os.RemoveAll(h.settings.RunDir); err != nil {
+			t.Fatal(err)
+		}
+		return heardBelow(t, h.root, h.settings.RunDir, h.down, syslog)
+	}
+	next := reboot()
+	if now := ops(next); now != "banner-raised(run-gone) failure-action(run-gone)" || next.text() != "" {
+		t.Errorf("the next boot has %s, and shows %q", now, next.text())
+	}
+	next.hear(at(9000), impaired(9000, "run-absent"), time.Hour)
+	if all := next.report().Entries; len(all) != 3 || all[2].Number <= was[1].Number || !all[1].At.Equal(at(3000)) {
+		t.Errorf("%+v", all)
+	}
+	next.recorded(next.report().Entries)
+	if err := <-next.lasting.keep(next.settings.StateDir, nil); err != nil { // behind what is still being written
+		t.Error(err)
+	}
+	if now := ops(reboot()); now != "" {
+		t.Errorf("what is on record is kept: %s", now)
+	}
+}
+
+// A disk that hangs holds up nobody; what it takes late is not older than what it
+// has.
+func TestNobodyWaitsForADiskThatHangs(t *testing.T) {
+	l, dir := newLasting(), t.TempDir()
+	l.disk.Lock()
+	var all []<-chan error
+	for n := range mostWaiting + 1 {
+		all = append(all, l.keep(dir, []Entry{{Number: uint64(n + 1)}}))
+	}
+	if err := <-all[mostWaiting]; err == nil {
+		t.Error("more wait than may")
+	}
+	l.disk.Unlock()
+	for _, done := range all[:mostWaiting] {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+	if got, err := kept(dir); err != nil || len(got) != 1 || got[0].Number != mostWaiting {
+		t.Errorf("%+v, %v", got, err)
+	}
 }

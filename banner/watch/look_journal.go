@@ -80,11 +80,12 @@ func (p *probing) forget() Probe {
 
 // look reads on in the journal until the message is found, and decides whether it
 // is lost. Where run is at work it may be slow.
-func (p *probing) look(journalDir string, busy bool, now time.Time) Probe {
+func (p *probing) look(journalDir string, busy func() bool, now time.Time) Probe {
 	if p.probe.Sent.IsZero() || p.probe.Arrived {
 		return p.probe
 	}
-	p.judge(p.search(journalDir), busy, now)
+	s := p.search(journalDir)
+	p.judge(s, !s.found && busy(), now)
 	return p.probe
 }
 

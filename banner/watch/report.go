@@ -20,10 +20,11 @@ type Report struct {
 type Entry struct {
 	Number uint64       `json:"number"` // rises
 	At     time.Time    `json:"at"`
-	Op     string       `json:"op"` // banner-raised, banner-changed, banner-cleared, banner-snoozed, banner-unsnoozed, hook-failed or disk-action
+	Op     string       `json:"op"` // banner-raised, banner-changed, banner-cleared, banner-snoozed, banner-unsnoozed, hook-failed, failure-action or disk-action
 	State  status.State `json:"state"`
 	Codes  []string     `json:"codes,omitempty"`
 	Detail string       `json:"detail,omitempty"` // may hold foreign text
+	Action string       `json:"action,omitempty"` // of failure-action, what is done
 	Order  int64        `json:"order,omitempty"`  // of run's, that disk-action is about; Detail is why it failed
 	By     *Actor       `json:"by,omitempty"`     // who asked for it, as the kernel told
 }

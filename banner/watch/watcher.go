@@ -16,6 +16,7 @@ type Settings struct {
 	Node       string
 	Want       Want
 	RunDir     string // of run, and ours
+	StateDir   string // the same, and outlives the host
 	JournalDir string
 	Socket     string            // where run answers
 	Cursors    map[string]string // file of each destination's cursor
@@ -178,7 +179,7 @@ func (w *Watcher) askKernel(f *Facts, now time.Time) (Kernel, Probe) {
 	if k.answers() {
 		w.answered = &k
 	}
-	return k, w.probing.look(w.settings.JournalDir, f.Run.Busy || f.Run.Status == nil, now)
+	return k, w.probing.look(w.settings.JournalDir, w.run.process.busy, now)
 }
 
 func (w *Watcher) inquire(f *Facts, now time.Time) Kernel {
@@ -205,3 +206,8 @@ func (w *Watcher) Report() Report {
 
 // Snooze keeps the message from being repeated on terminals until then, on record.
 func (w *Watcher) Snooze(s Snooze) { w.herald.snooze(time.Now(), &s) }
+
+// Decided puts on record what is going to be done because nobody records, and why.
+func (w *Watcher) Decided(now time.Time, action, because, reason string) {
+	w.herald.decided(Entry{At: now, Op: "failure-action", State: status.Impaired, Action: action, Codes: []string{because}, Detail: reason})
+}

@@ -73,7 +73,7 @@ func (w *watched) take(who control.Peer, r *watch.Report) {
 // from the kernel.
 func entryNote(e *watch.Entry) auditbridge.Note {
 	n := auditbridge.OwnNote(auditbridge.TypeDaemonResume, e.Op)
-	if e.Op == "banner-raised" || e.Op == "banner-changed" || e.Op == "hook-failed" {
+	if e.Op == "banner-raised" || e.Op == "banner-changed" || e.Op == "hook-failed" || e.Op == "failure-action" {
 		n = auditbridge.OwnFailure(e.Op)
 	}
 	if e.By != nil {
@@ -81,6 +81,9 @@ func entryNote(e *watch.Entry) auditbridge.Note {
 		n.Actor = auditbridge.Actor{AUID: e.By.AUID, UID: e.By.UID, Session: e.By.Session, PID: e.By.PID}
 	}
 	n.Fields = append(n.Fields, auditbridge.Text("at", e.At.UTC().Format("2006-01-02T15:04:05.000Z")))
+	if e.Action != "" {
+		n.Fields = append(n.Fields, auditbridge.Text("action", e.Action))
+	}
 	if len(e.Codes) > 0 {
 		n.Fields = append(n.Fields, auditbridge.Text("because", brief(strings.Join(e.Codes, ","))))
 	}

@@ -65,12 +65,16 @@ func watchOver(ctx context.Context, file string, log *slog.Logger) error {
 			log.Warn("the service manager does not listen", "state", state, "err", err)
 		}
 	}
+	var w *watch.Watcher
 	failure := diskguard.NewFailure(settings.failure, diskguard.Means{
 		StateDir: settings.stateDir, Logger: log, NoLogin: watchRoot + "/run/nologin",
 		Tell: func(text string) { tellBeforeTheEnd(text, settings.last.Exclude) },
+		Decided: func(now time.Time, action diskguard.Action, because, reason string) {
+			w.Decided(now, string(action), because, reason)
+		},
 	})
 	defer failure.Close()
-	w := watch.New(watch.Config{
+	w = watch.New(watch.Config{
 		Failing: func(ctx context.Context, now, since time.Time, why string) {
 			failure.Reconfigure(settings.failure)
 			failure.See(ctx, now, since, why)

@@ -92,11 +92,10 @@ func TestOperatorsHearThatTheProbeIsLost(t *testing.T) {
 	d.stop()
 }
 
-// TestABusyMachineIsNotImpaired: ten programs want each processor while the kernel
+// TestABusyMachineIsNotImpaired: five programs want each processor while the kernel
 // records as fast as it can; nobody is told that auditing does not work.
 func TestABusyMachineIsNotImpaired(t *testing.T) {
 	kernel := audittest.Kernel(t)
-	kernel.OnlySystemCalls()
 	kernel.AddRule("-a", "always,exit", "-F", "arch=b64", "-S", "getpgid", "-F", "a0=999997", "-k", "watched")
 	d := newDaemon(t, quickly)
 	w := newLookout(t, d)
@@ -104,7 +103,7 @@ func TestABusyMachineIsNotImpaired(t *testing.T) {
 	d.start()
 	w.start()
 	d.until("all is well", func(s status.Status) bool { return s.Watch != nil && s.Watch.State == status.OK })
-	for range 10 * runtime.NumCPU() {
+	for range 5 * runtime.NumCPU() {
 		spin := exec.Command("/bin/sh", "-c", "while :; do :; done")
 		spin.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 		must(t, spin.Start())
@@ -113,8 +112,8 @@ func TestABusyMachineIsNotImpaired(t *testing.T) {
 			spin.Wait()
 		})
 	}
-	load := kernel.StartGenerate(100_000, 0, "busy")
-	for range 4 {
+	load := kernel.StartGenerate(30_000, 0, "busy")
+	for range 2 {
 		d.until("the watch has looked again", heardAnew(d))
 		auditctl(t, "-a", "always,exit", "-F", "arch=b64", "-S", "getpgid", "-F", "a0=999998", "-k", "probe") // a probe is due
 		d.until("the watch has looked again", heardAnew(d))
