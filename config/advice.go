@@ -30,8 +30,13 @@ func (c *Config) advise() {
 	}
 }
 
-// unused warns of a forwarding that no server goes through.
+// unused warns of a forwarding that nothing goes through.
 func (k *completion) unused(f *Forwarding, path string) {
+	for _, other := range k.Forwardings {
+		if other.Via == f.Name {
+			return
+		}
+	}
 	var ends []string
 	for _, s := range k.Servers {
 		if s.Via == f.Name {

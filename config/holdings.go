@@ -50,8 +50,9 @@ func (c *Config) heldValues() (all []Value) {
 	return all
 }
 
-// Tunnels is a tunnel.Config for each forwarding. Other keys make it another one, so
-// that they are in force at once, in a process that may read where they are.
+// Tunnels is a tunnel.Config for each forwarding, with those that it is reached
+// through. Other keys make it another one, so that they are in force at once, in a
+// process that may read where they are.
 func (c *Config) Tunnels() []tunnel.Config {
 	all := c.Settings.Tunnels()
 	for i := range all {
@@ -61,5 +62,9 @@ func (c *Config) Tunnels() []tunnel.Config {
 			}
 		}
 	}
-	return all
+	whole := make([]tunnel.Config, len(all))
+	for i := range all {
+		whole[i] = c.reached(all, i, len(all))
+	}
+	return whole
 }

@@ -45,6 +45,7 @@ func (k *completion) forwardings() {
 		k.absolute(path+".identity-file", f.IdentityFile)
 		k.absolute(path+".known-hosts", f.KnownHosts)
 	}
+	k.jumps()
 }
 
 func (k *completion) rekey(f *Forwarding, path string) {
@@ -206,11 +207,7 @@ func (k *completion) through(s *Server, path string) {
 	}
 	f := k.Forwarding(s.Via)
 	if f == nil {
-		hint := ""
-		if near := nearest.Word(s.Via, k.forwardingNames()); near != "" {
-			hint = fmt.Sprintf("nearest name: %q", near)
-		}
-		k.wrong(path+".via", hint, "there is no [[port-forwarding]] called %q", s.Via)
+		k.unknownForwarding(path+".via", s.Via)
 		return
 	}
 	if k.localEnd(s) == f && f.RemotePort == 0 {

@@ -179,6 +179,7 @@ type Forwarding struct {
 	Name           string   `toml:"name"` // default: local-address:local-port, else server-address:server-port
 	ServerAddress  string   `toml:"server-address"`
 	ServerPort     Port     `toml:"server-port" default:"22"`
+	Via            string   `toml:"via"` // another forwarding, which carries the SSH connection
 	RemoteHost     string   `toml:"remote-host" default:"127.0.0.1"`
 	RemotePort     Port     `toml:"remote-port"`
 	LocalAddress   string   `toml:"local-address" default:"127.0.0.1"`

@@ -18,13 +18,10 @@ type Needs struct {
 // needs is what hello's destinations and tunnels make of it.
 func (h *hello) needs() Needs {
 	n := Needs{JournalDir: h.JournalDir}
-	for _, t := range h.Tunnels {
-		port := t.ServerPort
-		if port == 0 {
-			port = tunnel.DefaultPort
+	for i := range h.Tunnels {
+		for t := &h.Tunnels[i]; t != nil; t = t.Via {
+			n.tunnel(t)
 		}
-		n.Ports = append(n.Ports, uint16(port))
-		n.files(t.IdentityFile, t.KnownHosts)
 	}
 	for _, d := range h.Destinations {
 		if d.Via == "" && d.Protocol != ProtocolUDP { // for UDP Landlock has no word
@@ -42,6 +39,19 @@ func (h *hello) needs() Needs {
 	slices.Sort(n.KeyDirs)
 	n.Ports, n.KeyDirs = slices.Compact(n.Ports), slices.Compact(n.KeyDirs)
 	return n
+}
+
+// tunnel adds a tunnel's keys, and its server's port where that is connected to.
+func (n *Needs) tunnel(t *tunnel.Config) {
+	n.files(t.IdentityFile, t.KnownHosts)
+	if t.Via != nil {
+		return
+	}
+	port := t.ServerPort
+	if port == 0 {
+		port = tunnel.DefaultPort
+	}
+	n.Ports = append(n.Ports, uint16(port))
 }
 
 // files adds where they are, and where links lead.

@@ -62,13 +62,9 @@ func Ship(ctx context.Context, conn io.ReadWriteCloser, confine func(Needs) erro
 
 // relays builds what hello describes.
 func (h *hello) relays(j Journal, out *lineWriter, log *slog.Logger) ([]*Relay, map[string]*tunnel.Tunnel, error) {
-	tunnels := map[string]*tunnel.Tunnel{}
-	for _, cfg := range h.Tunnels {
-		t, err := tunnel.New(cfg, log)
-		if err != nil {
-			return nil, nil, err
-		}
-		tunnels[cfg.Name] = t
+	tunnels, err := tunnel.NewAll(h.Tunnels, log)
+	if err != nil {
+		return nil, nil, err
 	}
 	var relays []*Relay
 	for _, cfg := range h.Destinations {

@@ -20,7 +20,7 @@ import (
 
 // wireVersion changes when an old ship would misunderstand a new run. The two
 // are one binary, but an upgrade replaces run first.
-const wireVersion = 4
+const wireVersion = 5
 
 const (
 	maxHello  = 16 << 20

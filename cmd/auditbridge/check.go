@@ -64,6 +64,7 @@ type checkedServer struct {
 	Promise  string   `json:"promise"` // what delivered means there
 	Address  string   `json:"address"`
 	Via      string   `json:"via,omitempty"`
+	Jumps    []string `json:"jumps,omitempty"` // what via is reached through, the next one to it first
 	Format   string   `json:"format"`
 	Include  []string `json:"include"`
 	Start    string   `json:"start"`
@@ -89,7 +90,7 @@ func checkFile(file string, verbose bool) *checkResult {
 			s := &c.Servers[i]
 			address, port := c.FarEnd(s)
 			r.Destinations = append(r.Destinations, checkedServer{
-				s.Name, s.Protocol, string(forward.PromiseOf(s.Protocol)), fmt.Sprintf("%s port %d", address, port), s.Via, s.Format, s.Include, s.Start, string(s.Proof()),
+				s.Name, s.Protocol, string(forward.PromiseOf(s.Protocol)), fmt.Sprintf("%s port %d", address, port), s.Via, c.Way(s.Via), s.Format, s.Include, s.Start, string(s.Proof()),
 			})
 		}
 	}
@@ -113,7 +114,7 @@ func (r *checkResult) writeText(w io.Writer) error {
 	for _, d := range r.Destinations {
 		way := ""
 		if d.Via != "" {
-			way = " through " + d.Via
+			way = " through " + strings.Join(append([]string{d.Via}, d.Jumps...), " via ")
 		}
 		fmt.Fprintln(w, terminal.Safe(fmt.Sprintf("%s: %s (%s) to %s%s, format %s, classes %v, start %s, verifiable there: %s",
 			d.Name, d.Protocol, d.Promise, d.Address, way, d.Format, d.Include, d.Start, d.Verify)))

@@ -76,10 +76,11 @@ func (d *daemon) fillDestinations(s *status.Status) {
 	s.Destinations = []status.Destination{}
 	s.Ship = d.shipper.Running()
 	all := d.shipper.Stats()
-	for _, to := range d.now.Load().Servers {
+	settings := d.now.Load()
+	for _, to := range settings.Servers {
 		b := all[to.Name]
 		s.Destinations = append(s.Destinations, status.Destination{
-			Name: to.Name, Via: to.Via, Protocol: to.Protocol, Promise: string(forward.PromiseOf(to.Protocol)), Connected: b.Connected, Since: b.Since,
+			Name: to.Name, Via: to.Via, Jumps: settings.Way(to.Via), Protocol: to.Protocol, Promise: string(forward.PromiseOf(to.Protocol)), Connected: b.Connected, Since: b.Since,
 			Delivered: b.Delivered, Excluded: b.Excluded, Pending: b.Pending, Missed: b.Missed,
 			Read: b.Read, LastError: b.LastError, Hint: b.Hint, Classes: b.Classes, Pieces: b.Pieces,
 		})

@@ -30,7 +30,7 @@ only one, it may be left out.`,
 type forwarding struct {
 	config  *config.Config
 	tunnel  tunnel.Config
-	remotes []tunnel.Remote // of the destinations that go through it
+	remotes []tunnel.Remote // what goes through it
 }
 
 // chosenForwarding is the one that args names, or the only one.
@@ -62,6 +62,8 @@ func chosenForwarding(cmd *cobra.Command, args []string) (*forwarding, error) {
 	return nil, withHint(fmt.Errorf("there is no [[port-forwarding]] called %q", name), fmt.Sprintf("there are %q", names))
 }
 
+// remotesOf are where the tunnel t has to lead: to destinations, and to the servers of
+// tunnels that are reached through it.
 func remotesOf(c *config.Config, t tunnel.Config) (remotes []tunnel.Remote) {
 	seen := map[tunnel.Remote]bool{}
 	add := func(r tunnel.Remote) {
@@ -74,6 +76,11 @@ func remotesOf(c *config.Config, t tunnel.Config) (remotes []tunnel.Remote) {
 		if server := &c.Servers[i]; server.Via == t.Name {
 			address, port := c.FarEnd(server)
 			add(tunnel.Remote{Host: address, Port: int(port)})
+		}
+	}
+	for _, other := range c.Tunnels() {
+		if other.Via != nil && other.Via.Name == t.Name {
+			add(tunnel.Remote{Host: other.ServerAddress, Port: other.ServerPort})
 		}
 	}
 	add(tunnel.Remote{Host: t.RemoteHost, Port: t.RemotePort})

@@ -114,7 +114,7 @@ func journalState(r status.Recording) journal.State {
 }
 
 func destinationFromFile(c *config.Config, server *config.Server, mark *journal.Mark) status.Destination {
-	d := status.Destination{Name: server.Name, Via: server.Via, Protocol: server.Protocol, Promise: string(forward.PromiseOf(server.Protocol))}
+	d := status.Destination{Name: server.Name, Via: server.Via, Jumps: c.Way(server.Via), Protocol: server.Protocol, Promise: string(forward.PromiseOf(server.Protocol))}
 	cursor, known, err := journal.ReadCursor(forward.CursorFile(c.StateDir, server.Name))
 	switch {
 	case err != nil && !errors.Is(err, fs.ErrNotExist):

@@ -20,7 +20,7 @@ import (
 // Config is one [[port-forwarding]].
 type Config struct {
 	Name           string `json:"name"`
-	ServerAddress  string `json:"server-address"` // the SSH server
+	ServerAddress  string `json:"server-address"` // the SSH server, as seen from Via's
 	ServerPort     int    `json:"server-port"`    // 22 unless given
 	RemoteHost     string `json:"remote-host"`    // as seen from the SSH server
 	RemotePort     int    `json:"remote-port"`
@@ -30,6 +30,8 @@ type Config struct {
 	User           string `json:"user"`
 	IdentityFile   string `json:"identity-file"` // private key, readable by its owner only
 	KnownHosts     string `json:"known-hosts"`   // the only authority on host keys
+
+	Via *Config `json:"via,omitempty"` // the tunnel that carries the SSH connection; nil: none
 
 	Held []string `json:"held,omitempty"` // what the key files hold, by fingerprint: with other keys it is another tunnel
 

@@ -78,7 +78,7 @@ func (h *hostKeys) findAlgorithms() error {
 }
 
 // verify is the ssh.HostKeyCallback; it runs at every key exchange.
-func (h *hostKeys) verify(_ string, remote net.Addr, key ssh.PublicKey) error {
+func (h *hostKeys) verify(_ string, _ net.Addr, key ssh.PublicKey) error {
 	refuse := func(problem HostKeyProblem) error {
 		return &HostKeyError{Server: h.server, Problem: problem, KnownHosts: h.path, Fingerprint: ssh.FingerprintSHA256(key)}
 	}
@@ -88,7 +88,7 @@ func (h *hostKeys) verify(_ string, remote net.Addr, key ssh.PublicKey) error {
 	if bits := rsaBits(key); bits > 0 && bits < h.offered.MinRSA {
 		return refuse(HostKeyWeak)
 	}
-	err := h.check(h.server, remote, key)
+	err := h.check(h.server, addr(h.server), key)
 	var revoked *knownhosts.RevokedError
 	var known *knownhosts.KeyError
 	switch {

@@ -114,8 +114,9 @@ func (t *Tunnel) Renewal() <-chan struct{} {
 }
 
 // replaceInTime makes the connection after s before the keys of s are too old, and
-// gives s up when it cannot be made.
-func (t *Tunnel) replaceInTime(s *session) {
+// gives s up when it cannot be made. The same when below closes: what s goes through
+// is old itself, and stays until s is gone.
+func (t *Tunnel) replaceInTime(s *session, below <-chan struct{}) {
 	// Hosts that were cut off together do not come back together every time.
 	early := time.Duration(rand.Int64N(int64(s.cfg.RekeyAge/10) + 1))
 	due := func() time.Duration { return s.cfg.RekeyAge - early - s.keyAge() }
@@ -124,6 +125,8 @@ func (t *Tunnel) replaceInTime(s *session) {
 		select {
 		case <-s.done:
 			return
+		case <-below:
+			below, early, last = nil, s.cfg.RekeyAge, s.keyAge()+s.cfg.RekeyAge/12
 		case <-time.After(wait):
 		}
 		if wait = due(); wait > 0 {

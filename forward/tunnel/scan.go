@@ -15,8 +15,15 @@ import (
 // believes none of them, and logs in nowhere: a person has to compare them.
 func (c Config) ShownKeys(ctx context.Context) (keys []ssh.PublicKey, err error) {
 	c = c.withDefaults()
+	jump, err := c.jump()
+	if err != nil {
+		return nil, err
+	}
+	if jump != nil {
+		defer jump.Close()
+	}
 	for _, algorithm := range c.Algorithms.Signatures {
-		key, asked := c.shownKey(ctx, algorithm)
+		key, asked := c.shownKey(ctx, jump, algorithm)
 		var noCommon *ssh.AlgorithmNegotiationError
 		switch {
 		case key != nil && !holds(keys, key):
@@ -44,8 +51,8 @@ func holds(keys []ssh.PublicKey, key ssh.PublicKey) bool {
 
 var errSeen = errors.New("the host key was shown, which is all that is wanted")
 
-func (c Config) shownKey(ctx context.Context, algorithm string) (shown ssh.PublicKey, err error) {
-	raw, err := dialTCP(ctx, c)
+func (c Config) shownKey(ctx context.Context, jump *Tunnel, algorithm string) (shown ssh.PublicKey, err error) {
+	raw, err := reach(ctx, c, jump)
 	if err != nil {
 		return nil, err
 	}

@@ -33,8 +33,9 @@ type session struct {
 }
 
 // connect makes an SSH connection: key files first, so that nothing goes over
-// the network when they are not in order, then TCP, then the handshake.
-func connect(ctx context.Context, cfg Config, log *slog.Logger) (*session, error) {
+// the network when they are not in order, then TCP, or a channel of jump, then the
+// handshake.
+func connect(ctx context.Context, cfg Config, jump *Tunnel, log *slog.Logger) (*session, error) {
 	identity, err := readIdentity(cfg.IdentityFile, cfg.Algorithms)
 	if err != nil {
 		return nil, err
@@ -43,7 +44,7 @@ func connect(ctx context.Context, cfg Config, log *slog.Logger) (*session, error
 	if err != nil {
 		return nil, err
 	}
-	raw, err := dialTCP(ctx, cfg)
+	raw, err := reach(ctx, cfg, jump)
 	if err != nil {
 		return nil, err
 	}

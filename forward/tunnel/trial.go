@@ -36,6 +36,16 @@ func (c Config) Try(ctx context.Context, remotes []Remote, said func(Step)) erro
 		said(Step{name, text, err})
 		return err
 	}
+	jump, err := c.jump()
+	if err != nil {
+		return err
+	}
+	if jump != nil {
+		defer jump.Close()
+		if err := step("the way through "+c.Via.Name, func() (string, error) { return jump.tried(ctx) }); err != nil {
+			return err
+		}
+	}
 	var s *session
 	for _, part := range []struct {
 		name string
@@ -56,7 +66,7 @@ func (c Config) Try(ctx context.Context, remotes []Remote, said func(Step)) erro
 			return fmt.Sprint(len(known.keys), " in ", c.KnownHosts), nil
 		}},
 		{"the server answers", func() (string, error) {
-			raw, err := dialTCP(ctx, c)
+			raw, err := reach(ctx, c, jump)
 			if err != nil {
 				return "", err
 			}
@@ -64,7 +74,7 @@ func (c Config) Try(ctx context.Context, remotes []Remote, said func(Step)) erro
 			return raw.RemoteAddr().String(), nil
 		}},
 		{"handshake and login", func() (text string, err error) {
-			if s, err = connect(ctx, c, slog.New(slog.DiscardHandler)); err != nil {
+			if s, err = connect(ctx, c, jump, slog.New(slog.DiscardHandler)); err != nil {
 				return "", err
 			}
 			return s.agreed(), nil
@@ -92,6 +102,15 @@ func (c Config) Try(ctx context.Context, remotes []Remote, said func(Step)) erro
 		failed = err
 	}
 	return failed
+}
+
+// tried is what was agreed on with the tunnel's own server.
+func (t *Tunnel) tried(ctx context.Context) (string, error) {
+	s, _, err := t.connected(ctx)
+	if err != nil {
+		return "", err
+	}
+	return s.agreed(), nil
 }
 
 // agreed is what the two ends agreed on.

@@ -14,8 +14,9 @@ import (
 // goroutines; whoever dials first makes the SSH connection, the others share
 // it, and share the error if it fails.
 type Tunnel struct {
-	cfg Config
-	log *slog.Logger
+	cfg  Config
+	jump *Tunnel // that the server is reached through; nil: directly
+	log  *slog.Logger
 
 	mu      sync.Mutex
 	current *attempt      // nil before the first
@@ -32,10 +33,7 @@ type attempt struct {
 
 // New validates cfg. It touches neither file nor network.
 func New(cfg Config, log *slog.Logger) (*Tunnel, error) {
-	if err := cfg.Validate(); err != nil {
-		return nil, err
-	}
-	return &Tunnel{cfg: cfg.withDefaults(), log: log, renewal: make(chan struct{})}, nil
+	return share(map[string]*Tunnel{}, cfg, log)
 }
 
 // Dial connects to the tunnel's own remote-host and remote-port.
@@ -67,8 +65,12 @@ func (t *Tunnel) DialTo(ctx context.Context, host string, port int) (*Conn, erro
 	}
 }
 
-// Close ends the SSH connection and with it every Conn.
+// Close ends the SSH connection and with it every Conn, and so for the tunnel that
+// it goes through.
 func (t *Tunnel) Close() error {
+	if t.jump != nil {
+		defer t.jump.Close()
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.closed = true
@@ -110,7 +112,11 @@ func (t *Tunnel) join() (a *attempt, fresh bool) {
 func (t *Tunnel) begin() *attempt {
 	a := &attempt{done: make(chan struct{})}
 	go func() {
-		a.session, a.err = connect(context.Background(), t.cfg, t.log)
+		var below <-chan struct{}
+		if t.jump != nil {
+			below = t.jump.Renewal()
+		}
+		a.session, a.err = connect(context.Background(), t.cfg, t.jump, t.log)
 		t.mu.Lock()
 		defer t.mu.Unlock()
 		if a.err == nil {
@@ -118,7 +124,7 @@ func (t *Tunnel) begin() *attempt {
 				a.session.fail(net.ErrClosed)
 			}
 			if !t.cfg.RekeyInPlace {
-				go t.replaceInTime(a.session)
+				go t.replaceInTime(a.session, below)
 			}
 		}
 		close(a.done)

@@ -130,7 +130,8 @@ type Multicast struct {
 // is delivered, excluded or pending.
 type Destination struct {
 	Name      string            `json:"name"`
-	Via       string            `json:"via,omitempty"` // the port-forwarding
+	Via       string            `json:"via,omitempty"`   // the port-forwarding
+	Jumps     []string          `json:"jumps,omitempty"` // those that it is reached through, the next one to it first
 	Protocol  string            `json:"protocol"`
 	Promise   string            `json:"promise"` // what delivered means: best effort, at least once, acknowledged
 	Connected bool              `json:"connected"`

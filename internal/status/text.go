@@ -209,7 +209,7 @@ func (d *Destination) line(b *strings.Builder) {
 		link = "connected"
 	}
 	if d.Via != "" {
-		link += " via " + terminal.Safe(d.Via)
+		link += " via " + terminal.Safe(strings.Join(append([]string{d.Via}, d.Jumps...), " via "))
 	}
 	if d.Promise != "" {
 		link += fmt.Sprintf(" by %s (%s)", terminal.Safe(d.Protocol), terminal.Safe(d.Promise))
