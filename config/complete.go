@@ -242,17 +242,21 @@ func (k *completion) severity(path, name string) {
 	}
 }
 
-// sdID checks name@enterprise-number as RFC 5424 section 7 has it.
+// sdID checks name@enterprise-number as RFC 5424 section 7 has it. A name alone is
+// IANA's to give, and in use all the same.
 func (k *completion) sdID(path, id string) {
 	name, number, found := strings.Cut(id, "@")
-	good := found && name != "" && number != "" && len(id) <= 32
+	good := name != "" && len(id) <= 32
 	for _, r := range id {
 		good = good && r > ' ' && r <= '~' && !strings.ContainsRune(`="]`, r)
 	}
 	for _, part := range strings.Split(number, ".") {
-		good = good && part != "" && strings.Trim(part, "0123456789") == ""
+		good = good && (!found || part != "" && strings.Trim(part, "0123456789") == "")
 	}
-	if !good {
+	switch {
+	case !good:
 		k.wrong(path, `such as "auditbridge@32473.1.0.0", at most 32 characters`, "%q is no NAME@ENTERPRISE-NUMBER", id)
+	case !found:
+		k.warn(path, "RFC 5424 section 7: write NAME@ENTERPRISE-NUMBER, unless the receiver wants just this", "%q has no enterprise number; names without one are IANA's", id)
 	}
 }
