@@ -113,6 +113,9 @@ func TestDamageBelowTheDurableMarkStaysAndIsOnRecord(t *testing.T) {
 	if info, err := os.Stat(copies[0]); err != nil || j.Stats().Quarantined != uint64(info.Size()) || info.Size() == 0 {
 		t.Errorf("%d bytes count as copied, %v, %v", j.Stats().Quarantined, info, err)
 	}
+	if n := j.Stats().Damaged; n != 1 {
+		t.Errorf("%d places count as damaged", n)
+	}
 	newest, _ := os.ReadFile(filepath.Join(cfg.Dir, linkName))
 	for _, want := range []string{"op=damage ", "op=gap ", "why=damaged"} {
 		if !bytes.Contains(newest, []byte(want)) {

@@ -102,6 +102,7 @@ type books struct {
 	lines, records, discarded, lost atomic.Uint64
 	gaps, removed                   atomic.Uint64
 	quarantined, notesDropped       atomic.Uint64
+	damaged                         atomic.Uint64
 	bytes, blocks, checkpoints      atomic.Uint64
 	refusedSerials                  atomic.Uint64 // of the latest gap of refused records, first<<32 | last
 	sealed                          atomic.Uint64 // sequence of the last checkpoint

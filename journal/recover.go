@@ -242,6 +242,9 @@ func (j *Journal) announce(f *found, now time.Time) error {
 	}
 	opened := configNote("open", auditbridge.Text("journal", j.id.String()), auditbridge.Number("first", f.firsts[0]), auditbridge.Number("last", j.at), auditbridge.Text("key", keyWord(step)))
 	for _, n := range append(f.notes, opened) {
+		if n.Op == "damage" {
+			j.books.damaged.Add(1)
+		}
 		j.pending = append(j.pending, noted{n, now})
 	}
 	content := j.seg.content

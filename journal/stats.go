@@ -27,6 +27,7 @@ type Stats struct {
 	Lost         uint64               // records written and then lost to a failing disk
 	Gaps         uint64               // notes on record that say that records are missing (auditbridge.Note.Gap)
 	Quarantined  uint64               // bytes that the start copied to quarantine
+	Damaged      uint64               // places where the start found what cannot have been written so: op=damage on record
 	NotesDropped uint64               // our own records that found no place to wait
 	Removed      uint64               // segments that somebody else took away while they were open
 	LastSealed   auditbridge.Sequence // sequence of the last checkpoint
@@ -61,6 +62,7 @@ func (j *Journal) Stats() Stats {
 		Lost:         j.books.lost.Load(),
 		Gaps:         j.books.gaps.Load(),
 		Quarantined:  j.books.quarantined.Load(),
+		Damaged:      j.books.damaged.Load(),
 		NotesDropped: j.books.notesDropped.Load(),
 		Removed:      j.books.removed.Load(),
 		LastSealed:   auditbridge.Sequence(j.books.sealed.Load()),

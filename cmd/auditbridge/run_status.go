@@ -24,7 +24,7 @@ func (d *daemon) facts() status.Status {
 		Recording:   status.Recording(kept.State.String()),
 		Stored:      kept.Records,
 		Gaps:        kept.Gaps, // whoever noted them: losses, the journal, retention
-		Quarantined: kept.Quarantined, NotesDropped: kept.NotesDropped,
+		Quarantined: kept.Quarantined, Damaged: kept.Damaged, NotesDropped: kept.NotesDropped,
 		InRing:      heard.Received - heard.Written - heard.Discarded,
 		InRingBytes: heard.Bytes,
 		Refused:     kept.Refused + kept.Lost + heard.Refused - d.before.Refused,

@@ -63,6 +63,8 @@ var table = []metric{
 		count(func(s *status.Status) uint64 { return s.Truncated })},
 	{"auditbridge_quarantined_bytes_total", counter, "quarantined_bytes", "Bytes that the start of run copied to quarantine: damaged, or torn.", nil,
 		count(func(s *status.Status) uint64 { return s.Quarantined })},
+	{"auditbridge_damaged_places_total", counter, "damaged", "Places where the start of run found the journal, its mark or a cursor damaged.", nil,
+		count(func(s *status.Status) uint64 { return s.Damaged })},
 	{"auditbridge_notes_dropped_total", counter, "notes_dropped", "Our own records that found no place to wait while nothing could be written.", nil,
 		count(func(s *status.Status) uint64 { return s.NotesDropped })},
 	{"auditbridge_gaps_total", counter, "gaps", "Gaps put on record in the journal.", nil,

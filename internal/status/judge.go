@@ -85,7 +85,7 @@ func stands(s, before *Status, now time.Time) bool {
 
 // findings look at one thing each. Their order is that of causes of one weight.
 var findings = []func(s, before *Status, now time.Time) []Cause{
-	life, recording, deaf, kernel, losses, books, sender, destinations, disk, clock, confinement, alarms,
+	life, recording, deaf, kernel, losses, books, damage, sender, destinations, disk, clock, confinement, alarms,
 }
 
 func life(s, _ *Status, now time.Time) []Cause {
@@ -259,6 +259,15 @@ func books(s, before *Status, now time.Time) []Cause {
 	}
 	return []Cause{{Degraded, "the books do not balance: " + imbalance(s, before, now),
 		"records may be missing without being counted", "auditbridge verify", LosingUnknown}}
+}
+
+// damage stands until the next start: by then somebody should have looked.
+func damage(s, _ *Status, _ time.Time) []Cause {
+	if s.Damaged == 0 || !s.Answering {
+		return nil
+	}
+	return []Cause{{Degraded, fmt.Sprintf("the start of run found the journal damaged, in places: %d", s.Damaged),
+		"what was damaged stays, with a copy in quarantine, and is on record (op=damage); recording goes on", "auditbridge verify", ""}}
 }
 
 func sender(s, _ *Status, _ time.Time) []Cause {

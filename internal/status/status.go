@@ -83,6 +83,7 @@ type Status struct {
 	Malformed        uint64            `json:"malformed"`                      // messages on it that are none
 	Truncated        uint64            `json:"truncated"`                      // records stored cut, for they were too long
 	Gaps             uint64            `json:"gaps"`                           // on record in the journal
+	Damaged          uint64            `json:"damaged"`                        // places where the start of run found the journal, its mark or a cursor damaged: op=damage on record
 	Quarantined      uint64            `json:"quarantined_bytes"`              // copied to quarantine/ by the start of run: damaged, or torn
 	NotesDropped     uint64            `json:"notes_dropped"`                  // our own records, more than wait while nothing can be written
 	Balanced         bool              `json:"balanced"`                       // all books

@@ -68,6 +68,7 @@ func TestVerdicts(t *testing.T) {
 		{"received less than stored", func(s *Status) { s.Stored++ }, Degraded, LosingUnknown, 1, "the books do not balance: received 100, stored 91 + in the ring 10 + refused 0"},
 		{"a relay's book", func(s *Status) { s.Destinations[0].Read++ }, Degraded, LosingUnknown, 1, "the books do not balance: siem read 81, delivered 50 + excluded 20 + pending 10"},
 		{"a range that is none", func(s *Status) { s.KernelLost = 2; s.KernelLostAtMost = 1 }, Degraded, LosingUnknown, 1, "the kernel lost 2 records"},
+		{"the start found damage", func(s *Status) { s.Damaged = 2 }, Degraded, LosingNo, 1, "the start of run found the journal damaged, in places: 2"},
 		{"ship is dead", func(s *Status) { s.Ship = false }, Degraded, LosingNo, 1, "the sender, auditbridge ship, is not running"},
 		{"link down", func(s *Status) { s.Destinations[0].Connected, s.Destinations[0].LastError = false, "host key differs" }, Degraded, LosingNo, 1, "siem is not connected: host key differs"},
 		{"space is low", func(s *Status) { s.Disk.Level = "space-left" }, Degraded, LosingNo, 1, "the journal has 9.0 GiB left of max-size (space-left)"},
