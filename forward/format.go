@@ -53,7 +53,7 @@ func newFormat(c *Config, journal string) format {
 	case FormatCEF:
 		f.event = cef.New(cef.Config{Config: common, Version: c.Build, Location: time.Local}).AppendEvent
 	case FormatJSON:
-		var object jsonline.Writer
+		object := jsonline.Writer{Node: c.Node}
 		f.event = func(dst []byte, e *auditbridge.Event, v *auditbridge.Verdict) []byte {
 			if c.Protocol != ProtocolHTTPS {
 				dst = plain.AppendEnvelope(dst, e, v)

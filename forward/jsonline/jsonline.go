@@ -15,6 +15,8 @@ type Writer struct {
 	// Interpreter adds what values mean, and names people in the summary. nil
 	// leaves both out.
 	Interpreter *interpret.Interpreter
+	// Node is the host's name, for events whose records do not say it.
+	Node string
 	// Spill takes what has been written of an event when that is much, and
 	// returns an empty slice to go on with. nil keeps events whole.
 	Spill func(dst []byte) []byte
@@ -43,6 +45,9 @@ func (w *Writer) AppendEvent(dst []byte, e *auditbridge.Event, v *auditbridge.Ve
 		dst = w.appendTime(dst, e.ID)
 		dst = append(dst, `","node":`...)
 		w.space = append(w.space[:0], e.ID.Node...)
+		if len(w.space) == 0 {
+			w.space = append(w.space, w.Node...)
+		}
 		dst, _ = appendString(dst, w.space)
 		dst = append(dst, `,"serial":`...)
 		dst = strconv.AppendUint(dst, uint64(e.ID.Serial), 10)
