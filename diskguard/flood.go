@@ -31,13 +31,21 @@ func flooded(was bool, rate float64, whole int64) bool {
 // sampleLines is how many of the newest lines a flood is judged by.
 const sampleLines = 20_000
 
-// talker is whoever has the kernel write records, as the kernel says: what programs
-// say of themselves counts for nothing.
-type talker struct{ auid, exe, key string }
+// talker is whoever has records written: has the kernel write them, as the kernel
+// says, or writes them himself. Of what a program says of itself only its executable
+// is taken, and called claimed.
+type talker struct {
+	auid, exe, key string
+	claimed        string // the executable, where the kernel does not say it
+	kind           string // of record that the program writes
+}
 
 func (t talker) String() string {
 	if t.auid == "4294967295" {
 		t.auid = "unset"
+	}
+	if t.kind != "" {
+		return fmt.Sprintf("auid=%s claimed-exe=%s type=%s", cmp.Or(t.auid, "?"), cmp.Or(t.claimed, "?"), t.kind)
 	}
 	return fmt.Sprintf("auid=%s exe=%s key=%s", cmp.Or(t.auid, "?"), cmp.Or(t.exe, "?"), cmp.Or(t.key, "?"))
 }
@@ -55,10 +63,13 @@ func (t *tally) add(line []byte) {
 		return
 	}
 	t.bytes[h.ID.Serial] += len(line) + 1
+	r := auditbridge.Record{Type: h.Type, Line: line, Body: h.Body}
 	if h.Type != typeSyscall {
+		if _, known := t.by[h.ID.Serial]; !known && len(r.Message()) > 0 {
+			t.by[h.ID.Serial] = writes(&r)
+		}
 		return
 	}
-	r := auditbridge.Record{Type: h.Type, Line: line, Body: h.Body}
 	var who talker
 	for f := r.Stamped(); f.Next(); {
 		switch string(f.Key) {
@@ -73,13 +84,33 @@ func (t *tally) add(line []byte) {
 	t.by[h.ID.Serial] = who
 }
 
-// loudest is who made most, and what share of all in percent.
+// writes is who has written a record of a program's own.
+func writes(r *auditbridge.Record) talker {
+	who := talker{kind: r.Type.String()}
+	for f := r.Stamped(); f.Next(); {
+		if string(f.Key) == "auid" {
+			who.auid = string(f.Value)
+		}
+	}
+	for f := r.Claims(); f.Next(); {
+		if string(f.Key) == "exe" {
+			who.claimed = string(f.AppendDecoded(nil, r.Type))
+		}
+	}
+	return who
+}
+
+// loudest is who made most, and what share of all in percent. Whoever claims to be
+// another program each time is one all the same.
 func (t *tally) loudest() (who talker, percent int) {
-	weights, all := map[talker]int{}, 0
+	weights, claimed, all := map[talker]int{}, map[talker]string{}, 0
 	for serial, n := range t.bytes {
 		all += n
 		if by, known := t.by[serial]; known {
+			says := by.claimed
+			by.claimed = ""
 			weights[by] += n
+			claimed[by] = max(claimed[by], says)
 		}
 	}
 	for by, n := range weights {
@@ -90,7 +121,9 @@ func (t *tally) loudest() (who talker, percent int) {
 	if all == 0 {
 		return who, 0
 	}
-	return who, weights[who] * 100 / all
+	percent = weights[who] * 100 / all
+	who.claimed = claimed[who]
+	return who, percent
 }
 
 const typeSyscall auditbridge.RecordType = 1300
