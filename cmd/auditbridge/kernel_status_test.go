@@ -33,6 +33,7 @@ func TestStatusKnowsTheKernel(t *testing.T) {
 	})
 	kernel.Set("-e", "1")
 	until("it is on again", func(s status.Status) bool { return s.State == status.OK })
+	d.recordsWhoMayNotAsk(kernel)
 	d.stop()
 	d.tells(t, nil, "auditbridge run is not running", "nobody records what the kernel audits")
 
@@ -48,6 +49,21 @@ func TestStatusKnowsTheKernel(t *testing.T) {
 		return os.Lchown(path, 65534, 65534)
 	}))
 	d.tells(t, &syscall.Credential{Uid: 65534, Gid: 65534}, "whether records are being lost now is not known", "ask again as root")
+}
+
+// recordsWhoMayNotAsk: the kernel keeps a user from the control socket, and the rule
+// in configuration.md has it say so.
+func (d *instance) recordsWhoMayNotAsk(kernel *audittest.Audit) {
+	d.t.Helper()
+	kernel.AddRule("-a", "always,exit", "-F", "arch=b64", "-S", "connect", "-F", "path="+filepath.Join(d.dir, "run", "control.sock"), "-F", "success=0", "-k", "auditbridge-refused")
+	must(d.t, os.Chmod(d.config, 0o644))
+	cmd := program("reload", "--config", d.config)
+	cmd.Dir = "/"
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+	if out, err := cmd.CombinedOutput(); cmd.ProcessState.ExitCode() != 1 || !strings.Contains(string(out), "permission denied") {
+		d.t.Errorf("reload as a user: %v\n%s", err, out)
+	}
+	d.onRecord("type=SYSCALL ", " success=no exit=-13 ", " uid=65534 ", ` key="auditbridge-refused"`)
 }
 
 // tells is status as a person reads it, by run's end: exit 3, and what it says
