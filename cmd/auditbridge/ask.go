@@ -27,10 +27,10 @@ type question struct {
 func (q question) put(ctx context.Context, c *config.Config, answer any) error {
 	err := control.Ask(ctx, c.ControlSocket(), q.what, nil, answer)
 	switch {
+	case err != nil && q.invalid != nil: // also where nobody runs: what cannot be read may name another place
+		return q.invalid
 	case errors.Is(err, control.ErrNotRunning):
 		return withHint(err, q.idle)
-	case err != nil && q.invalid != nil:
-		return q.invalid
 	case err != nil && q.refused != "":
 		return withHint(err, q.refused)
 	}
