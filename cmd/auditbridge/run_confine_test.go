@@ -312,6 +312,7 @@ func TestTheDeputyIsKilled(t *testing.T) {
 	run := d.cmd.Process.Pid
 	ship := shipOf(t, run)
 	must(t, syscall.Kill(roleOf(run, "deputy"), syscall.SIGKILL))
+	d.onRecord("op=alarm-raised ", " alarm=deputy-lost ", `title="run's deputy has died"`)
 	d.feed(mixed)
 	d.untilDelivered()
 	must(t, syscall.Kill(ship, syscall.SIGKILL))

@@ -53,6 +53,7 @@ func (d *daemon) facts() status.Status {
 		s.Checkpoint.Time = time.Time{}
 	}
 	s.ClockHeld = d.keeper.Held()
+	s.DeputyLost = d.deputy.Gone()
 	if d.unconfined != nil {
 		s.Unconfined = d.unconfined.Error()
 	}

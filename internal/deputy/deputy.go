@@ -11,6 +11,8 @@ import (
 	"os/exec"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // LineFD is the descriptor on which a deputy finds its line.
@@ -61,6 +63,20 @@ func (d *Deputy) Bequeath() (fd, pid int, err error) {
 
 // PID is the deputy's.
 func (d *Deputy) PID() int { return d.pid }
+
+// Gone says that it has died. Every order fails from then on.
+func (d *Deputy) Gone() (gone bool) {
+	raw, err := d.line.SyscallConn()
+	if err != nil {
+		return true
+	}
+	raw.Control(func(line uintptr) {
+		events := []unix.PollFd{{Fd: int32(line)}} // that the other end has gone is always said
+		n, err := unix.Poll(events, 0)
+		gone = err == nil && n > 0
+	})
+	return gone
+}
 
 // Close dismisses the deputy and waits until it has ended.
 func (d *Deputy) Close() error {

@@ -161,10 +161,16 @@ func TestADeputyThatHasDied(t *testing.T) {
 	if parent := line(t, out); parent != strconv.Itoa(os.Getpid()) {
 		t.Errorf("its parent is %s, not %d", parent, os.Getpid())
 	}
+	if d.Gone() {
+		t.Error("it is said to have died before it has")
+	}
 	if err := syscall.Kill(d.PID(), syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
 	untilGone(t, d.PID())
+	if !d.Gone() {
+		t.Error("it is not said to have died")
+	}
 	if _, err := d.Start(o); !errors.Is(err, ErrGone) {
 		t.Errorf("Start: %v", err)
 	}

@@ -41,6 +41,7 @@ func Conditions(s, before *Status) (holds []alarm.Condition) {
 	}
 	add("watch-gone", "", s.Watch != nil && s.Watch.Missing != "")
 	add("clock-held", "", s.ClockHeld)
+	add("deputy-lost", "", s.DeputyLost)
 	add("unconfined", "", s.Unconfined != "")
 	add("rules-drift", "", s.RulesDrift > 0)
 	return holds

@@ -41,6 +41,7 @@ func TestConditionsOfAlarms(t *testing.T) {
 		"watch-gone":          func(s *Status) { s.Watch = &Watch{Missing: "its process has ended"} },
 		"clock-held":          func(s *Status) { s.ClockHeld = true },
 		"rules-drift":         func(s *Status) { s.RulesDrift = 2 },
+		"deputy-lost":         func(s *Status) { s.DeputyLost = true },
 		"unconfined":          func(s *Status) { s.Unconfined = "no seccomp" },
 	}
 	if got := Conditions(well(), well()); len(got) != 0 {

@@ -85,7 +85,7 @@ func stands(s, before *Status, now time.Time) bool {
 
 // findings look at one thing each. Their order is that of causes of one weight.
 var findings = []func(s, before *Status, now time.Time) []Cause{
-	life, recording, deaf, kernel, losses, books, damage, sender, destinations, disk, clock, confinement, alarms,
+	life, recording, deaf, kernel, losses, books, damage, sender, destinations, disk, clock, deputy, confinement, alarms,
 }
 
 func life(s, _ *Status, now time.Time) []Cause {
@@ -336,6 +336,14 @@ func clock(s, _ *Status, _ time.Time) []Cause {
 	}
 	return []Cause{{Degraded, "the clock is more than an hour ahead of when it was last seen, before a reboot, and not synchronised",
 		"no segment is dropped for its age until it is synchronised or you say that it is right", "auditbridge confirm-clock", ""}}
+}
+
+func deputy(s, _ *Status, _ time.Time) []Cause {
+	if !s.DeputyLost {
+		return nil
+	}
+	return []Cause{{Degraded, "run's deputy has died", "recording and sending go on; a sender that ends is not started again, and run cannot halt the host",
+		"systemctl restart auditbridge", ""}}
 }
 
 func confinement(s, _ *Status, _ time.Time) []Cause {

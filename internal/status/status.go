@@ -53,8 +53,9 @@ type Status struct {
 	PID        int       `json:"pid,omitempty"`
 	Version    string    `json:"version,omitempty"`
 	Started    time.Time `json:"started,omitzero"`
-	RulesDrift int       `json:"rules_drift"`          // rules and settings of the kernel that are not as they were loaded
-	Unconfined string    `json:"unconfined,omitempty"` // why run could not forbid itself what it does not need; empty when it did
+	RulesDrift int       `json:"rules_drift"`           // rules and settings of the kernel that are not as they were loaded
+	DeputyLost bool      `json:"deputy_lost,omitempty"` // who starts ship, and halts the host, has died
+	Unconfined string    `json:"unconfined,omitempty"`  // why run could not forbid itself what it does not need; empty when it did
 
 	Source            string    `json:"source,omitempty"`
 	DeafSince         time.Time `json:"deaf_since,omitzero"`          // since when the source does not have its file or socket

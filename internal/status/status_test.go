@@ -73,6 +73,7 @@ func TestVerdicts(t *testing.T) {
 		{"link down", func(s *Status) { s.Destinations[0].Connected, s.Destinations[0].LastError = false, "host key differs" }, Degraded, LosingNo, 1, "siem is not connected: host key differs"},
 		{"space is low", func(s *Status) { s.Disk.Level = "space-left" }, Degraded, LosingNo, 1, "the journal has 9.0 GiB left of max-size (space-left)"},
 		{"rules were changed by hand", func(s *Status) { s.RulesDrift = 1 }, Impaired, LosingNo, 4, "the kernel's audit rules are not those that were loaded"},
+		{"the deputy has died", func(s *Status) { s.DeputyLost = true }, Degraded, LosingNo, 1, "run's deputy has died"},
 		{"run is not confined", func(s *Status) { s.Unconfined = "no seccomp" }, Degraded, LosingNo, 1, "run is not confined: no seccomp"},
 		{"alarm", func(s *Status) {
 			s.Alarms = []Alarm{{ID: "undelivered-dropped", Object: "siem", Title: "Records were dropped"}}
