@@ -35,6 +35,8 @@ func (c *crew) follow(r report) error {
 		c.noteLink(r.Relay, book, *r.Link)
 	case r.Stats != nil:
 		return c.tell(r.Relay, book, *r.Stats)
+	case r.Warning != "":
+		c.note(&book.notes, auditbridge.OwnNote(auditbridge.TypeDaemonErr, "link-warning", auditbridge.Text("relay", short(r.Relay)), auditbridge.Text("reason", short(r.Warning))))
 	case r.Gone:
 		c.keep(r.Relay, book, true)
 		return c.gone(r.Relay)

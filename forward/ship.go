@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 
 	"auditbridge/forward/tunnel"
 	"auditbridge/journal"
@@ -66,6 +67,11 @@ func (h *hello) relays(j Journal, out *lineWriter, log *slog.Logger) ([]*Relay, 
 	if err != nil {
 		return nil, nil, err
 	}
+	for name, t := range tunnels {
+		if relay := h.first(name); relay != "" {
+			t.Warned = func(err error) { out.write(report{Relay: relay, Warning: short(err.Error())}) }
+		}
+	}
 	var relays []*Relay
 	for _, cfg := range h.Destinations {
 		cfg.PID, cfg.Build = h.PID, h.Build
@@ -87,6 +93,23 @@ func (h *hello) relays(j Journal, out *lineWriter, log *slog.Logger) ([]*Relay, 
 		relays = append(relays, r)
 	}
 	return relays, tunnels, nil
+}
+
+// first is the first destination that goes through the tunnel of that name: one record
+// is enough.
+func (h *hello) first(name string) string {
+	for _, d := range h.Destinations {
+		i := slices.IndexFunc(h.Tunnels, func(t tunnel.Config) bool { return t.Name == d.Via })
+		if i < 0 {
+			continue
+		}
+		for t := &h.Tunnels[i]; t != nil; t = t.Via {
+			if t.Name == name {
+				return d.Name
+			}
+		}
+	}
+	return ""
 }
 
 // newDialer finds the way to a destination.

@@ -52,7 +52,8 @@ type report struct {
 	Restart *wireRestart `json:"restart,omitempty"`
 	Link    *wireLink    `json:"link,omitempty"`
 	Stats   *Stats       `json:"stats,omitempty"`
-	Gone    bool         `json:"gone,omitempty"` // nothing follows
+	Warning string       `json:"warning,omitempty"` // what the far end does that it should not, and that does no harm
+	Gone    bool         `json:"gone,omitempty"`    // nothing follows
 }
 
 // wireRestart asks to begin again with the oldest record kept.

@@ -27,6 +27,9 @@ type session struct {
 	once   sync.Once
 	err    error
 
+	unasked atomic.Int64 // what was refused the server
+	warn    func(error)  // is told of the first
+
 	mu      sync.Mutex
 	conns   int  // open channels
 	retired bool // goes with the last of them
@@ -35,7 +38,7 @@ type session struct {
 // connect makes an SSH connection: key files first, so that nothing goes over
 // the network when they are not in order, then TCP, or a channel of jump, then the
 // handshake.
-func connect(ctx context.Context, cfg Config, jump *Tunnel, log *slog.Logger) (*session, error) {
+func connect(ctx context.Context, cfg Config, jump *Tunnel, warn func(error), log *slog.Logger) (*session, error) {
 	identity, err := readIdentity(cfg.IdentityFile, cfg.Algorithms)
 	if err != nil {
 		return nil, err
@@ -48,7 +51,7 @@ func connect(ctx context.Context, cfg Config, jump *Tunnel, log *slog.Logger) (*
 	if err != nil {
 		return nil, err
 	}
-	s := &session{cfg: cfg, raw: raw, done: make(chan struct{})}
+	s := &session{cfg: cfg, raw: raw, warn: warn, done: make(chan struct{})}
 	if err := s.handshake(ctx, identity, known); err != nil {
 		raw.Close()
 		return nil, err
@@ -117,9 +120,17 @@ func (s *session) handshake(ctx context.Context, identity ssh.Signer, known *hos
 		return s.explain(err, refused, authenticating, identity)
 	}
 	s.raw.SetDeadline(time.Time{})
-	s.client = ssh.NewClient(conn, channels, requests)
+	// The library's client would serve some of what the server begins.
+	s.client = ssh.NewClient(conn, noChannels, noRequests)
+	go s.refuseChannels(channels)
+	go s.refuseRequests(requests)
 	return nil
 }
+
+var (
+	noChannels = func() chan ssh.NewChannel { c := make(chan ssh.NewChannel); close(c); return c }()
+	noRequests = func() chan *ssh.Request { c := make(chan *ssh.Request); close(c); return c }()
+)
 
 // explain turns the library's error into one a person can act on.
 func (s *session) explain(err, refused error, authenticating bool, identity ssh.Signer) error {

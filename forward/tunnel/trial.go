@@ -74,7 +74,7 @@ func (c Config) Try(ctx context.Context, remotes []Remote, said func(Step)) erro
 			return raw.RemoteAddr().String(), nil
 		}},
 		{"handshake and login", func() (text string, err error) {
-			if s, err = connect(ctx, c, jump, slog.New(slog.DiscardHandler)); err != nil {
+			if s, err = connect(ctx, c, jump, func(error) {}, slog.New(slog.DiscardHandler)); err != nil {
 				return "", err
 			}
 			return s.agreed(), nil

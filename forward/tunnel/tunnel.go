@@ -18,6 +18,11 @@ type Tunnel struct {
 	jump *Tunnel // that the server is reached through; nil: directly
 	log  *slog.Logger
 
+	// Warned is told, once a connection and from a goroutine of its own, what a
+	// server does that it should not and that does no harm; nil: the log alone is.
+	// It is set before the first dial.
+	Warned func(error)
+
 	mu      sync.Mutex
 	current *attempt      // nil before the first
 	renewal chan struct{} // closed when another session replaces a live one; then made anew
@@ -116,7 +121,7 @@ func (t *Tunnel) begin() *attempt {
 		if t.jump != nil {
 			below = t.jump.Renewal()
 		}
-		a.session, a.err = connect(context.Background(), t.cfg, t.jump, t.log)
+		a.session, a.err = connect(context.Background(), t.cfg, t.jump, t.warn, t.log)
 		t.mu.Lock()
 		defer t.mu.Unlock()
 		if a.err == nil {
@@ -130,6 +135,13 @@ func (t *Tunnel) begin() *attempt {
 		close(a.done)
 	}()
 	return a
+}
+
+func (t *Tunnel) warn(err error) {
+	t.log.Warn("the SSH server does what it should not", "tunnel", t.cfg.Name, "err", err)
+	if t.Warned != nil {
+		t.Warned(err)
+	}
 }
 
 var closedChannel = func() chan struct{} { c := make(chan struct{}); close(c); return c }()
