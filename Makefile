@@ -35,6 +35,14 @@ install: build
 	chmod 640 $(DESTDIR)/etc/audit/plugins.d/auditbridge.conf; }
 	[ -e $(DESTDIR)/etc/auditbridge/auditbridge.toml ] || install -D -m 600 packaging/auditbridge.toml $(DESTDIR)/etc/auditbridge/auditbridge.toml
 
+# Takes away what install put there, and first of all what the watch left for logins and shells. Configuration, keys and journal stay.
+uninstall:
+	[ -n "$(DESTDIR)" ] || systemctl disable --now auditbridge-watch.service auditbridge.service auditbridge-rules.service || true
+	[ -n "$(DESTDIR)" ] || $(PREFIX)/sbin/auditbridge watch clear
+	cd $(DESTDIR)/ && rm -f .$(PREFIX)/sbin/auditbridge usr/lib/sysusers.d/auditbridge.conf etc/profile.d/auditbridge.sh etc/audit/plugins.d/auditbridge.conf \
+		usr/lib/systemd/system/auditbridge.service usr/lib/systemd/system/auditbridge-rules.service usr/lib/systemd/system/auditbridge-watch.service
+	cd $(DESTDIR)/ && rm -rf usr/share/doc/auditbridge usr/lib/auditbridge usr/lib/systemd/system/auditbridge.service.d
+
 # The main job on one machine, nothing to configure: exit 0 only if every record arrived.
 demo: build
 	$(BIN) demo

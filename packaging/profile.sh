@@ -1,9 +1,10 @@
 # /etc/profile.d/auditbridge.sh: shows, before the prompt of an interactive shell, that auditing does not work.
 # All of the message when it is new to this shell, its first line before every other prompt; nothing while all is
-# well. It starts no program. bash and zsh ask it before a prompt; other shells show the message of the day only.
+# well. It starts no program, and shows no other file, whatever the environment says. bash and zsh ask it before a prompt; other shells show the message of the day only.
+__auditbridge_seen=
 __auditbridge_banner() {
-	[ -r "${AUDITBRIDGE_BANNER:=/run/auditbridge/banner}" ] || { __auditbridge_seen=; return 0; }
-	IFS= read -r __auditbridge_first <"$AUDITBRIDGE_BANNER" || return 0
+	[ -r /run/auditbridge/banner ] || { __auditbridge_seen=; return 0; }
+	IFS= read -r __auditbridge_first </run/auditbridge/banner || return 0
 	if [ "$__auditbridge_first" = "$__auditbridge_seen" ]; then
 		printf '%s\n' "$__auditbridge_first"
 		return 0
@@ -11,7 +12,7 @@ __auditbridge_banner() {
 	__auditbridge_seen=$__auditbridge_first
 	while IFS= read -r __auditbridge_line; do
 		printf '%s\n' "$__auditbridge_line"
-	done <"$AUDITBRIDGE_BANNER"
+	done </run/auditbridge/banner
 	return 0
 }
 case $- in

@@ -16,8 +16,8 @@ func TestMakeInstallPutsTheProgramWhereTheUnitStartsIt(t *testing.T) {
 	beside(t)
 	for _, prefix := range []string{"/usr/local", "/usr"} {
 		root := t.TempDir()
-		install := func() { makeInstall(t, root, "PREFIX="+prefix) }
-		install()
+		makes := func(target string) { makeTarget(t, target, root, "PREFIX="+prefix) }
+		makes("install")
 		unit, err := os.ReadFile(filepath.Join(root, "usr/lib/systemd/system/auditbridge.service"))
 		must(t, err)
 		started := regexp.MustCompile(`(?m)^ExecStart=(\S+) run$`).FindSubmatch(unit)
@@ -46,12 +46,19 @@ func TestMakeInstallPutsTheProgramWhereTheUnitStartsIt(t *testing.T) {
 		}
 		must(t, os.WriteFile(file, []byte("node = \"mine\"\n"), 0o600))
 		must(t, os.WriteFile(plugin, []byte("active = yes\n"), 0o640))
-		install()
+		makes("install")
 		if text := read(t, plugin); text != "active = yes\n" {
 			t.Errorf("a second installation made of the plugin's configuration %q", text)
 		}
 		if text, err := os.ReadFile(file); err != nil || string(text) != "node = \"mine\"\n" {
 			t.Errorf("a second installation made of it %q, %v", text, err)
 		}
+		makes("uninstall")
+		must(t, filepath.WalkDir(root, func(path string, e os.DirEntry, err error) error {
+			if err == nil && !e.IsDir() && path != file {
+				t.Errorf("uninstalling leaves %s", path)
+			}
+			return err
+		}))
 	}
 }

@@ -19,20 +19,20 @@ import (
 func installed(t *testing.T) (root string) {
 	t.Helper()
 	root = t.TempDir()
-	makeInstall(t, root)
+	makeTarget(t, "install", root)
 	return root
 }
 
 // making is held by whoever runs make: it writes the program where it is built.
 var making sync.Mutex
 
-func makeInstall(t *testing.T, root string, more ...string) {
+func makeTarget(t *testing.T, target, root string, more ...string) {
 	t.Helper()
 	making.Lock()
 	defer making.Unlock()
-	cmd := exec.Command("make", append([]string{"-C", "../..", "install", "DESTDIR=" + root}, more...)...)
+	cmd := exec.Command("make", append([]string{"-C", "../..", target, "DESTDIR=" + root}, more...)...)
 	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("make install: %v\n%s", err, out)
+		t.Fatalf("make %s: %v\n%s", target, err, out)
 	}
 }
 
@@ -158,11 +158,12 @@ func TestAMissingProgramIsTold(t *testing.T) {
 // message before its next prompt, then one line of it, then nothing; it starts no
 // program for that, and leaves what was in PROMPT_COMMAND.
 func TestOpenShellsSeeTheBanner(t *testing.T) {
-	snippet, err := filepath.Abs("../../packaging/profile.sh")
-	must(t, err)
-	banner := filepath.Join(t.TempDir(), "banner")
+	dir := t.TempDir()
+	banner, snippet, forged := filepath.Join(dir, "banner"), filepath.Join(dir, "profile.sh"), filepath.Join(dir, "forged")
+	must(t, os.WriteFile(forged, []byte("WORKS AGAIN\n"), 0o644))
+	must(t, os.WriteFile(snippet, []byte(strings.ReplaceAll(read(t, "../../packaging/profile.sh"), "/run/auditbridge/banner", banner)), 0o644))
 	script := fmt.Sprintf(`PROMPT_COMMAND='echo "own:$?";'
-PATH=/nonexistent AUDITBRIDGE_BANNER=%[2]s
+PATH=/nonexistent
 . %[1]s
 . %[1]s
 echo well
@@ -174,11 +175,12 @@ echo empty
 exit
 `, snippet, banner)
 	cmd := exec.Command("bash", "--norc", "--noprofile", "-i")
-	cmd.Env = append(os.Environ(), "PS1=", "HISTFILE=")
+	// What somebody left in the environment of a shell that another one opens.
+	cmd.Env = append(os.Environ(), "PS1=", "HISTFILE=", "AUDITBRIDGE_BANNER="+forged, "__auditbridge_seen=IMPAIRED now")
 	cmd.Stdin = strings.NewReader(script)
 	out, err := cmd.Output()
 	must(t, err)
-	want := "own:0\nown:0\nown:0\nwell\nown:0\nown:0\nIMPAIRED now\nbecause\nagain\nown:0\nIMPAIRED now\nown:1\nIMPAIRED now\nown:0\nempty\nown:0\n"
+	want := "own:0\nown:0\nwell\nown:0\nown:0\nIMPAIRED now\nbecause\nagain\nown:0\nIMPAIRED now\nown:1\nIMPAIRED now\nown:0\nempty\nown:0\n"
 	if got := string(out); !strings.HasSuffix(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}
