@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 
+	"auditbridge/forward"
+	"auditbridge/forward/tlslink"
 	"auditbridge/forward/tunnel"
 )
 
@@ -15,7 +17,7 @@ import (
 
 // holding is what stands in a file that a key of the configuration names.
 type holding struct {
-	table int    // which [[port-forwarding]]
+	table string // that has the key
 	key   string // that names the file
 	file  string
 	what  string // fingerprints, or what else names what is in it
@@ -27,7 +29,21 @@ func (c *Config) holdings() (all []holding) {
 		path := fmt.Sprintf("port-forwarding[%d]", i)
 		identity, _ := t.IdentityFingerprint()
 		hosts, _ := t.HostKeyFingerprints()
-		all = append(all, holding{i, path + ".identity-file", t.IdentityFile, identity}, holding{i, path + ".known-hosts", t.KnownHosts, strings.Join(hosts, " ")})
+		all = append(all, holding{path, path + ".identity-file", t.IdentityFile, identity}, holding{path, path + ".known-hosts", t.KnownHosts, strings.Join(hosts, " ")})
+	}
+	for i, d := range c.Settings.Destinations() {
+		if d.TLS != nil {
+			all = append(all, tlsHoldings(fmt.Sprintf("remote-logging-server[%d]", i), d.TLS)...)
+		}
+	}
+	return all
+}
+
+// tlsHoldings are a server's certificates and keys. Each root that is believed is
+// a holding of its own, so that one that comes or goes is named.
+func tlsHoldings(table string, t *tlslink.Config) (all []holding) {
+	for _, content := range t.Contents() {
+		all = append(all, holding{table, table + "." + content.Key, content.File, content.What})
 	}
 	return all
 }
@@ -56,15 +72,32 @@ func (c *Config) heldValues() (all []Value) {
 func (c *Config) Tunnels() []tunnel.Config {
 	all := c.Settings.Tunnels()
 	for i := range all {
-		for _, h := range c.held {
-			if h.table == i {
-				all[i].Held = append(all[i].Held, h.what)
-			}
-		}
+		all[i].Held = c.heldBy(fmt.Sprintf("port-forwarding[%d]", i))
 	}
 	whole := make([]tunnel.Config, len(all))
 	for i := range all {
 		whole[i] = c.reached(all, i, len(all))
 	}
 	return whole
+}
+
+// Destinations is a forward.Config for each server; the same goes for its
+// certificates.
+func (c *Config) Destinations() []forward.Config {
+	all := c.Settings.Destinations()
+	for i := range all {
+		if all[i].TLS != nil {
+			all[i].TLS.Holds = c.heldBy(fmt.Sprintf("remote-logging-server[%d]", i))
+		}
+	}
+	return all
+}
+
+func (c *Config) heldBy(table string) (what []string) {
+	for _, h := range c.held {
+		if h.table == table {
+			what = append(what, h.what)
+		}
+	}
+	return what
 }

@@ -20,6 +20,20 @@ var (
 // usesTLS reports whether the server is spoken to in TLS.
 func (s *Server) usesTLS() bool { return s.TLS || s.Protocol == "tls" || s.Protocol == "https" }
 
+// Skips is what of the server's certificate is not checked: "certificate", "name"
+// or nothing.
+func (s *Server) Skips() string {
+	switch {
+	case !s.usesTLS():
+		return ""
+	case s.SkipCertificateCheck:
+		return "certificate"
+	case s.SkipCNCheck:
+		return "name"
+	}
+	return ""
+}
+
 // tls settles whom a server is believed by and who we are to it.
 func (k *completion) tls(s *Server, path string) {
 	if s.TLS && (s.Protocol == "tcp" || s.Protocol == "udp") {

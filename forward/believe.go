@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"auditbridge/auditbridge"
+	"auditbridge/forward/tlslink"
 	"auditbridge/internal/allowance"
 	"auditbridge/internal/terminal"
 	"auditbridge/journal"
@@ -141,6 +142,7 @@ func (s *Shipper) tell(name string, book *relayBook, n Stats) error {
 		return fmt.Errorf("a balance sheet beyond the journal's %d records", end)
 	}
 	n.LastError, n.Hint = short(n.LastError), shortHint(n.Hint)
+	n.TLS = believable(n.TLS)
 	for class := range n.Classes {
 		if _, ok := auditbridge.ParseClass(class); !ok {
 			return fmt.Errorf("events of a class %q", short(class))
@@ -187,7 +189,37 @@ func (s *Shipper) noteLink(name string, book *relayBook, l wireLink) {
 	if l.Why != "" {
 		n.Fields = append(n.Fields, auditbridge.Text("reason", short(l.Why)))
 	}
+	n.Fields = append(n.Fields, l.security()...)
 	s.note(&book.notes, n)
+}
+
+// security is what TLS agreed on, and with whom; or what is wrong, and of which
+// certificate.
+func (l *wireLink) security() (fields []auditbridge.Field) {
+	add := func(key, value string) {
+		if value != "" {
+			fields = append(fields, auditbridge.Text(key, short(value)))
+		}
+	}
+	certificate := l.Certificate
+	if l.TLS != nil && l.Up {
+		add("tls", l.TLS.Version)
+		add("cipher", l.TLS.Cipher)
+		add("unchecked", l.TLS.Unchecked)
+		if l.TLS.Own != nil {
+			add("own", l.TLS.Own.String())
+		}
+		certificate = l.TLS.Server
+	}
+	add("fault", l.Fault)
+	add("presented", l.Presented)
+	add("reference", l.Reference)
+	if certificate != nil {
+		add("subject", certificate.Subject)
+		add("issuer", certificate.Issuer)
+		add("serial", certificate.Serial)
+	}
+	return fields
 }
 
 // note puts n on record, if a allows it: a link that flaps, or a ship that lies, must
@@ -212,4 +244,18 @@ func bounded(text string, limit int) string {
 		text = text[:limit] + "…"
 	}
 	return terminal.Safe(text)
+}
+
+// believable is a session as ship tells it, its text made safe once more.
+func believable(s *tlslink.Session) *tlslink.Session {
+	if s == nil {
+		return nil
+	}
+	safe := tlslink.Session{Version: short(s.Version), Cipher: short(s.Cipher), Unchecked: short(s.Unchecked), Reason: short(s.Reason)}
+	for _, id := range []struct{ from, to **tlslink.ID }{{&s.Server, &safe.Server}, {&s.Own, &safe.Own}, {&s.Expiring, &safe.Expiring}} {
+		if *id.from != nil {
+			*id.to = &tlslink.ID{Subject: short((*id.from).Subject), Issuer: short((*id.from).Issuer), Serial: short((*id.from).Serial), NotAfter: (*id.from).NotAfter}
+		}
+	}
+	return &safe
 }

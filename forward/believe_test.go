@@ -155,7 +155,7 @@ func TestReportsAreShort(t *testing.T) {
 	defer run.Close()
 	go func() {
 		r := reporter{"siem", &lineWriter{w: ship}}
-		r.Link(false, "127.0.0.1:9", &os.PathError{Op: "x", Path: strings.Repeat("\x00", 1<<20), Err: os.ErrInvalid})
+		r.Link(LinkChange{Peer: "127.0.0.1:9", Why: &os.PathError{Op: "x", Path: strings.Repeat("\x00", 1<<20), Err: os.ErrInvalid}})
 		ship.Close()
 	}()
 	var r report

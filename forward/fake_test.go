@@ -129,10 +129,10 @@ func (o *observed) Restart(why string) {
 	o.restarts = append(o.restarts, why)
 }
 
-func (o *observed) Link(up bool, _ string, why error) {
+func (o *observed) Link(c LinkChange) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.links = append(o.links, fmt.Sprintf("up=%v %v", up, why))
+	o.links = append(o.links, fmt.Sprintf("up=%v %v", c.Up, c.Why))
 }
 
 func (o *observed) at() journal.Cursor {

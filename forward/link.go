@@ -145,3 +145,23 @@ func (d secured) Dial(ctx context.Context) (Conn, error) {
 
 // Renewal implements renewing: what lies below decides.
 func (d secured) Renewal() <-chan struct{} { return renewal(d.under) }
+
+// sessions is a dialer that keeps what TLS agreed on for the connection it made
+// last, whichever protocol is spoken over it.
+type sessions struct {
+	Dialer
+	last *atomic.Pointer[tlslink.Session]
+}
+
+// Dial implements Dialer.
+func (d sessions) Dial(ctx context.Context) (Conn, error) {
+	conn, err := d.Dialer.Dial(ctx)
+	if over, ok := conn.(*tlslink.Conn); ok && err == nil {
+		session := over.Session()
+		d.last.Store(&session)
+	}
+	return conn, err
+}
+
+// Renewal implements renewing.
+func (d sessions) Renewal() <-chan struct{} { return renewal(d.Dialer) }

@@ -6,9 +6,11 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"auditbridge/auditbridge"
+	"auditbridge/forward/tlslink"
 	"auditbridge/journal"
 )
 
@@ -20,7 +22,15 @@ type Observer interface {
 	// Restart says that sending begins again with the oldest record kept.
 	Restart(why string)
 	// Link says that the connection came up, or went down and why.
-	Link(up bool, peer string, why error)
+	Link(LinkChange)
+}
+
+// LinkChange is a connection that came up, or went down or could not be made.
+type LinkChange struct {
+	Up   bool
+	Peer string
+	Why  error            // of one that did not end in order
+	TLS  *tlslink.Session // of one that came up and is in TLS
 }
 
 // Stats is a relay's balance sheet, in records. What it read, or has yet to
@@ -37,6 +47,7 @@ type Stats struct {
 	Pieces    map[string]uint64 `json:"pieces"`  // of these, what is no whole event: by limit, late or malformed
 	LastError string            `json:"last_error"`
 	Hint      string            `json:"hint,omitempty"`
+	TLS       *tlslink.Session  `json:"tls,omitempty"` // of the connection there is, or was last
 }
 
 // Relay sends what a journal holds to one destination.
@@ -47,6 +58,8 @@ type Relay struct {
 	dialer   Dialer
 	observer Observer
 	log      *slog.Logger
+
+	session atomic.Pointer[tlslink.Session] // of the connection dialled last
 
 	cursor journal.Cursor // acknowledged or excluded up to here
 	census census
@@ -61,7 +74,8 @@ func NewRelay(cfg Config, j Journal, d Dialer, cursor journal.Cursor, o Observer
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	r := &Relay{cfg: cfg.withDefaults(), protocol: protocolOf(cfg.Protocol), journal: j, dialer: d, observer: o, log: log.With("dest", cfg.Name), cursor: cursor}
+	r := &Relay{cfg: cfg.withDefaults(), protocol: protocolOf(cfg.Protocol), journal: j, observer: o, log: log.With("dest", cfg.Name), cursor: cursor}
+	r.dialer = sessions{d, &r.session}
 	r.stats.Since = time.Now()
 	r.balance()
 	return r, nil
@@ -162,11 +176,13 @@ func (s *Stats) without(c journal.Cursor, oldest auditbridge.Sequence) {
 // up and down note a change of the link's state; the same trouble again is
 // not news.
 func (r *Relay) up(peer string, failures int) {
+	session := r.session.Load()
 	r.mu.Lock()
+	r.stats.TLS = session
 	r.log.Info("connected", "peer", peer, "tries", failures+1, "down", time.Since(r.stats.Since).Round(time.Second))
 	r.stats.Connected, r.stats.Since, r.stats.LastError, r.stats.Hint = true, time.Now(), "", ""
 	r.mu.Unlock()
-	r.observer.Link(true, peer, nil)
+	r.observer.Link(LinkChange{Up: true, Peer: peer, TLS: session})
 }
 
 func (r *Relay) down(err error) {
@@ -191,7 +207,7 @@ func (r *Relay) down(err error) {
 	if err != nil {
 		r.log.Warn("not connected, trying again", "err", err, "hint", hint)
 	}
-	r.observer.Link(false, r.cfg.endpoint(), err)
+	r.observer.Link(LinkChange{Peer: r.cfg.endpoint(), Why: err})
 }
 
 // Stats returns the balance sheet. It may be called from any goroutine.

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"slices"
 
+	"auditbridge/forward/tlslink"
 	"auditbridge/forward/tunnel"
 	"auditbridge/journal"
 )
@@ -144,10 +145,18 @@ func (r *reporter) Restart(why string) {
 	r.out.write(report{Relay: r.relay, Restart: &wireRestart{why}})
 }
 
-func (r *reporter) Link(up bool, peer string, why error) {
-	l := &wireLink{Up: up, Peer: short(peer), Meant: errors.Is(why, errRenewed)}
-	if why != nil {
-		l.Why = short(why.Error())
+func (r *reporter) Link(c LinkChange) {
+	l := &wireLink{Up: c.Up, Peer: short(c.Peer), Meant: errors.Is(c.Why, errRenewed), TLS: c.TLS}
+	if c.Why != nil {
+		l.Why = short(c.Why.Error())
+	}
+	var certificate *tlslink.CertificateError
+	var handshake *tlslink.HandshakeError
+	switch {
+	case errors.As(c.Why, &certificate):
+		l.Fault, l.Certificate, l.Presented, l.Reference = string(certificate.Fault), certificate.Certificate, certificate.Presented, certificate.Reference
+	case errors.As(c.Why, &handshake):
+		l.Fault = string(handshake.Fault)
 	}
 	r.out.write(report{Relay: r.relay, Link: l})
 }

@@ -1,9 +1,11 @@
 package forward
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"auditbridge/forward/tlslink"
 	"auditbridge/internal/peertest"
@@ -93,5 +95,56 @@ func TestTLSThroughStockSSHD(t *testing.T) {
 	peertest.Until(t, "everything is in the file", func() bool { return len(far.Received()) >= len(lines) })
 	if got := rawLines(far.Received()); !slices.Equal(got, lines) {
 		t.Errorf("rsyslog has %d lines, want the %d sent, in order, each once", len(got), len(lines))
+	}
+}
+
+// FTP_ITC.1 T4: the link is interrupted for less than its time-outs, and for
+// longer. Whatever comes after, all of it is sent as before it, and nothing in
+// clear: neither while it lasts nor when it is over.
+func TestOutages(t *testing.T) {
+	t.Parallel()
+	for name, outlast := range map[string]bool{
+		"T-ITC-SHORT": false,
+		"T-ITC-LONG":  true,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ca := peertest.NewCA(t, "Root", nil)
+			far := peertest.StartRsyslogTLS(t, ca, ca.Server(nil, "127.0.0.1"), "")
+			proxy := peertest.StartProxy(t, fmt.Sprintf("127.0.0.1:%d", far.Port))
+			c := inTLS(t, to(proxy.Port), t.TempDir(), ca, nil)
+			if outlast {
+				c.WriteTimeout, c.ConnectTimeout, c.TLS.HandshakeTimeout = 300*time.Millisecond, 300*time.Millisecond, 300*time.Millisecond
+			}
+			before := events(0, 100)
+			j := newMemJournal(before...)
+			r := startRelay(t, c, j, overTLS(t, c, direct{c.withDefaults()}), journal.Cursor{})
+			peertest.Until(t, "records flow", func() bool { return r.Stats().Delivered > 0 })
+			proxy.Pause()
+			last := 2000
+			if outlast {
+				last = 15_000 // more than the buffers between hold
+			}
+			sent := append(before, events(100, last)...)
+			j.append(sent[len(before):]...)
+			if outlast {
+				peertest.Until(t, "the outage is told", func() bool { return !r.Stats().Connected })
+				peertest.Until(t, "it is tried again, in TLS", func() bool { return strings.Contains(r.Stats().LastError, "speak TLS") })
+				proxy.Cut()
+			}
+			proxy.Resume()
+			c.TLS.HandshakeTimeout = peertest.Patience
+			peertest.Until(t, "everything is there", func() bool { return len(onceEach(t, rawLines(far.Received()), sent)) == len(sent) })
+			told := strings.Join(r.seen.told(), "\n")
+			if downs := strings.Count(told, "up=false"); (downs > 0) != outlast {
+				t.Errorf("%d times down:\n%s", downs, told)
+			}
+			r.stop()
+			for _, marker := range []string{"type=", "auditbridge@", "fabric128"} {
+				if seen := proxy.Seen(); len(seen) < 1<<16 || strings.Contains(seen, marker) {
+					t.Errorf("%d bytes passed, %q among them: %v", len(seen), marker, strings.Contains(seen, marker))
+				}
+			}
+		})
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"auditbridge/auditbridge"
+	"auditbridge/forward/tlslink"
 	"auditbridge/forward/tunnel"
 	"auditbridge/journal"
 )
@@ -66,6 +67,12 @@ type wireLink struct {
 	Peer  string `json:"peer"`
 	Why   string `json:"why,omitempty"`
 	Meant bool   `json:"meant,omitempty"` // it is down because another takes its place
+
+	TLS         *tlslink.Session `json:"tls,omitempty"`         // of one that came up
+	Fault       string           `json:"fault,omitempty"`       // of TLS, a tlslink.Fault
+	Certificate *tlslink.ID      `json:"certificate,omitempty"` // the one at fault
+	Presented   string           `json:"presented,omitempty"`   // of a name that does not fit
+	Reference   string           `json:"reference,omitempty"`
 }
 
 // wireCursor is a journal.Cursor as JSON.

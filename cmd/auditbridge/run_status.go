@@ -10,6 +10,7 @@ import (
 
 	"auditbridge/auditbridge"
 	"auditbridge/forward"
+	"auditbridge/forward/tlslink"
 	"auditbridge/internal/durable"
 	"auditbridge/internal/status"
 )
@@ -84,8 +85,18 @@ func (d *daemon) fillDestinations(s *status.Status) {
 			Name: to.Name, Via: to.Via, Jumps: settings.Way(to.Via), Protocol: to.Protocol, Promise: string(forward.PromiseOf(to.Protocol)), Connected: b.Connected, Since: b.Since,
 			Delivered: b.Delivered, Excluded: b.Excluded, Pending: b.Pending, Missed: b.Missed,
 			Read: b.Read, LastError: b.LastError, Hint: b.Hint, Classes: b.Classes, Pieces: b.Pieces,
+			TLS: secured(b.TLS), Skips: to.Skips(),
 		})
 	}
+}
+
+// secured is what TLS agreed on, as status says it.
+func secured(s *tlslink.Session) *status.TLS {
+	if s == nil {
+		return nil
+	}
+	return &status.TLS{Version: s.Version, Cipher: s.Cipher, Unchecked: s.Unchecked, Reason: s.Reason,
+		Server: (*status.Certificate)(s.Server), Own: (*status.Certificate)(s.Own), Expiring: (*status.Certificate)(s.Expiring)}
 }
 
 // lastStatusFile holds run's last words: the books at its orderly end.

@@ -1,13 +1,21 @@
 package main
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
+	"io"
+	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"auditbridge/forward/tlslink"
 	"auditbridge/internal/peertest"
+	"auditbridge/internal/status"
 )
 
 // tlsFiles are a destination's certificates where ship may read them.
@@ -44,12 +52,190 @@ func TestTLSHides(t *testing.T) {
 	d.start()
 	d.feed(mixed)
 	d.untilDelivered()
+	s, _ := d.status()
+	to := s.Destinations[0]
+	if to.TLS == nil || to.TLS.Server.Subject != "CN=log server" || to.TLS.Own == nil || to.TLS.Own.Subject != "CN=client.example.org" || to.TLS.Expiring == nil {
+		t.Errorf("status does not know both ends: %+v", to.TLS)
+	}
 	d.stop()
 	d.untilReceived(far)
+	if up := d.recordsOf("link-up"); len(up) != 1 || !strings.Contains(up[0], `tls="TLS 1.3"`) || !strings.Contains(up[0], ` subject="CN=log server" issuer=CN=Between serial=`) {
+		t.Errorf("link-up on record: %q", up)
+	}
 	requireSameLines(t, d.journalLines(), far.Received())
 	for _, word := range []string{"mallory", "type=USER_LOGIN", "auditbridge@"} {
 		if seen := wire.seen(); len(seen) == 0 || strings.Contains(seen, word) {
 			t.Errorf("%d bytes passed the wire, %q among them: %v", len(seen), word, len(seen) > 0)
 		}
+	}
+}
+
+// recordsOf are our own records of an op.
+func (d *instance) recordsOf(op string) (found []string) {
+	for _, line := range d.journalLines() {
+		if strings.Contains(line, "): op="+op+" ") {
+			found = append(found, line)
+		}
+	}
+	return found
+}
+
+// evil is a TLS server that shows a certificate, and what is wrong with that.
+type evil struct {
+	fault tlslink.Fault
+	of    *peertest.Identity
+	port  int
+}
+
+func startEvil(t *testing.T, fault tlslink.Fault, shown tls.Certificate, of *peertest.Identity) evil {
+	t.Helper()
+	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{shown}})
+	must(t, err)
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() { io.Copy(io.Discard, conn); conn.Close() }()
+		}
+	}()
+	return evil{fault, of, l.Addr().(*net.TCPAddr).Port}
+}
+
+// TestWhatIsWrongWithACertificateIsOnRecord: each kind of failure that FAU_GEN.1
+// wants told apart, with the certificate it is about, in the journal and in
+// status; and a name that does not fit with both identifiers.
+func TestWhatIsWrongWithACertificateIsOnRecord(t *testing.T) {
+	t.Parallel()
+	ca := peertest.NewCA(t, "Root", nil)
+	name := "127.0.0.1"
+	below := func(change func(*x509.Certificate)) (between, leaf *peertest.Identity) {
+		between = ca.CA("Between", change)
+		return between, between.Server(nil, name)
+	}
+	noConstraints, a := below(func(c *x509.Certificate) { c.BasicConstraintsValid = false })
+	noCA, b := below(func(c *x509.Certificate) { c.IsCA = false })
+	expired := ca.Server(func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) }, name)
+	stranger := peertest.NewCA(t, "Another", nil).Server(nil, name)
+	forged := ca.Server(nil, name)
+	shown := forged.TLS()
+	shown.Certificate = [][]byte{slices.Clone(shown.Certificate[0])}
+	shown.Certificate[0][len(shown.Certificate[0])-1] ^= 1
+	revoked, unknown := ca.CA("Listed", nil), ca.CA("Unlisted", nil)
+	gone, silent := revoked.Server(nil, name), unknown.Server(nil, name)
+	misnamed := ca.Server(nil, "other.example.org")
+	d := newDaemon(t, "")
+	keys := d.tlsFiles(ca, nil)
+	lists := filepath.Join(d.dir, "tls", "crl.pem")
+	must(t, os.WriteFile(lists, slices.Concat(ca.CRL(nil), revoked.CRL(nil, gone)), 0o644))
+	servers := []evil{
+		startEvil(t, tlslink.FaultUntrusted, stranger.TLS(), stranger),
+		startEvil(t, tlslink.FaultExpired, expired.TLS(), expired),
+		startEvil(t, tlslink.FaultNoConstraints, a.TLS(), noConstraints),
+		startEvil(t, tlslink.FaultNotCA, b.TLS(), noCA),
+		startEvil(t, tlslink.FaultBadSignature, shown, forged),
+		startEvil(t, tlslink.FaultUnknownStatus, silent.TLS(), silent),
+		startEvil(t, tlslink.FaultRevoked, gone.TLS(), gone),
+		startEvil(t, tlslink.FaultNameMismatch, misnamed.TLS(), misnamed),
+	}
+	settings := fromStdin
+	for i, s := range servers {
+		settings += inTLS(string(s.fault), s.port, keys)
+		if i >= 5 && i <= 6 {
+			settings += fmt.Sprintf("crl-file = %q\n", lists)
+		}
+	}
+	d.configure(settings)
+	d.start()
+	d.feed(mixed)
+	t.Run("T-GEN-CERTREASON", func(t *testing.T) {
+		told := func(s evil) string {
+			for _, line := range d.recordsOf("link-down") {
+				if strings.Contains(line, " fault="+string(s.fault)+" ") {
+					return line
+				}
+			}
+			return ""
+		}
+		for _, s := range servers {
+			peertest.Until(t, string(s.fault)+" is on record", func() bool { return told(s) != "" })
+			line := told(s)
+			for _, want := range []string{" relay=" + string(s.fault) + " ", " serial=" + s.of.Cert.SerialNumber.Text(16), "issuer=", "subject=", "res=failed"} {
+				if !strings.Contains(line, want) {
+					t.Errorf("%s: want %s", line, want)
+				}
+			}
+			if s.fault == tlslink.FaultNameMismatch && !(strings.Contains(line, "other.example.org") && strings.Contains(line, " reference=127.0.0.1")) {
+				t.Errorf("%s: want both identifiers", line)
+			}
+		}
+	})
+	peertest.Until(t, "status has each", func() bool {
+		s, ok := d.status()
+		return ok && !slices.ContainsFunc(s.Destinations, func(to status.Destination) bool {
+			return to.Connected || to.Delivered != 0 || !strings.Contains(to.LastError, ": "+to.Name+": ") || to.Hint == ""
+		})
+	})
+	d.stop()
+}
+
+// TestTrustAnchorsAreOnRecord: which root is believed changes by the file alone,
+// at once; who comes and who goes is on record by name, and the destination is
+// connected anew.
+func TestTrustAnchorsAreOnRecord(t *testing.T) {
+	t.Parallel()
+	old, renewed := peertest.NewCA(t, "Old root", nil), peertest.NewCA(t, "New root", nil)
+	far := peertest.StartRsyslogTLS(t, renewed, renewed.Server(nil, "127.0.0.1"), "")
+	d := newDaemon(t, "")
+	d.configure(fromStdin + inTLS("siem", far.Port, `format = "audit"`, d.tlsFiles(old, nil)))
+	d.start()
+	d.feed(mixed)
+	peertest.Until(t, "the new root is a stranger", func() bool { return len(d.recordsOf("link-down")) > 0 })
+	t.Run("T-GEN-ANCHOR", func(t *testing.T) {
+		next := filepath.Join(d.dir, "tls", "next")
+		must(t, os.WriteFile(next, renewed.PEM(), 0o644))
+		must(t, os.Rename(next, filepath.Join(d.dir, "tls", "ca.pem")))
+		for _, root := range []*peertest.Identity{old, renewed} {
+			peertest.Until(t, root.Cert.Subject.String()+" is on record", func() bool {
+				return slices.ContainsFunc(d.recordsOf("config"), func(line string) bool {
+					return strings.Contains(line, "ca-file[") && strings.Contains(line, root.Cert.Subject.String()) && strings.Contains(line, root.Cert.SerialNumber.Text(16))
+				})
+			})
+		}
+	})
+	d.untilDelivered()
+	d.stop()
+	d.untilReceived(far)
+}
+
+// TestSkippedChecksAreLoud: what a laboratory may leave out is said by check, in
+// status, and by an alarm that goes to every destination.
+func TestSkippedChecksAreLoud(t *testing.T) {
+	t.Parallel()
+	ca, other := peertest.NewCA(t, "Root", nil), peertest.NewCA(t, "Other", nil)
+	far := peertest.StartRsyslogTLS(t, other, other.Server(nil, "other.example.org"), "")
+	d := newDaemon(t, "")
+	d.configure(fromStdin + inTLS("lab", far.Port, `format = "audit"`, "skip-certificate-check = true\n"+d.tlsFiles(ca, nil)))
+	stdout, _, code := auditbridgeCommand(t, "check", "--config", d.config)
+	if code != 0 || !strings.Contains(stdout, "whoever answers") {
+		t.Errorf("check: %d\n%s", code, stdout)
+	}
+	d.start()
+	d.feed(mixed)
+	d.untilDelivered()
+	peertest.Until(t, "there is an alarm", func() bool {
+		s, ok := d.status()
+		return ok && slices.ContainsFunc(s.Alarms, func(a status.Alarm) bool { return a.ID == "server-unchecked" && a.Object == "lab" })
+	})
+	text, _, _ := auditbridgeCommand(t, "status", "--config", d.config)
+	if !strings.Contains(text, "NOT CHECKED: the server's certificate") {
+		t.Errorf("status:\n%s", text)
+	}
+	d.stop()
+	d.untilReceived(far)
+	if !slices.ContainsFunc(d.recordsOf("alarm-raised"), func(line string) bool { return strings.Contains(line, "alarm=server-unchecked") }) {
+		t.Error("the alarm is not on record")
 	}
 }

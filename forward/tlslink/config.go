@@ -56,6 +56,9 @@ type Config struct {
 
 	Profile Profile `json:"profile"`
 
+	// Holds names what the files hold: another content makes it another Config.
+	Holds []string `json:"holds,omitempty"`
+
 	HandshakeTimeout time.Duration `json:"handshake-timeout,omitempty"` // all of it, questions to OCSP responders included; 15 s
 	OCSPTimeout      time.Duration `json:"ocsp-timeout,omitempty"`      // for one answer; 4 s
 }

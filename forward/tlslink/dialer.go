@@ -3,8 +3,10 @@ package tlslink
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"log/slog"
+	"slices"
 	"time"
 
 	"auditbridge/internal/keyfile"
@@ -64,8 +66,13 @@ func (c *Config) shake(ctx context.Context, carrier Carrier, trust *material) (*
 	}
 	state := conn.Conn.ConnectionState()
 	conn.session = Session{Version: tls.VersionName(state.Version), Cipher: tls.CipherSuiteName(state.CipherSuite), Server: identify(v.leaf)}
+	needed := v.held
 	if shown {
 		conn.session.Own = identify(trust.own.Leaf)
+		needed = append(slices.Clone(needed), trust.own.Leaf)
+	}
+	if len(needed) > 0 {
+		conn.session.Expiring = identify(slices.MinFunc(needed, func(a, b *x509.Certificate) int { return a.NotAfter.Compare(b.NotAfter) }))
 	}
 	switch {
 	case c.SkipCertificateCheck:

@@ -87,7 +87,7 @@ func fewWords(text string) string {
 }
 
 func (id *ID) String() string {
-	return fmt.Sprintf("%q, issuer %q, serial %s", id.Subject, id.Issuer, id.Serial)
+	return fmt.Sprintf("%s, issuer %s, serial %s", id.Subject, id.Issuer, id.Serial)
 }
 
 // CertificateError: the server's certificate, or one that leads from it to an

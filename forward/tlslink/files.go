@@ -198,7 +198,7 @@ func checkRoot(name, path string, own *tls.Certificate, anchors []*x509.Certific
 	var trusted []string
 	for _, a := range anchors {
 		roots.AddCert(a)
-		trusted = append(trusted, fmt.Sprintf("%q", fewWords(a.Subject.String())))
+		trusted = append(trusted, fewWords(a.Subject.String()))
 	}
 	last := own.Leaf
 	for _, der := range own.Certificate[1:] {
@@ -221,6 +221,6 @@ func checkRoot(name, path string, own *tls.Certificate, anchors []*x509.Certific
 		return nil
 	}
 	return &keyfile.Error{Key: name, Path: path,
-		Problem: fmt.Sprintf("the certificate %s comes from the root %q, and ca-file has %s", identify(own.Leaf), fewWords(last.Issuer.String()), strings.Join(trusted[:min(len(trusted), 3)], ", ")),
+		Problem: fmt.Sprintf("the certificate %s comes from the root %s, and ca-file has %s", identify(own.Leaf), fewWords(last.Issuer.String()), strings.Join(trusted[:min(len(trusted), 3)], ", ")),
 		Advice:  "take one from the same root as the server's"}
 }

@@ -18,7 +18,8 @@ type verifier struct {
 	now     time.Time
 	ctx     context.Context // of the handshake
 	leaf    *x509.Certificate
-	unknown error // why it is not known whether one is revoked, where that is let pass
+	held    []*x509.Certificate // the chain that is believed
+	unknown error               // why it is not known whether one is revoked, where that is let pass
 }
 
 // verify is tls.Config.VerifyConnection. It stands in for what crypto/tls does
@@ -45,6 +46,7 @@ func (v *verifier) verify(state tls.ConnectionState) error {
 	}
 	for _, chain := range chains { // one that holds is enough
 		if err = v.chain(chain, state.OCSPResponse); err == nil {
+			v.held = chain
 			return nil
 		}
 	}
@@ -116,14 +118,14 @@ func (v *verifier) name() error {
 		return nil
 	}
 	shown := strings.Join(presented[:min(len(presented), 5)], ", ")
-	err := v.fail(FaultNameMismatch, v.leaf, "it is for %s, and %q is meant", shown, reference).(*CertificateError)
+	err := v.fail(FaultNameMismatch, v.leaf, "it is for %s, and %s is meant", shown, reference).(*CertificateError)
 	err.Presented, err.Reference = shown, reference
 	return err
 }
 
 func presentedNames(cert *x509.Certificate) (names []string) {
 	for _, name := range cert.DNSNames {
-		names = append(names, fmt.Sprintf("%q", fewWords(name)))
+		names = append(names, fewWords(name))
 	}
 	for _, ip := range cert.IPAddresses {
 		names = append(names, ip.String())
@@ -184,7 +186,7 @@ func (v *verifier) diagnose(shown []*x509.Certificate, verdict error) error {
 			return v.byVerdict(verdict)
 		}
 		if issuer == at || isSelfIssued(issuer) {
-			return v.fail(FaultUntrusted, at, "its root %q is not in ca-file", fewWords(issuer.Subject.String()))
+			return v.fail(FaultUntrusted, at, "its root %s is not in ca-file", fewWords(issuer.Subject.String()))
 		}
 		at = issuer
 	}

@@ -1,6 +1,7 @@
 package peertest
 
 import (
+	"bytes"
 	"io"
 	"net"
 	"sync"
@@ -19,6 +20,7 @@ type Proxy struct {
 	refuse   bool
 	pairs    map[net.Conn]net.Conn
 	accepted int
+	seen     bytes.Buffer // all that came in, from either side
 }
 
 // StartProxy listens on loopback and connects to target.
@@ -105,6 +107,7 @@ func (p *Proxy) copy(dst, src net.Conn, limit int64) (cut bool) {
 		}
 		n, err := src.Read(want)
 		p.mu.Lock()
+		p.seen.Write(want[:n])
 		gate = p.gate
 		p.mu.Unlock()
 		<-gate
@@ -123,6 +126,13 @@ func (p *Proxy) copy(dst, src net.Conn, limit int64) (cut bool) {
 
 // CutNext cuts the next connection after n bytes towards the target.
 func (p *Proxy) CutNext(n int64) { p.set(func() { p.cutAfter = n }) }
+
+// Seen is all that came in so far, from either side.
+func (p *Proxy) Seen() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.seen.String()
+}
 
 // Refuse makes the proxy reset every new connection, or no longer.
 func (p *Proxy) Refuse(yes bool) { p.set(func() { p.refuse = yes }) }

@@ -1,6 +1,10 @@
 package status
 
-import "auditbridge/internal/alarm"
+import (
+	"time"
+
+	"auditbridge/internal/alarm"
+)
 
 // Conditions lists what alarms are about, as it holds in s, in the order of
 // alarms.txt. before is the judged status of a moment ago, nil when there is
@@ -37,6 +41,14 @@ func Conditions(s, before *Status) (holds []alarm.Condition) {
 		add("link-down", d.Name, !d.Connected)
 	}
 	for _, d := range s.Destinations {
+		add("server-unchecked", d.Name, d.Skips != "")
+	}
+	for _, expiry := range expiries {
+		for _, d := range s.Destinations {
+			add(expiry.alarm, d.Name, d.TLS != nil && d.TLS.Expiring != nil && s.Time.After(d.TLS.Expiring.NotAfter.Add(-expiry.before)))
+		}
+	}
+	for _, d := range s.Destinations {
 		add("undelivered-dropped", d.Name, before != nil && missedMore(&d, before))
 	}
 	add("watch-gone", "", s.Watch != nil && s.Watch.Missing != "")
@@ -56,3 +68,9 @@ func missedMore(d *Destination, before *Status) bool {
 	}
 	return false
 }
+
+// expiries are how long before a certificate's end there is an alarm.
+var expiries = []struct {
+	alarm  string
+	before time.Duration
+}{{"certificate-month", 30 * 24 * time.Hour}, {"certificate-week", 7 * 24 * time.Hour}, {"certificate-day", 24 * time.Hour}}

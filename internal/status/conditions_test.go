@@ -20,7 +20,17 @@ func TestConditionsOfAlarms(t *testing.T) {
 			Destinations: []Destination{{Name: "siem", Connected: true}},
 		}
 	}
+	expires := func(in time.Duration) func(*Status) {
+		return func(s *Status) {
+			s.Time = time.Now()
+			s.Destinations[0].TLS = &TLS{Expiring: &Certificate{NotAfter: s.Time.Add(in)}}
+		}
+	}
 	rows := map[string]func(s *Status){
+		"server-unchecked":    func(s *Status) { s.Destinations[0].Skips = "name" },
+		"certificate-month":   expires(29 * 24 * time.Hour),
+		"certificate-week":    expires(6 * 24 * time.Hour),
+		"certificate-day":     expires(23 * time.Hour),
 		"disk-full":           func(s *Status) { s.Disk.Level = "disk-full" },
 		"disk-error":          func(s *Status) { s.Disk.Level = "disk-error" },
 		"flood":               func(s *Status) { s.Disk.Flood = "auid=1000 exe=/bin/x key=k" },
@@ -44,8 +54,10 @@ func TestConditionsOfAlarms(t *testing.T) {
 		"deputy-lost":         func(s *Status) { s.DeputyLost = true },
 		"unconfined":          func(s *Status) { s.Unconfined = "no seccomp" },
 	}
-	if got := Conditions(well(), well()); len(got) != 0 {
-		t.Errorf("when all is well: %v", got)
+	for _, early := range []*Status{well(), func() *Status { s := well(); expires(31 * 24 * time.Hour)(s); return s }()} {
+		if got := Conditions(early, well()); len(got) != 0 {
+			t.Errorf("when all is well: %v", got)
+		}
 	}
 	for _, k := range alarm.Kinds() {
 		is := rows[k.ID]
@@ -58,6 +70,8 @@ func TestConditionsOfAlarms(t *testing.T) {
 		want := map[string]string{ // a lower level is one of the higher ones, too
 			"admin-space-left": "admin-space-left space-left",
 			"disk-full":        "admin-space-left disk-full space-left",
+			"certificate-week": "certificate-month certificate-week",
+			"certificate-day":  "certificate-day certificate-month certificate-week",
 		}[k.ID]
 		if got := ids(Conditions(s, well())); got != cmp.Or(want, k.ID) {
 			t.Errorf("%s: %s", k.ID, got)

@@ -146,7 +146,28 @@ type Destination struct {
 	Pieces    map[string]uint64 `json:"pieces,omitempty"`  // of these, what is no whole event: by limit (too much was open), late or malformed
 	Missed    uint64            `json:"missed,omitempty"`  // dropped from the journal before they were sent
 	LastError string            `json:"last_error,omitempty"`
-	Hint      string            `json:"hint,omitempty"` // what to do about LastError
+	Hint      string            `json:"hint,omitempty"`  // what to do about LastError
+	TLS       *TLS              `json:"tls,omitempty"`   // of the connection there is, or was last
+	Skips     string            `json:"skips,omitempty"` // what of the server's certificate is never checked, by configuration: "certificate" or "name"
+}
+
+// TLS is what a connection in TLS agreed on, and with whom.
+type TLS struct {
+	Version   string       `json:"version"`
+	Cipher    string       `json:"cipher"`
+	Server    *Certificate `json:"server,omitempty"`
+	Own       *Certificate `json:"own,omitempty"`       // where the server asked for one
+	Expiring  *Certificate `json:"expiring,omitempty"`  // of all that are needed, the one that expires first
+	Unchecked string       `json:"unchecked,omitempty"` // "certificate", "name" or "revocation"
+	Reason    string       `json:"reason,omitempty"`    // why that could not be
+}
+
+// Certificate says which certificate is meant.
+type Certificate struct {
+	Subject  string    `json:"subject"`
+	Issuer   string    `json:"issuer"`
+	Serial   string    `json:"serial"` // hexadecimal
+	NotAfter time.Time `json:"not_after"`
 }
 
 // Disk is the journal's room.

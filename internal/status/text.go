@@ -215,6 +215,7 @@ func (d *Destination) line(b *strings.Builder) {
 		link += fmt.Sprintf(" by %s (%s)", terminal.Safe(d.Protocol), terminal.Safe(d.Promise))
 	}
 	fmt.Fprintf(b, "to %s: %s, delivered %d, excluded %d, pending %d%s\n", terminal.Safe(d.Name), link, d.Delivered, d.Excluded, d.Pending, d.missed())
+	d.security(b)
 	if len(d.Classes) > 0 {
 		b.WriteString("  events read:")
 		for _, class := range slices.Sorted(maps.Keys(d.Classes)) {
@@ -222,6 +223,27 @@ func (d *Destination) line(b *strings.Builder) {
 		}
 		b.WriteString("\n")
 	}
+}
+
+// security says who is at the other end, and what nobody looked at.
+func (d *Destination) security(b *strings.Builder) {
+	if d.Skips != "" {
+		fmt.Fprintf(b, "  NOT CHECKED: the server's %s, by configuration: anybody may get what is sent\n", terminal.Safe(d.Skips))
+	}
+	if d.TLS == nil || d.TLS.Server == nil {
+		return
+	}
+	fmt.Fprintf(b, "  %s with %s, serial %s", terminal.Safe(d.TLS.Version), terminal.Safe(d.TLS.Server.Subject), terminal.Safe(d.TLS.Server.Serial))
+	if d.TLS.Own != nil {
+		fmt.Fprintf(b, "; we are %s, serial %s", terminal.Safe(d.TLS.Own.Subject), terminal.Safe(d.TLS.Own.Serial))
+	}
+	if e := d.TLS.Expiring; e != nil {
+		fmt.Fprintf(b, "; %s expires %s", terminal.Safe(e.Subject), e.NotAfter.UTC().Format(time.DateOnly))
+	}
+	if d.TLS.Unchecked == "revocation" {
+		b.WriteString("; nobody could say whether a certificate is revoked")
+	}
+	b.WriteString("\n")
 }
 
 // missed says what it did not get, or not whole, when there is any.
