@@ -32,7 +32,7 @@ type format struct {
 	record func(dst []byte, r *auditbridge.Record, v *auditbridge.Verdict) []byte
 	// event appends the message of an event, in every other format.
 	event   func(dst []byte, e *auditbridge.Event, v *auditbridge.Verdict) []byte
-	verdict auditbridge.Verdict // what event is handed; on the stack it would be allocated anew
+	verdict auditbridge.Verdict // what event and record are handed; on the stack it would be allocated anew
 	packets bool                // an event's message is cut into several
 	packet  []byte              // space for one
 }

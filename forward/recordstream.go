@@ -140,11 +140,11 @@ func (s *recordStream) write(e *auditbridge.Event, v *auditbridge.Verdict) (sent
 		return false
 	}
 	sent = admission == admitted
-	stamped := s.format.stamped(*v)
+	s.format.verdict = s.format.stamped(*v)
 	s.scratch, s.ends = s.scratch[:0], s.ends[:0]
 	for i := range e.Records {
 		start := len(s.scratch)
-		s.scratch = s.format.record(s.scratch, &e.Records[i], &stamped)
+		s.scratch = s.format.record(s.scratch, &e.Records[i], &s.format.verdict)
 		s.ends = append(s.ends, len(s.scratch))
 		sent = sent || s.filter.matched(v, s.scratch[start:])
 	}

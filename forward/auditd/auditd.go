@@ -126,6 +126,9 @@ func (c *Client) Arrived() uint64 { return c.window.Arrived() }
 // stored.
 func (c *Client) Listen() error {
 	for {
+		if c.in.buf.Buffered() == 0 {
+			time.Sleep(window.Rest)
+		}
 		a, err := c.in.next()
 		switch {
 		case err == io.EOF && c.leaving.Load() && !c.window.Empty():

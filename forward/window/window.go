@@ -11,6 +11,10 @@ import (
 	"time"
 )
 
+// Rest is how long a listener lets answers gather before it reads on: one wake-up for
+// many. A window of some thousand frames does not notice.
+const Rest = 500 * time.Microsecond
+
 // Window is the account of one connection. Add, Next, Silent and Arrived are called
 // by who sends, Acknowledge and Number by who listens, Break by anybody.
 type Window struct {
