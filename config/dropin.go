@@ -11,7 +11,7 @@ import (
 )
 
 // DropIn is a file of conf.d that a command writes, and no person: one
-// remote-logging server, or what all of them are shown of us.
+// remote-logging server.
 type DropIn struct {
 	Path string // beside the configuration's file
 	// Tables are what it holds, by name: a list of tables, or one. Nil: it is not there.
@@ -21,15 +21,7 @@ type DropIn struct {
 // ServerDropIn is the drop-in of the remote-logging server of that name. What has no
 // place in a file's name stands there as in a URL.
 func ServerDropIn(file, name string) (*DropIn, error) {
-	return openDropIn(file, "remote-"+url.PathEscape(name)+".toml")
-}
-
-// ClientDropIn is the drop-in that says which certificate servers are shown.
-func ClientDropIn(file string) (*DropIn, error) {
-	return openDropIn(file, "remote-client-certificate.toml")
-}
-
-func openDropIn(file, name string) (*DropIn, error) {
+	name = "remote-" + url.PathEscape(name) + ".toml"
 	file, err := filepath.Abs(file)
 	if err != nil {
 		return nil, err
