@@ -68,8 +68,8 @@ func OpenFollower(cfg FollowerConfig, r *ring.Ring) (*Follower, error) {
 }
 
 // Resume lets Run go on where the trail ends. Without a place in it Run begins with
-// the first line of the log that is written to; what was rotated away before is
-// left alone.
+// the log that begins with a line of the trail, or else with the first line of the log
+// that is written to; what was rotated away before is left alone.
 func (f *Follower) Resume(t Trail) { f.trail = &t }
 
 // Run follows until ctx ends.
@@ -210,6 +210,10 @@ func (f *Follower) resume() error {
 	t := f.trail
 	f.trail = nil
 	if len(t.Places) == 0 {
+		if at := all.begunWith(t.Lines); at >= 0 { // whoever was here before died before a block line named its first place
+			f.stored = t.Lines
+			return f.take(all, at, 0)
+		}
 		f.leaveAlone(all, func(log *logFile) bool { return log.name != f.base })
 		return nil
 	}

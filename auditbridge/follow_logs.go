@@ -1,6 +1,7 @@
 package auditbridge
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -157,6 +158,16 @@ func (l logs) find(p filePlace) int {
 		return same
 	}
 	return slices.IndexFunc(l, func(f *logFile) bool { return f.holds(p) })
+}
+
+// begunWith finds the oldest log whose first line is among those that are stored.
+func (l logs) begunWith(stored []LineSum) int {
+	begin := make([]byte, beforeBytes+readBytes)
+	return slices.IndexFunc(l, func(f *logFile) bool {
+		n, err := f.readAt(begin, 0)
+		line, _, whole := bytes.Cut(begin[:n], []byte{'\n'})
+		return err == nil && whole && slices.Contains(stored, SumLine(line))
+	})
 }
 
 // rotatedName tells whether name is what auditd or logrotate calls the log base

@@ -204,6 +204,36 @@ func (w *following) lines(from, to int) (all []string) {
 	return all
 }
 
+// Killed before a block line named a place, in the middle of what was read first: the
+// log is known by the line it begins with, though it was rotated since.
+func TestFollowerKilledBeforeItsFirstPlace(t *testing.T) {
+	for _, rotated := range []bool{false, true} {
+		w := follow(t)
+		w.create()
+		w.write(100)
+		for len(w.ring.Pending()) == 0 {
+			if _, err := w.f.step(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.store(1000)
+		if len(w.trail.Places) > 0 || len(w.stored) == 0 {
+			t.Fatalf("%d lines are stored, and places %v", len(w.stored), w.trail.Places)
+		}
+		if rotated {
+			w.rotate(5)
+		}
+		w.write(10)
+		w.powerLost(len(w.stored))
+		if err := w.look(); err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(w.stored, w.lines(1, 110)) {
+			t.Errorf("rotated: %v; %d lines are stored: %q … %q", rotated, len(w.stored), w.stored[0], w.stored[len(w.stored)-1])
+		}
+	}
+}
+
 // Whatever is done to the log between two looks, and whether or not it is done
 // while nobody looks, each line is stored once and in order. What cannot be had any
 // more is a gap on record, and only that is.
