@@ -34,6 +34,24 @@ func TestShipKilledIsStartedAgain(t *testing.T) {
 	d.verifies(collector.File)
 }
 
+// TestTheBooksBalanceAfterADeathWithinASync: what is written again then was received
+// by the process before, and so is what that had written of a batch.
+func TestTheBooksBalanceAfterADeathWithinASync(t *testing.T) {
+	beside(t)
+	d := newDaemon(t, "flush = \"data\"\n"+fromStdin) // it syncs most of the time
+	for from, again := 1, false; !again; from += 1000 {
+		d.start()
+		again = strings.Contains(d.said.String(), "what it was for is written again")
+		d.feed(numbered(from, 1000))
+		d.until("the books balance", func(s status.Status) bool { return s.Balanced && s.Stored > 0 })
+		d.kill()
+	}
+	d.start()
+	d.until("the books balance", func(s status.Status) bool { return s.Balanced && s.InRing == 0 && s.Written == s.Durable })
+	d.stop()
+	d.verifies(d.journal)
+}
+
 // TestStatusAfterRunWasKilled: it exits 3 and says what is known.
 func TestStatusAfterRunWasKilled(t *testing.T) {
 	beside(t)

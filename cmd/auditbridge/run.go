@@ -208,11 +208,8 @@ func (d *daemon) openRing() error {
 	if err != nil {
 		return err
 	}
-	if d.ring, err = d.takeRing(ring.Config{Path: d.cfg.RingFile(), BootID: id}); err != nil {
-		return err
-	}
-	d.before = d.ring.Stats()
-	return nil
+	d.ring, err = d.takeRing(ring.Config{Path: d.cfg.RingFile(), BootID: id})
+	return err
 }
 
 func (d *daemon) openSource() (err error) {
@@ -260,6 +257,7 @@ func (d *daemon) openJournal() error {
 	cfg.OnAppend = func() { d.guard.Changed() }
 	cfg.OnSegment = func() { d.keeper.Wake() }
 	d.journal, err = journal.Open(cfg, d.ring)
+	d.before = d.ring.Stats() // the journal has found what the process before has written, and what is to be written again
 	return err
 }
 
