@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -195,9 +196,13 @@ func scrape(network, place string) (map[string]float64, error) {
 	for f := range maps.Values(families) {
 		for _, m := range f.Metric {
 			name := f.GetName()
-			var labels []string
+			byName := map[string]string{}
 			for _, l := range m.Label {
-				labels = append(labels, l.GetValue())
+				byName[l.GetName()] = l.GetValue()
+			}
+			var labels []string
+			for _, name := range slices.Sorted(maps.Keys(byName)) { // their order means nothing
+				labels = append(labels, byName[name])
 			}
 			if len(labels) > 0 {
 				name += "{" + strings.Join(labels, " ") + "}"
