@@ -18,6 +18,7 @@ import (
 
 	"auditbridge/internal/audittest"
 	"auditbridge/internal/peertest"
+	"auditbridge/internal/status"
 )
 
 // readmeConfiguration is the worked configuration of the README with the far
@@ -211,13 +212,19 @@ known-hosts    = %q
 `, format, far.Port, collector.Port, far.User, d.identity(far.Identity), d.public(far.KnownHosts))
 }
 
-// untilDelivered waits until nothing is pending at the first destination and
-// the books balance.
+// untilDelivered waits until each destination has what is in the journal now, and
+// the books balance. More may come meanwhile: this host has other users.
 func (d *instance) untilDelivered() {
 	d.t.Helper()
-	peertest.Until(d.t, "everything is delivered and the books balance", func() bool {
-		s, ok := d.status()
-		return ok && s.Balanced && s.InRing == 0 && len(s.Destinations) == 1 && s.Destinations[0].Pending == 0 && s.Destinations[0].Delivered > 0
+	written := uint64(0)
+	d.until("what was heard is stored", func(s status.Status) bool {
+		written = s.Written
+		return s.Answering && s.InRing == 0 && written > 0
+	})
+	d.until("everything is delivered and the books balance", func(s status.Status) bool {
+		return s.Balanced && len(s.Destinations) > 0 && !slices.ContainsFunc(s.Destinations, func(to status.Destination) bool {
+			return to.Delivered == 0 || to.Pending > s.Written-written
+		})
 	})
 }
 

@@ -28,7 +28,7 @@ func TestFollowsStockAuditdThroughRotation(t *testing.T) {
 	peertest.Until(t, "auditd owns kernel audit", func() bool { return kernel.Status().PID == auditd.PID() })
 	for round, end := range []func(){d.kill, d.stop, d.kill, d.kill} {
 		load := kernel.StartGenerate(6000, 0, fmt.Sprint("round", round))
-		d.until("some is stored", func(s status.Status) bool { return s.Stored > 3000 })
+		d.until("some is stored", func(s status.Status) bool { return s.Stored > 500 })
 		end()
 		kernel.Generate(1000, 0, "while-down")
 		d.start()

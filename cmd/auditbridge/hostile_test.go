@@ -8,6 +8,7 @@ import (
 	"auditbridge/auditbridge"
 	"auditbridge/internal/audittest"
 	"auditbridge/internal/peertest"
+	"auditbridge/internal/status"
 	"auditbridge/seal"
 )
 
@@ -93,10 +94,8 @@ func TestWhatUsersWriteIsOneLineAndComesBack(t *testing.T) {
 		got := strings.Join(logins.Received(), "\n")
 		return strings.Contains(got, "UNKNOWN[1199]") && strings.Contains(got, "UNKNOWN[2999]")
 	})
-	peertest.Until(t, "both destinations have everything", func() bool {
-		s, ok := d.status()
-		return ok && s.InRing == 0 && s.Balanced && s.Destinations[0].Pending == 0 && s.Destinations[1].Pending == 0 && s.Stored >= uint64(len(texts)+3)
-	})
+	d.until("all of it is stored", func(s status.Status) bool { return s.Stored >= uint64(len(texts)+3) })
+	d.untilDelivered()
 	d.stop()
 	d.untilReceived(collector)
 	requireSameLines(t, d.journalLines(), collector.Received())

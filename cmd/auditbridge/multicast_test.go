@@ -138,7 +138,7 @@ func TestWhatAListenerMissedIsOnRecord(t *testing.T) {
 	d.start()
 	kernel.SendUserMessage(1112, "op=mark-begin")
 	must(t, d.cmd.Process.Signal(syscall.SIGSTOP))
-	const events = 100000 // more than its socket holds
+	const events = 60000 // more than its socket holds
 	kernel.Generate(events, 0, "missed")
 	must(t, d.cmd.Process.Signal(syscall.SIGCONT))
 	d.until("it has heard what its socket held", func(s status.Status) bool { return s.Multicast != nil && s.Dropped > 0 && s.InRing == 0 })
