@@ -60,12 +60,14 @@ func TestRunRefusesPolitely(t *testing.T) {
 		{name: "a second instance",
 			prepare: func(t *testing.T, d *instance) {
 				d.start()
+				d.ownConfiguration()
 				d.replace(`"plugin"`, `"kernel"`) // which waits for nobody to end
 			},
 			says: "another process", hint: "another auditbridge"},
 		{name: "a second instance on the journal alone",
 			prepare: func(t *testing.T, d *instance) {
 				d.start()
+				d.ownConfiguration()
 				d.replace(`/run"`, `/other-run"`)
 				d.replace(`/state"`, `/other-state"`)
 			},
@@ -73,6 +75,7 @@ func TestRunRefusesPolitely(t *testing.T) {
 		{name: "a second instance on the state alone",
 			prepare: func(t *testing.T, d *instance) {
 				d.start()
+				d.ownConfiguration()
 				d.replace(`/run"`, `/other-run"`)
 				d.replace(`/journal"`, `/other-journal"`)
 			},
@@ -288,6 +291,16 @@ func (d *instance) segments() []string {
 		d.t.Fatalf("no segments in %s: %v", d.journal, err)
 	}
 	return segments
+}
+
+// ownConfiguration goes on with a copy of the file: what runs follows the one it began
+// with, and puts on record what changes there.
+func (d *instance) ownConfiguration() {
+	d.t.Helper()
+	text, err := os.ReadFile(d.config)
+	must(d.t, err)
+	d.config = filepath.Join(d.dir, "second.toml")
+	must(d.t, os.WriteFile(d.config, text, 0o600))
 }
 
 // contents lists what evidence and state there is, each file with its hash. The
