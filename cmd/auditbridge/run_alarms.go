@@ -22,6 +22,8 @@ type alarms struct {
 	seal     func(context.Context) error // makes what is noted durable, in the reserve if need be
 	log      *slog.Logger
 
+	before *status.Status // of the last look; Run's
+
 	mu  sync.Mutex
 	set alarm.Set
 }
@@ -31,22 +33,25 @@ const (
 	alarmPause = time.Second // between two looks
 )
 
+// begin takes the first look. It comes before anything is heard: what is lost or
+// dropped before the second is news, too.
+func (a *alarms) begin() { a.before = a.look() }
+
 // Run takes up what is raised, and looks until ctx ends.
 func (a *alarms) Run(ctx context.Context) error {
 	a.resume()
 	tick := time.NewTicker(alarmPause)
 	defer tick.Stop()
-	var before *status.Status
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
 			now := a.look()
-			if a.update(now.Time, status.Conditions(now, before)) && now.Recording != status.RecordingOK {
+			if a.update(now.Time, status.Conditions(now, a.before)) && now.Recording != status.RecordingOK {
 				a.sealNow(ctx) // or nobody would hear of it before recording goes on
 			}
-			before = now
+			a.before = now
 		}
 	}
 }

@@ -44,6 +44,7 @@ func (d *daemon) Run(ctx context.Context) (*handover, error) {
 		})
 	}
 	defer context.AfterFunc(hear, d.supervisor.stops)()
+	d.alarms.begin()
 	stage(d.hear, hear, func() {
 		close(d.ended)
 		why = endOf(hear)
