@@ -6,9 +6,11 @@ import (
 	"io"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"auditbridge/config"
 	"auditbridge/forward"
+	"auditbridge/forward/tlslink"
 	"auditbridge/internal/terminal"
 	"auditbridge/internal/warning"
 
@@ -69,6 +71,43 @@ type checkedServer struct {
 	Include  []string `json:"include"`
 	Start    string   `json:"start"`
 	Verify   string   `json:"verify"` // what `auditbridge verify` can show there: "whole", "in part", "none"
+
+	Roots []tlslink.ID `json:"roots,omitempty"`       // of those in TLS: whom they are believed by
+	Own   *tlslink.ID  `json:"certificate,omitempty"` // and who we are to them
+}
+
+// checkServer is what is in force for a server; what its TLS files hold, as far as
+// they can be read.
+func checkServer(c *config.Config, s *config.Server, files *tlslink.Config) checkedServer {
+	address, port := c.FarEnd(s)
+	d := checkedServer{Name: s.Name, Protocol: s.Protocol, Promise: string(forward.PromiseOf(s.Protocol)), Address: fmt.Sprintf("%s port %d", address, port),
+		Via: s.Via, Jumps: c.Way(s.Via), Format: s.Format, Include: s.Include, Start: s.Start, Verify: string(s.Proof())}
+	if files == nil {
+		return d
+	}
+	if held, err := files.Look(); err == nil {
+		d.Roots, d.Own = held.Anchors, held.Own
+	}
+	return d
+}
+
+// identities says in words whom a server is believed by and who we are to it.
+func (d *checkedServer) identities() string {
+	var words []string
+	for _, root := range d.Roots {
+		words = append(words, "believed by "+named(root))
+	}
+	if d.Own != nil {
+		words = append(words, "shown "+named(*d.Own))
+	}
+	if len(words) == 0 {
+		return ""
+	}
+	return "  " + d.Name + " is " + strings.Join(words, "; ")
+}
+
+func named(id tlslink.ID) string {
+	return fmt.Sprintf("%s (serial %s, by %s, until %s)", id.Subject, id.Serial, id.Issuer, id.NotAfter.Format(time.DateOnly))
 }
 
 func checkFile(file string, verbose bool) *checkResult {
@@ -86,12 +125,9 @@ func checkFile(file string, verbose bool) *checkResult {
 	}
 	if r.Valid {
 		r.Ends = c.Ends()
+		destinations := c.Destinations()
 		for i := range c.Servers {
-			s := &c.Servers[i]
-			address, port := c.FarEnd(s)
-			r.Destinations = append(r.Destinations, checkedServer{
-				s.Name, s.Protocol, string(forward.PromiseOf(s.Protocol)), fmt.Sprintf("%s port %d", address, port), s.Via, c.Way(s.Via), s.Format, s.Include, s.Start, string(s.Proof()),
-			})
+			r.Destinations = append(r.Destinations, checkServer(c, &c.Servers[i], destinations[i].TLS))
 		}
 	}
 	if verbose {
@@ -118,6 +154,9 @@ func (r *checkResult) writeText(w io.Writer) error {
 		}
 		fmt.Fprintln(w, terminal.Safe(fmt.Sprintf("%s: %s (%s) to %s%s, format %s, classes %v, start %s, verifiable there: %s",
 			d.Name, d.Protocol, d.Promise, d.Address, way, d.Format, d.Include, d.Start, d.Verify)))
+		if words := d.identities(); words != "" {
+			fmt.Fprintln(w, terminal.Safe(words))
+		}
 	}
 	r.writeEnds(w)
 	if len(r.Values) > 0 {

@@ -39,6 +39,7 @@ func newRootCommand() *cobra.Command {
 		newConfirmClockCommand(),
 		newRemoteCommand(),
 		newSSHCommand(),
+		newCSRCommand(),
 		newVerifyCommand(),
 		newDumpCommand(),
 		newReadCommand(),

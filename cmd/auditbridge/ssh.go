@@ -1,13 +1,11 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 
 	"auditbridge/config"
 	"auditbridge/forward/tunnel"
-	"auditbridge/internal/control"
 
 	"github.com/spf13/cobra"
 )
@@ -94,17 +92,4 @@ func (f *forwarding) authorizedKey(public string) string {
 		names = append(names, r.String())
 	}
 	return tunnel.AuthorizedKey(public, names...)
-}
-
-// takenOver has run put the changed key file on record at once, with who changed it;
-// where nobody runs, the next start will.
-func (f *forwarding) takenOver(ctx context.Context) error {
-	limited, cancel := context.WithTimeout(ctx, answerWait)
-	defer cancel()
-	var changes []config.Change
-	err := question{what: askReload}.put(limited, f.config, &changes)
-	if errors.Is(err, control.ErrNotRunning) {
-		return nil
-	}
-	return err
 }

@@ -6,9 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
-
-	"auditbridge/internal/durable"
 
 	"github.com/spf13/cobra"
 )
@@ -39,7 +36,7 @@ key can forward to our destinations and nothing else. A key that is there stays,
 		if err := f.makeIdentity(*replace); err != nil {
 			return err
 		}
-		if err := f.takenOver(cmd.Context()); err != nil {
+		if err := takenOver(cmd.Context(), f.config); err != nil {
 			return err
 		}
 		return f.printIdentity(cmd, *asJSON)
@@ -64,8 +61,7 @@ func newSSHKeyCommand() *cobra.Command {
 	return cmd
 }
 
-// makeIdentity makes the key file. When we die here there is the old key or the new
-// one, whole.
+// makeIdentity makes the key file.
 func (f *forwarding) makeIdentity(replace bool) error {
 	path := f.tunnel.IdentityFile
 	if _, err := os.Lstat(path); err == nil && !replace {
@@ -78,24 +74,7 @@ func (f *forwarding) makeIdentity(replace bool) error {
 		return err
 	}
 	defer clear(private)
-	dir, err := durable.OpenDir(filepath.Dir(path), 0o755, -1)
-	if err != nil {
-		return fmt.Errorf("make a key: %w", err)
-	}
-	defer dir.Close()
-	next := "." + filepath.Base(path) + ".new"
-	if err := durable.Create(dir, next, private, 0o600, -1); err != nil {
-		return fmt.Errorf("make a key: %w", err)
-	}
-	if uid, err := f.config.ShipUID(); err == nil && os.Geteuid() == 0 {
-		if err := os.Lchown(filepath.Join(filepath.Dir(path), next), uid, -1); err != nil {
-			return fmt.Errorf("make a key: %w", err)
-		}
-	}
-	if err := durable.Rename(dir, next, filepath.Base(path)); err != nil {
-		return fmt.Errorf("make a key: %w", err)
-	}
-	return nil
+	return placeKey(f.config, path, private)
 }
 
 func (f *forwarding) printIdentity(cmd *cobra.Command, asJSON bool) error {

@@ -47,7 +47,7 @@ you a key of his own. Without a terminal, --fingerprint confirms one key, and no
 			return err
 		}
 		fmt.Fprintf(cmd.OutOrStdout(), "%d in %s now\n", len(chosen), f.tunnel.KnownHosts)
-		return f.takenOver(cmd.Context())
+		return takenOver(cmd.Context(), f.config)
 	}
 	return cmd
 }

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -237,5 +238,53 @@ func TestSkippedChecksAreLoud(t *testing.T) {
 	d.untilReceived(far)
 	if !slices.ContainsFunc(d.recordsOf("alarm-raised"), func(line string) bool { return strings.Contains(line, "alarm=server-unchecked") }) {
 		t.Error("the alarm is not on record")
+	}
+}
+
+// From nothing to mutual authentication: csr makes the key and the request, an
+// authority signs it, and a stock rsyslog that wants exactly that name lets us in.
+// The key is the sender's alone, and on record by its public half.
+func TestCertificateIsAskedFor(t *testing.T) {
+	t.Parallel()
+	ca := peertest.NewCA(t, "Root", nil)
+	far := peertest.StartRsyslogTLS(t, ca, ca.Server(nil, "127.0.0.1"), "audited.example.org")
+	d := newDaemon(t, "")
+	trust := d.tlsFiles(ca, nil)
+	cert, key := filepath.Join(d.dir, "tls", "client.pem"), filepath.Join(d.dir, "tls", "client.key")
+	d.configure(fromStdin + inTLS("siem", far.Port, `format = "audit"`, trust, fmt.Sprintf("certificate-file = %q\nkey-file = %q\n", cert, key)))
+	d.start()
+	d.feed(mixed)
+	request, stderr, code := auditbridgeCommand(t, "csr", "--config", d.config, "--cn", "audited.example.org", "--o", "Example", "--san", "audited.example.org", "--san", "192.0.2.1")
+	if code != 0 || !strings.Contains(stderr, "SHA256:") {
+		t.Fatalf("csr ends with %d: %s", code, stderr)
+	}
+	info, err := os.Stat(key)
+	must(t, err)
+	if owner := info.Sys().(*syscall.Stat_t).Uid; owner != 65534 || info.Mode().Perm() != 0o600 {
+		t.Errorf("the key is uid %d's, mode %04o", owner, info.Mode().Perm())
+	}
+	if again, _, _ := auditbridgeCommand(t, "csr", "siem", "--config", d.config, "--cn", "x"); again == "" {
+		t.Error("there is no request for the key there is")
+	}
+	d.onRecord("op=config ", fmt.Sprintf(" uid=%d ", os.Getuid()), " why=reload key=remote-logging-server[siem].key-file.holds ", "SHA256:")
+	must(t, os.WriteFile(cert, ca.Sign([]byte(request)), 0o644))
+	d.untilDelivered()
+	d.stop()
+	d.untilReceived(far)
+	for _, line := range d.recordsOf("link-up") {
+		if !strings.Contains(line, "CN=audited.example.org,O=Example") {
+			t.Errorf("%s: want our certificate", line)
+		}
+	}
+	// check knows both of what there is and what does not fit.
+	stdout, _, code := auditbridgeCommand(t, "check", "--config", d.config)
+	if code != 0 || !strings.Contains(stdout, "CN=audited.example.org,O=Example") || !strings.Contains(stdout, "serial ") {
+		t.Errorf("check ends with %d: %s", code, stdout)
+	}
+	other, _ := peertest.NewCA(t, "Other root", nil).Write(filepath.Join(d.dir, "tls"), "other")
+	edit(t, d.config, filepath.Join(d.dir, "tls", "ca.pem"), other)
+	stdout, _, code = auditbridgeCommand(t, "check", "--config", d.config)
+	if code != 2 || !strings.Contains(stdout, "CN=Root") || !strings.Contains(stdout, "CN=Other root") {
+		t.Errorf("check of another root ends with %d: %s", code, stdout)
 	}
 }
