@@ -24,7 +24,8 @@ type receiver struct {
 
 	answers func(message []byte) // takes what is for the kernel's owner; nil when none comes
 	serials serialBook
-	resets  resetBook // of the kernel's counter of lost records
+	resets  resetBook     // of the kernel's counter of lost records
+	rules   chan struct{} // gets one when rules were changed
 
 	begun  chan struct{} // closed when records come
 	turned atomic.Int64  // Unix nanoseconds: when it last went round
@@ -47,7 +48,7 @@ type socketCounts struct{ foreign, malformed, truncated, overruns atomic.Uint64 
 func newReceiver(s *auditSocket, r *ring.Ring, p Pressure, pause time.Duration, log *slog.Logger) receiver {
 	return receiver{
 		socket: s, in: intake{ring: r, slots: r.Slots()},
-		pressure: p, pause: pause, log: log, begun: make(chan struct{}),
+		pressure: p, pause: pause, log: log, begun: make(chan struct{}), rules: make(chan struct{}, 1),
 	}
 }
 
@@ -190,6 +191,7 @@ func (r *receiver) message(i int) {
 		r.serials.saw(RecordType(t), text)
 		if RecordType(t) == typeConfigChange {
 			r.resets.saw(text)
+			r.sawRules(text)
 		}
 		if r.in.admit() {
 			r.in.room = AppendLine(r.in.room, RecordType(t), text)

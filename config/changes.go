@@ -35,7 +35,7 @@ func Changes(before, now []Value) (all []Change) {
 
 // fixed are the keys whose values run cannot change while it runs: they say
 // where things are, who it is, and where records come from.
-var fixed = []string{"journal-dir", "state-dir", "run-dir", "ship-user", "log-group", "flush", "overload", "metrics.listen", "audit.source", "audit.record-accounts"}
+var fixed = []string{"journal-dir", "state-dir", "run-dir", "ship-user", "log-group", "flush", "overload", "metrics.listen", "audit.source", "audit.record-accounts", "rules.path"}
 
 // NeedsRestart says whether the change only takes effect with a new process.
 func (c *Change) NeedsRestart() bool { return slices.Contains(fixed, c.Key) }

@@ -65,7 +65,9 @@ type Audit struct {
 
 // Rules is the [rules] table: what run does about the kernel's audit rules.
 type Rules struct {
-	SelfHeal bool `toml:"self-heal" default:"false"` // put back what `rules load` loaded
+	SelfHeal bool   `toml:"self-heal" default:"false"`              // put back what `rules load` loaded
+	AutoLoad bool   `toml:"auto-load" default:"false"`              // load the files when they change
+	Path     string `toml:"path"      default:"/etc/audit/rules.d"` // where they are
 }
 
 // Administration is accepted as in the user's documents. Login events are

@@ -93,8 +93,12 @@ func (l *line) unknownCall(name string, uring bool) error {
 }
 
 // showCalls is the inverse of -S: names where there are any, in the order of
-// their numbers.
+// their numbers. A rule for no call at all, which auditctl shows as if it were for
+// all, is "-S ,".
 func (r *Rule) showCalls(arch uint32) string {
+	if r.Calls == (Calls{}) {
+		return ","
+	}
 	if r.Calls.all() {
 		return "all"
 	}

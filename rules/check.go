@@ -231,6 +231,9 @@ func (c *checker) calls(r *Rule, from Position) {
 	if r.List != ListExit || r.Calls.all() {
 		return
 	}
+	if r.Calls == (Calls{}) {
+		c.warn(from, "name a system call, or leave -S out for all", "the rule is for no system call: it never matches")
+	}
 	arch := c.host.Arch
 	if f, ok := r.find(fieldArch); ok {
 		if f.Op != Equal {

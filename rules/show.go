@@ -27,7 +27,7 @@ func (h *Host) Show(r Rule) string {
 	arch, called := h.Arch, false
 	calls := func() {
 		// No -S is every operation of io_uring; -S all would be those with a name.
-		if !called && r.List.takesCalls() && r.Calls != (Calls{}) && (r.List == ListExit || !r.Calls.all()) {
+		if !called && r.List.takesCalls() && (r.List == ListExit || !r.Calls.all()) {
 			fmt.Fprintf(&b, " -S %s", r.showCalls(arch))
 		}
 		called = true

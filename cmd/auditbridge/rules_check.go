@@ -17,7 +17,8 @@ func newRulesCheckCommand() *cobra.Command {
 		Short: "Say what is wrong with rule files, and what is unwise",
 		Long: `check reads rule files as load does and changes nothing. Errors are what auditctl
 or the kernel would refuse; warnings are rules that never match, that say less
-than they seem to, or that would audit auditbridge itself.
+than they seem to, or that would audit auditbridge itself. Of each key it says how
+many events a day the newest 64 MiB of the journal have.
 Exit status: 0 valid, 2 not.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			host, err := rulesHost()
@@ -38,7 +39,9 @@ Exit status: 0 valid, 2 not.`,
 				writeProblem(out, "warning", p)
 			}
 			if err == nil {
-				fmt.Fprintf(out, "valid: %s, %s\n", count(len(f.Desire().Rules), "rule"), count(len(warnings), "warning"))
+				d := f.Desire()
+				fmt.Fprintf(out, "valid: %s, %s\n", count(len(d.Rules), "rule"), count(len(warnings), "warning"))
+				err = writeVolume(out, logVolume(ownDirectories(cmd)[0]), d)
 			}
 			return err
 		},
@@ -49,10 +52,11 @@ Exit status: 0 valid, 2 not.`,
 
 // checkedRules is what `rules check --json` prints.
 type checkedRules struct {
-	Valid    bool            `json:"valid"`
-	Rules    int             `json:"rules"`
-	Problems []rules.Problem `json:"problems"`
-	Warnings []rules.Problem `json:"warnings"`
+	Valid    bool              `json:"valid"`
+	Rules    int               `json:"rules"`
+	Problems []rules.Problem   `json:"problems"`
+	Warnings []rules.Problem   `json:"warnings"`
+	Volume   []rules.KeyVolume `json:"volume,omitempty"`
 }
 
 func checkRulesJSON(cmd *cobra.Command, host *rules.Host, paths []string) error {
@@ -67,7 +71,8 @@ func checkRulesJSON(cmd *cobra.Command, host *rules.Host, paths []string) error 
 	} else if err != nil {
 		return err
 	}
-	r.Rules = len(f.Desire().Rules)
+	d := f.Desire()
+	r.Rules, r.Volume = len(d.Rules), logVolume(ownDirectories(cmd)[0]).Of(d)
 	r.Warnings = append(r.Warnings, rules.Check(host, f, rules.TheseSurroundings(ownDirectories(cmd)...))...)
 	if err := writeIndented(cmd.OutOrStdout(), r); err != nil {
 		return err

@@ -45,6 +45,12 @@ Exit status: 0 loaded, 1 not, or with -c in the files when a rule was passed ove
 			if err := seesWhatTheHostSees(desired); err != nil {
 				return err
 			}
+			held, err := lockRules(stateDirectory(cmd))
+			if err != nil {
+				fmt.Fprintf(cmd.ErrOrStderr(), "warning: %v\n", err)
+			} else {
+				defer held.Close()
+			}
 			done, err := rules.Load(k, desired, lock)
 			if err != nil {
 				return refusedRules(err)

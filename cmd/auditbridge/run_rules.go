@@ -30,6 +30,10 @@ type ruleGuard struct {
 	end    func() auditbridge.Sequence // of the journal
 	log    *slog.Logger
 
+	stateDir string
+	changed  <-chan struct{} // the kernel said that rules were changed; nil never does
+	files    *ruleFiles
+
 	desired *rules.Desired
 	read    time.Time            // the file's, when it was read
 	agreed  auditbridge.Sequence // the journal's end when all was as it should be
@@ -38,10 +42,11 @@ type ruleGuard struct {
 	drift   atomic.Int64         // what differs
 }
 
-// A difference is believed when it is seen twice: rules load changes the kernel
-// first, and then the file that says so.
+// A difference is believed when it is seen twice: whoever changes rules seldom
+// changes only one.
 const (
-	rulePause    = 300 * time.Millisecond
+	rulePause    = 300 * time.Millisecond // between looks, when the kernel says nothing
+	ruleSettle   = 100 * time.Millisecond // until the second look
 	ruleBelieved = 2
 )
 
@@ -67,8 +72,13 @@ func (d *daemon) openRules() error {
 		return nil
 	}
 	d.ruleSocket = k
+	var changed <-chan struct{}
+	if from, ok := d.source.(interface{ RulesChanged() <-chan struct{} }); ok {
+		changed = from.RulesChanged()
+	}
 	d.rules = &ruleGuard{
 		kernel: k, host: host, file: filepath.Join(d.cfg.StateDir, rules.LoadedFile), log: d.log,
+		stateDir: d.cfg.StateDir, changed: changed, files: d.newRuleFiles(host),
 		heals: func() bool { return d.now.Load().Rules.SelfHeal },
 		note:  func(n auditbridge.Note) { d.journal.Note(n) },
 		who: func(from auditbridge.Sequence) (auditbridge.Actor, string) {
@@ -79,20 +89,44 @@ func (d *daemon) openRules() error {
 	return nil
 }
 
-// Run looks until ctx ends.
+// Run looks until ctx ends: at the kernel's rules when it says that they were
+// changed, and every now and then, for it need not say so; at the files when they
+// are changed.
 func (g *ruleGuard) Run(ctx context.Context) error {
-	tick := time.NewTicker(rulePause)
-	defer tick.Stop()
+	files := g.files.watch(ctx)
+	next := time.NewTimer(0)
+	defer next.Stop()
 	for {
-		if err := g.look(); err != nil {
-			g.log.Warn("the kernel's rules cannot be compared with those that were loaded", "err", err)
-		}
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-tick.C:
+		case <-files:
+			g.lookAtFiles()
+			continue
+		case <-g.changed:
+		case <-next.C:
 		}
+		if err := g.lookAlone(); err != nil {
+			g.log.Warn("the kernel's rules cannot be compared with those that were loaded", "err", err)
+		}
+		pause := rulePause
+		if 0 < g.seen && g.seen < ruleBelieved {
+			pause = ruleSettle
+		}
+		next.Reset(pause)
 	}
+}
+
+// lookAlone looks unless somebody loads rules right now: then they differ for a
+// moment.
+func (g *ruleGuard) lookAlone() error {
+	held, err := tryLockRules(g.stateDir)
+	if held == nil {
+		g.seen = 0
+		return err
+	}
+	defer held.Close()
+	return g.look()
 }
 
 // look compares once.

@@ -26,7 +26,8 @@ func TestRulesChangedByHandAreNoticedAndPutBack(t *testing.T) {
 	kernel := audittest.Kernel(t)
 	loaded := func() bool { return strings.Count(kernel.Rules(), "\n") == 2 } // status counts them every ten seconds
 	for _, heals := range []bool{false, true} {
-		d := newDaemon(t, fmt.Sprintf("[rules]\nself-heal = %v\n", heals))
+		files := filepath.Join(t.TempDir(), "rules.d")
+		d := newDaemon(t, fmt.Sprintf("[rules]\nself-heal = %v\nauto-load = %v\npath = %q\n", heals, heals, files))
 		file := filepath.Join(d.dir, "own.rules")
 		must(t, os.WriteFile(file, []byte("-b 8192\n-a always,exit -F arch=b64 -S getpgid -F a0=999999 -k ours\n-w /etc/no-such-file -p w -k file\n"), 0o600))
 		d.start()
@@ -46,6 +47,7 @@ func TestRulesChangedByHandAreNoticedAndPutBack(t *testing.T) {
 		peertest.Until(t, "it is on record who deleted the rules", func() bool {
 			return d.onRecord("op=rules-drift", "rules=0 missing=2 extra=0", "exe=/usr/sbin/auditctl") != ""
 		})
+		noticedWithin(t, d, time.Second)
 		if heals {
 			peertest.Until(t, "it is on record that they are put back", func() bool { return d.onRecord("op=rules-healed", "added=2", "res=success") != "" })
 		} else {
@@ -57,7 +59,72 @@ func TestRulesChangedByHandAreNoticedAndPutBack(t *testing.T) {
 		d.until("all is well again", func(s status.Status) bool {
 			return s.RulesDrift == 0 && s.State == status.OK && loaded()
 		})
+		changeRuleFiles(t, d, files, heals)
 		d.stop()
+	}
+}
+
+// noticedWithin compares the times of records: the kernel's, that the last rule
+// was removed, and ours.
+func noticedWithin(t *testing.T, d *instance, most time.Duration) {
+	t.Helper()
+	var removed, noticed time.Time
+	for _, line := range d.journalLines() {
+		h, ok := auditbridge.ParseHeader([]byte(line))
+		switch at := time.UnixMilli(1000*h.ID.Seconds + int64(h.ID.Millis)); {
+		case !ok:
+		case strings.HasPrefix(line, "type=CONFIG_CHANGE ") && strings.Contains(line, "op=remove_rule"):
+			removed = at
+		case strings.Contains(line, "op=rules-drift") && noticed.IsZero():
+			noticed = at
+		}
+		if !noticed.IsZero() {
+			break
+		}
+	}
+	if late := noticed.Sub(removed); removed.IsZero() || noticed.IsZero() || late > most {
+		t.Errorf("rules were removed at %v and missed at %v", removed, noticed)
+	}
+}
+
+// changeRuleFiles: a change of a file is on record, with what it was and, where a
+// rule watches the file, who did it. It is loaded where that is wanted.
+func changeRuleFiles(t *testing.T, d *instance, dir string, loads bool) {
+	t.Helper()
+	must(t, os.Mkdir(dir, 0o755))
+	if out, err := exec.Command("auditctl", "-w", dir, "-p", "wa", "-k", "files").CombinedOutput(); err != nil {
+		t.Fatalf("auditctl -w: %v: %s", err, out)
+	}
+	file := filepath.Join(dir, "10-own.rules")
+	shell := func(script string) {
+		t.Helper()
+		if out, err := exec.Command("sh", "-c", script).CombinedOutput(); err != nil {
+			t.Fatalf("%s: %v: %s", script, err, out)
+		}
+	}
+	hexed := func(text string) string { return strings.ToUpper(fmt.Sprintf("%x", text)) }
+	if loads { // the watch is healed away: nobody knows who
+		peertest.Until(t, "the watch is gone", func() bool { out, _ := exec.Command("auditctl", "-l").Output(); return !strings.Contains(string(out), dir) })
+		shell("echo '-a always,exit -F arch=b64 -S getpgid -F a0=999998 -k auto' >" + file)
+		peertest.Until(t, "the new file is on record", func() bool {
+			return d.onRecord("op=rule-file auid=4294967295", "file="+file+" exe=?", hexed("--- /dev/null\n"), "res=success") != ""
+		})
+		peertest.Until(t, "it is loaded", func() bool { return d.onRecord("op=rules-loaded", "added=1 deleted=2 kept=0", "res=success") != "" })
+		shell("echo '-a always,exit -S nonsense' >>" + file)
+		peertest.Until(t, "it is not valid", func() bool { return d.onRecord("op=rule-file", hexed("+-a always,exit -S nonsense\n"), "res=failed") != "" })
+		d.until("what was loaded stays", func(s status.Status) bool { return s.Kernel != nil && s.Rules == 1 && s.RulesDrift == 0 })
+		return
+	}
+	shell("echo '-b 8192' >" + file)
+	peertest.Until(t, "the new file is on record", func() bool {
+		return d.onRecord("op=rule-file", "file="+file+" exe=/", hexed("+-b 8192\n"), "res=success") != ""
+	})
+	shell("rm " + file)
+	peertest.Until(t, "that it is gone is on record", func() bool {
+		return d.onRecord("op=rule-file", "exe=/usr/bin/rm", hexed("+++ /dev/null\n"), "res=success") != ""
+	})
+	if strings.Contains(strings.Join(d.journalLines(), "\n"), "op=rules-loaded") {
+		t.Error("it was loaded, and nobody wanted that")
 	}
 }
 

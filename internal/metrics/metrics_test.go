@@ -49,6 +49,7 @@ func TestWhatAScrapeSays(t *testing.T) {
 		{"auditbridge_received_records_total", "auditbridge_received_records_total 101", func() { s.Received++ }},
 		{"auditbridge_state", "auditbridge_state{state=\"degraded\"} 1\nauditbridge_state{state=\"impaired\"} 0\nauditbridge_state{state=\"ok\"} 0", func() {}},
 		{"auditbridge_kernel_rules", "auditbridge_kernel_rules -1", func() {}},
+		{"auditbridge_kernel_rules_drift", "auditbridge_kernel_rules_drift 2", func() { s.RulesDrift = 2 }},
 		{"auditbridge_kernel_rules", "", func() { s.Kernel = nil }},
 		{"auditbridge_multicast_dropped_records_total", "", func() {}},
 		{"auditbridge_multicast_dropped_records_total", "auditbridge_multicast_dropped_records_total 9", func() { s.Multicast = &status.Multicast{Dropped: 9} }},

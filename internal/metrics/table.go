@@ -84,6 +84,8 @@ var table = []metric{
 		ofKernel(func(k *status.Kernel) int { return k.RateLimit })},
 	{"auditbridge_kernel_rules", gauge, "kernel_rules", "Audit rules in the kernel; -1 while that is not known.", nil,
 		ofKernel(func(k *status.Kernel) int { return k.Rules })},
+	{"auditbridge_kernel_rules_drift", gauge, "rules_drift", "Audit rules and settings of the kernel that are not as they were loaded.", nil,
+		func(s *status.Status, put put) { put(float64(s.RulesDrift)) }},
 	{"auditbridge_multicast_dropped_records_total", counter, "multicast_dropped", "Records that found no room in a listener's socket. This and the next are left out where the source is another.", nil,
 		ofListener(func(m *status.Multicast) uint64 { return m.Dropped })},
 	{"auditbridge_multicast_missing_serials_total", counter, "multicast_missing", "Serials that did not come to a listener, one an event.", nil,
