@@ -183,6 +183,7 @@ func (s *Settings) Tunnels() []tunnel.Config {
 		c := tunnel.Config{
 			Name: f.Name, ServerAddress: f.ServerAddress, ServerPort: int(f.ServerPort),
 			User: f.User, IdentityFile: f.IdentityFile, KnownHosts: f.KnownHosts,
+			IdentityAgent: f.IdentityAgent, CertificateFile: f.Certificate,
 			KeepaliveInterval: time.Duration(f.Keepalive),
 			RekeyBytes:        int64(f.RekeyBytes), RekeyAge: time.Duration(f.RekeyAge),
 		}

@@ -30,6 +30,10 @@ func (c *Config) holdings() (all []holding) {
 		identity, _ := t.IdentityFingerprint()
 		hosts, _ := t.HostKeyFingerprints()
 		all = append(all, holding{path, path + ".identity-file", t.IdentityFile, identity}, holding{path, path + ".known-hosts", t.KnownHosts, strings.Join(hosts, " ")})
+		if t.CertificateFile != "" {
+			name, _ := t.CertificateName()
+			all = append(all, holding{path, path + ".certificate-file", t.CertificateFile, name})
+		}
 	}
 	for i, d := range c.Settings.Destinations() {
 		if d.TLS != nil {

@@ -23,6 +23,9 @@ func (k *completion) keyFiles(ship int) {
 		if filepath.IsAbs(t.IdentityFile) {
 			k.identity(path+".identity-file", t, ship)
 		}
+		if filepath.IsAbs(t.CertificateFile) {
+			k.certificate(path+".certificate-file", t, ship)
+		}
 		if filepath.IsAbs(t.KnownHosts) {
 			k.knownHosts(path, t, ship)
 		}
@@ -46,6 +49,9 @@ func (k *completion) identity(path string, t tunnel.Config, ship int) {
 		k.wrong(path, bad.Advice, "%s: %s", name, bad.Problem)
 		return
 	}
+	if t.IdentityAgent != "" { // the file is no secret
+		return
+	}
 	if mode := info.Mode().Perm(); mode&0o077 != 0 {
 		k.wrong(path, "chmod 0600 "+name, "the private key %s may be read by others (mode %04o)", name, mode)
 		return
@@ -59,6 +65,24 @@ func (k *completion) identity(path string, t tunnel.Config, ship int) {
 	}
 	if dir := closedTo(ship, filepath.Dir(name)); dir != "" {
 		k.warn(path, "chown "+k.ShipUser+" "+dir, "%s lets nobody but its owner in: the sender, which runs as %s, cannot read %s", dir, k.ShipUser, name)
+	}
+}
+
+// certificate warns of one that cannot be used, or not for long: what is recorded here
+// waits until there is another.
+func (k *completion) certificate(path string, t tunnel.Config, ship int) {
+	var bad *keyfile.Error
+	var ending *tunnel.ExpiryError
+	switch err := t.CheckCertificate(); {
+	case errors.As(err, &bad) && bad.Key == "certificate-file":
+		k.warn(path, bad.Advice, "%s: %s: nothing can be sent until there is another", t.CertificateFile, bad.Problem)
+	case errors.As(err, &ending):
+		k.warn(path, ending.Hint(), "%v", ending)
+	case errors.Is(err, os.ErrNotExist):
+		k.warn(path, "have the CA make one", "%s does not exist: nothing can be sent until it does", t.CertificateFile)
+	}
+	if ship >= 0 {
+		k.trustedByShip(path, t.CertificateFile, ship)
 	}
 }
 

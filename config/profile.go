@@ -23,19 +23,20 @@ type profile struct {
 	channel string // how it goes to a server
 	revoked string // that a certificate is not believed when it is revoked
 	crypto  string // by what module
+	login   string // with what keys
 }
 
 var profiles = []profile{
 	{name: "ndcpp22e", title: "Network Device cPP 2.2e", ssh: tunnel.NDcPP22e, tls: tlslink.NDcPP22e, inPlace: true,
-		record: "FAU_GEN.1", full: "FAU_STG_EXT.1.3", channel: "FTP_ITC.1", revoked: "FIA_X509_EXT.1/Rev", crypto: "FCS_COP.1"},
+		record: "FAU_GEN.1", full: "FAU_STG_EXT.1.3", channel: "FTP_ITC.1", revoked: "FIA_X509_EXT.1/Rev", crypto: "FCS_COP.1", login: "FCS_SSHC_EXT.1.5"},
 	{name: "ndcpp30", title: "Network Device cPP 3.0e with the SSH package 1.0", ssh: tunnel.SSHPackage10, tls: tlslink.NDcPP30,
-		record: "FAU_GEN.1", full: "FAU_STG_EXT.1.5", channel: "FTP_ITC.1", revoked: "FIA_X509_EXT.1/Rev", crypto: "FCS_COP.1"},
+		record: "FAU_GEN.1", full: "FAU_STG_EXT.1.5", channel: "FTP_ITC.1", revoked: "FIA_X509_EXT.1/Rev", crypto: "FCS_COP.1", login: "FCS_SSH_EXT.1.2"},
 	{name: "ndcpp40", title: "Network Device cPP 4.0 with the SSH package 2.0", ssh: tunnel.SSHPackage20, tls: tlslink.TLSPackage21,
-		record: "FAU_GEN.1", full: "FAU_STG_EXT.1.5", channel: "FTP_ITC.1", revoked: "FIA_X509_EXT.1/Rev", crypto: "FCS_COP.1"},
+		record: "FAU_GEN.1", full: "FAU_STG_EXT.1.5", channel: "FTP_ITC.1", revoked: "FIA_X509_EXT.1/Rev", crypto: "FCS_COP.1", login: "FCS_SSH_EXT.1.2"},
 	{name: "gpos43", title: "Operating Systems PP 4.3 with the SSH package 1.0", ssh: tunnel.SSHPackage10, tls: tlslink.NDcPP22e,
-		record: "FAU_GEN.1.1", full: "SRG-OS-000047", channel: "FTP_ITC_EXT.1", revoked: "FIA_X509_EXT.1", crypto: "FCS_COP.1"},
+		record: "FAU_GEN.1.1", full: "SRG-OS-000047", channel: "FTP_ITC_EXT.1", revoked: "FIA_X509_EXT.1", crypto: "FCS_COP.1", login: "FCS_SSH_EXT.1.2"},
 	{name: "gpos50", title: "Operating Systems PP 5.0 with the SSH package 2.0", ssh: tunnel.SSHPackage20, tls: tlslink.TLSPackage21,
-		record: "FAU_GEN.1.1", full: "SRG-OS-000047", channel: "FTP_ITC_EXT.1", revoked: "FIA_X509_EXT.1", crypto: "FCS_COP.1"},
+		record: "FAU_GEN.1.1", full: "SRG-OS-000047", channel: "FTP_ITC_EXT.1", revoked: "FIA_X509_EXT.1", crypto: "FCS_COP.1", login: "FCS_SSH_EXT.1.2"},
 }
 
 // profile is the one in force, nil where there is none.
@@ -88,8 +89,15 @@ func (k *completion) profiled() {
 		}
 	}
 	for i := range k.Forwardings {
-		if k.Forwardings[i].Listen {
-			contradicts(fmt.Sprintf("port-forwarding[%d].listen", i), p.channel, "leave it out", "every program of the host could send through it")
+		f, path := &k.Forwardings[i], fmt.Sprintf("port-forwarding[%d]", i)
+		if f.IdentityAgent != "" {
+			contradicts(path+".identity-agent", p.crypto, "leave it out, and name the private key in identity-file", "an agent signs, by another module than ours")
+		}
+		if f.Certificate != "" {
+			contradicts(path+".certificate-file", p.login, "leave it out", "no certificate of OpenSSH is among the keys that may log in")
+		}
+		if f.Listen {
+			contradicts(path+".listen", p.channel, "leave it out", "every program of the host could send through it")
 		}
 	}
 }

@@ -44,6 +44,12 @@ func (k *completion) forwardings() {
 		k.rekey(f, path)
 		k.absolute(path+".identity-file", f.IdentityFile)
 		k.absolute(path+".known-hosts", f.KnownHosts)
+		if f.IdentityAgent != "" {
+			k.absolute(path+".identity-agent", f.IdentityAgent)
+		}
+		if f.Certificate != "" {
+			k.absolute(path+".certificate-file", f.Certificate)
+		}
 	}
 	k.jumps()
 }

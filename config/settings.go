@@ -190,6 +190,8 @@ type Forwarding struct {
 	Listen         bool     `toml:"listen" default:"false"`
 	User           string   `toml:"user" default:"audit"`
 	IdentityFile   string   `toml:"identity-file" default:"/etc/auditbridge/ssh/id"`
+	IdentityAgent  string   `toml:"identity-agent"`   // socket of an SSH agent that holds identity-file's key
+	Certificate    string   `toml:"certificate-file"` // OpenSSH's, for the key
 	KnownHosts     string   `toml:"known-hosts" default:"/etc/auditbridge/ssh/known_hosts"`
 	Keepalive      Duration `toml:"keepalive" default:"15s"`
 	RekeyBytes     Size     `toml:"rekey-bytes" default:"256MiB"` // that one key protects, each way

@@ -44,6 +44,9 @@ func (h *hello) needs() Needs {
 // tunnel adds a tunnel's keys, and its server's port where that is connected to.
 func (n *Needs) tunnel(t *tunnel.Config) {
 	n.files(t.IdentityFile, t.KnownHosts)
+	if t.CertificateFile != "" {
+		n.files(t.CertificateFile)
+	}
 	if t.Via != nil {
 		return
 	}

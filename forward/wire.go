@@ -53,7 +53,7 @@ type report struct {
 	Restart *wireRestart `json:"restart,omitempty"`
 	Link    *wireLink    `json:"link,omitempty"`
 	Stats   *Stats       `json:"stats,omitempty"`
-	Warning string       `json:"warning,omitempty"` // what the far end does that it should not, and that does no harm
+	Warning string       `json:"warning,omitempty"` // what should not be and does no harm yet
 	Gone    bool         `json:"gone,omitempty"`    // nothing follows
 }
 

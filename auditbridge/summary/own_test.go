@@ -67,7 +67,7 @@ func TestOwnRecords(t *testing.T) {
 		{"nologin", false, []auditbridge.Field{text("why", "disk-full"), text("action", "nologin")}, "auditbridge kept all but root from logging in: disk-full."},
 		{"link-up", false, []auditbridge.Field{text("relay", "siem"), text("peer", "192.0.2.9:601")}, "auditbridge reached siem at 192.0.2.9:601."},
 		{"link-down", true, []auditbridge.Field{text("relay", "siem"), text("peer", "192.0.2.9:601"), text("reason", "connection refused")}, `auditbridge lost the link to siem at 192.0.2.9:601: "connection refused".`},
-		{"link-warning", false, []auditbridge.Field{text("relay", "siem"), text("reason", "it wants a channel")}, `auditbridge saw what should not be at the far end of the link to siem: "it wants a channel".`},
+		{"link-warning", false, []auditbridge.Field{text("relay", "siem"), text("reason", "it wants a channel")}, `auditbridge saw a fault in the link to siem that does no harm yet: "it wants a channel".`},
 		{"ship-refused", true, []auditbridge.Field{text("relay", "siem"), text("reason", "backward")}, "auditbridge refused what ship reported of siem: backward."},
 		{"abnormal-end", true, []auditbridge.Field{number("last", 90)}, "auditbridge found that the last run had ended without a farewell, after record 90."},
 		{"serials-missing", true, []auditbridge.Field{number("missing", 2), number("first-serial", 70), number("last-serial", 74)}, "auditbridge missed 2 serials of the kernel, 70 to 74."},

@@ -64,6 +64,9 @@ func newSSHKeyCommand() *cobra.Command {
 // makeIdentity makes the key file.
 func (f *forwarding) makeIdentity(replace bool) error {
 	path := f.tunnel.IdentityFile
+	if agent := f.tunnel.IdentityAgent; agent != "" {
+		return withHint(fmt.Errorf("make a key: it is the agent at %s that holds it", agent), "`auditbridge ssh key` prints its line, once its public half is in "+path)
+	}
 	if _, err := os.Lstat(path); err == nil && !replace {
 		return withHint(fmt.Errorf("make a key: %s exists", path), "`auditbridge ssh key` prints its line; --replace puts a new key in its place, which the server does not know yet")
 	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -54,6 +54,9 @@ func (c Config) publicKey() (ssh.PublicKey, error) {
 		return nil, err
 	}
 	defer clear(text)
+	if c.IdentityAgent != "" {
+		return parsePublic(c.IdentityFile, text)
+	}
 	signer, err := parseIdentity(c.IdentityFile, c.Algorithms.withDefaults(), text)
 	if err != nil {
 		return nil, err

@@ -28,8 +28,11 @@ type Config struct {
 	LocalPort      int    `json:"local-port"`      // nothing listens there
 	LocalInterface string `json:"local-interface"` // the interface that holds LocalAddress
 	User           string `json:"user"`
-	IdentityFile   string `json:"identity-file"` // private key, readable by its owner only
+	IdentityFile   string `json:"identity-file"` // private key, readable by its owner only; the public one with IdentityAgent
 	KnownHosts     string `json:"known-hosts"`   // the only authority on host keys
+
+	IdentityAgent   string `json:"identity-agent,omitempty"`   // socket of an SSH agent that holds the key of IdentityFile; empty: the file does
+	CertificateFile string `json:"certificate-file,omitempty"` // OpenSSH user certificate for the key; empty: none
 
 	Via *Config `json:"via,omitempty"` // the tunnel that carries the SSH connection; nil: none
 
@@ -112,7 +115,7 @@ func (c Config) Validate() error {
 			bad(port.key, "%d is not a port (1 to 65535)", port.value)
 		}
 	}
-	for _, path := range []struct{ key, value string }{{"identity-file", c.IdentityFile}, {"known-hosts", c.KnownHosts}} {
+	for _, path := range []struct{ key, value string }{{"identity-file", c.IdentityFile}, {"known-hosts", c.KnownHosts}, {"identity-agent", c.IdentityAgent}, {"certificate-file", c.CertificateFile}} {
 		if path.value != "" && !strings.HasPrefix(path.value, "/") {
 			bad(path.key, "%q is not an absolute path", path.value)
 		}

@@ -74,6 +74,7 @@ type AuthError struct {
 	IdentityFile string
 	Remote       string // host:port that is to be reached
 	PublicKey    string // as it stands in an authorized_keys file
+	Certificate  string // that was shown with it; empty: none
 }
 
 func (e *AuthError) Error() string {
@@ -82,6 +83,9 @@ func (e *AuthError) Error() string {
 
 // Hint says what to do.
 func (e *AuthError) Hint() string {
+	if e.Certificate != "" {
+		return fmt.Sprintf("on the server, TrustedUserCAKeys has to name the CA's key, and the certificate has to be for %s, or for what AuthorizedPrincipalsFile names; it is %s", e.User, terminal.Safe(fewWords(e.Certificate)))
+	}
 	return fmt.Sprintf("on the server, put this line into %s's authorized_keys: %s", e.User, AuthorizedKey(e.PublicKey, e.Remote))
 }
 

@@ -39,10 +39,11 @@ type session struct {
 // the network when they are not in order, then TCP, or a channel of jump, then the
 // handshake.
 func connect(ctx context.Context, cfg Config, jump *Tunnel, warn func(error), log *slog.Logger) (*session, error) {
-	identity, err := readIdentity(cfg.IdentityFile, cfg.Algorithms)
+	identity, err := cfg.login(ctx)
 	if err != nil {
 		return nil, err
 	}
+	defer identity.done()
 	known, err := readHostKeys(cfg.KnownHosts, cfg.server(), cfg.Algorithms)
 	if err != nil {
 		return nil, err
@@ -57,6 +58,9 @@ func connect(ctx context.Context, cfg Config, jump *Tunnel, warn func(error), lo
 		return nil, err
 	}
 	log.Info("SSH connection is up", "tunnel", cfg.Name, "peer", raw.RemoteAddr().String(), "agreed", s.agreed())
+	if ending := cfg.ending(identity.cert, time.Now()); ending != nil {
+		warn(ending)
+	}
 	go s.keepAlive()
 	if cfg.RekeyInPlace {
 		go s.rekeyByAge()
@@ -91,7 +95,7 @@ func setUserTimeout(raw syscall.RawConn, after time.Duration) error {
 }
 
 // handshake agrees on keys, checks the host key and logs in, in that order.
-func (s *session) handshake(ctx context.Context, identity ssh.Signer, known *hostKeys) error {
+func (s *session) handshake(ctx context.Context, identity *login, known *hostKeys) error {
 	var refused error // the host key's, which the library flattens into text
 	authenticating, offered := false, s.cfg.Algorithms
 	config := &ssh.ClientConfig{
@@ -99,7 +103,7 @@ func (s *session) handshake(ctx context.Context, identity ssh.Signer, known *hos
 		User:   s.cfg.User,
 		Auth: []ssh.AuthMethod{ssh.PublicKeysCallback(func() ([]ssh.Signer, error) {
 			authenticating = true
-			return []ssh.Signer{identity}, nil
+			return []ssh.Signer{identity.Signer}, nil
 		})},
 		HostKeyCallback: func(host string, remote net.Addr, key ssh.PublicKey) error {
 			s.keyed.Store(time.Now().UnixNano()) // the library asks at every exchange
@@ -133,7 +137,7 @@ var (
 )
 
 // explain turns the library's error into one a person can act on.
-func (s *session) explain(err, refused error, authenticating bool, identity ssh.Signer) error {
+func (s *session) explain(err, refused error, authenticating bool, identity *login) error {
 	var noCommon *ssh.AlgorithmNegotiationError
 	var timeout net.Error
 	switch {
@@ -145,7 +149,7 @@ func (s *session) explain(err, refused error, authenticating bool, identity ssh.
 		return &SilenceError{Server: s.cfg.server(), Asked: "SSH handshake", Within: s.cfg.HandshakeTimeout}
 	case authenticating && strings.Contains(err.Error(), "unable to authenticate"):
 		return &AuthError{Server: s.cfg.server(), User: s.cfg.User, IdentityFile: s.cfg.IdentityFile,
-			PublicKey: publicLine(identity.PublicKey())}
+			PublicKey: publicLine(identity.public), Certificate: identity.name()}
 	}
 	return fmt.Errorf("SSH handshake with %s: %w", s.cfg.server(), &told{err})
 }

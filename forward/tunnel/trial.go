@@ -52,11 +52,15 @@ func (c Config) Try(ctx context.Context, remotes []Remote, said func(Step)) erro
 		do   func() (string, error)
 	}{
 		{"our key", func() (string, error) {
-			signer, err := readIdentity(c.IdentityFile, c.Algorithms)
+			own, err := c.login(ctx)
 			if err != nil {
 				return "", err
 			}
-			return Fingerprint(signer.PublicKey()), nil
+			defer own.done()
+			if own.cert != nil {
+				return Fingerprint(own.public) + ", " + own.name(), nil
+			}
+			return Fingerprint(own.public), nil
 		}},
 		{"the server's key is known", func() (string, error) {
 			known, err := readHostKeys(c.KnownHosts, c.server(), c.Algorithms)

@@ -18,8 +18,8 @@ type Tunnel struct {
 	jump *Tunnel // that the server is reached through; nil: directly
 	log  *slog.Logger
 
-	// Warned is told, once a connection and from a goroutine of its own, what a
-	// server does that it should not and that does no harm; nil: the log alone is.
+	// Warned is told, once a connection and from a goroutine of its own, what should
+	// not be and does no harm yet: *UnaskedError, *ExpiryError. nil: the log alone is.
 	// It is set before the first dial.
 	Warned func(error)
 
@@ -138,7 +138,7 @@ func (t *Tunnel) begin() *attempt {
 }
 
 func (t *Tunnel) warn(err error) {
-	t.log.Warn("the SSH server does what it should not", "tunnel", t.cfg.Name, "err", err)
+	t.log.Warn("the SSH connection is not as it should be", "tunnel", t.cfg.Name, "err", err)
 	if t.Warned != nil {
 		t.Warned(err)
 	}
