@@ -104,14 +104,19 @@ func changeRuleFiles(t *testing.T, d *instance, dir string, loads bool) {
 	}
 	hexed := func(text string) string { return strings.ToUpper(fmt.Sprintf("%x", text)) }
 	if loads { // the watch is healed away: nobody knows who
-		peertest.Until(t, "the watch is gone", func() bool { out, _ := exec.Command("auditctl", "-l").Output(); return !strings.Contains(string(out), dir) })
+		peertest.Until(t, "the watch is gone", func() bool {
+			out, _ := exec.Command("auditctl", "-l").Output()
+			return !strings.Contains(string(out), dir)
+		})
 		shell("echo '-a always,exit -F arch=b64 -S getpgid -F a0=999998 -k auto' >" + file)
 		peertest.Until(t, "the new file is on record", func() bool {
 			return d.onRecord("op=rule-file auid=4294967295", "file="+file+" exe=?", hexed("--- /dev/null\n"), "res=success") != ""
 		})
 		peertest.Until(t, "it is loaded", func() bool { return d.onRecord("op=rules-loaded", "added=1 deleted=2 kept=0", "res=success") != "" })
 		shell("echo '-a always,exit -S nonsense' >>" + file)
-		peertest.Until(t, "it is not valid", func() bool { return d.onRecord("op=rule-file", hexed("+-a always,exit -S nonsense\n"), "res=failed") != "" })
+		peertest.Until(t, "it is not valid", func() bool {
+			return d.onRecord("op=rule-file", hexed("+-a always,exit -S nonsense\n"), "res=failed") != ""
+		})
 		d.until("what was loaded stays", func(s status.Status) bool { return s.Kernel != nil && s.Rules == 1 && s.RulesDrift == 0 })
 		return
 	}
