@@ -166,8 +166,10 @@ func TestWhatAListenerMissedIsOnRecord(t *testing.T) {
 			heard++
 		}
 	}
-	// Besides the three records of each event there are those of the rule's coming and going.
-	if lost := 3*events - heard; lost < least-10 || lost > most || least == 0 {
+	// Besides the three records of each event there are those of the rule's coming and
+	// going, and of what tests beside this one do.
+	const others = 300
+	if lost := 3*events - heard; lost < least-others || lost > most || least == 0 {
 		t.Errorf("%d records were not heard, on record are %d to %d", lost, least, most)
 	}
 	if uint64(least) != s.KernelLost || uint64(most) > s.KernelLostAtMost {
