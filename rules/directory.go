@@ -3,11 +3,14 @@ package rules
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // Read reads rule files and directories of them, one after the other, as
@@ -49,7 +52,10 @@ func Read(host *Host, paths ...string) (*File, error) {
 }
 
 func (f *File) read(name string, host *Host) error {
-	text, err := os.ReadFile(name)
+	text, err := ReadText(name)
+	if c := (*complaint)(nil); errors.As(err, &c) {
+		return Problems{at(Position{File: name}, err)}
+	}
 	if err != nil {
 		return fmt.Errorf("read rules: %w", err)
 	}
@@ -57,6 +63,35 @@ func (f *File) read(name string, host *Host) error {
 	f.Statements = append(f.Statements, part.Statements...)
 	f.Warnings = append(f.Warnings, part.Warnings...)
 	return err
+}
+
+// mostText is how long a rule file may be. The kernel would not hold the rules of
+// a longer one, and what a link leads to may have no end.
+const mostText = 16 << 20
+
+// ReadText reads a file of which auditctl, too, would believe that it is the
+// administrator's (auditctl.c, fileopt). A FIFO is not waited for.
+func ReadText(name string) ([]byte, error) {
+	f, err := os.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	var is unix.Stat_t
+	if err := unix.Fstat(int(f.Fd()), &is); err != nil {
+		return nil, &fs.PathError{Op: "stat", Path: name, Err: err}
+	}
+	switch {
+	case is.Mode&unix.S_IFMT != unix.S_IFREG:
+		return nil, complain("it is no regular file")
+	case is.Uid != 0 && int(is.Uid) != os.Geteuid():
+		return nil, complain("it belongs to user %d, who could change the rules", is.Uid).advise("chown root %s", name)
+	case is.Mode&unix.S_IWOTH != 0:
+		return nil, complain("everybody may write it").advise("chmod o-w %s", name)
+	case is.Size > mostText:
+		return nil, complain("%d bytes are no rule file: %d are the most", is.Size, mostText)
+	}
+	return io.ReadAll(io.LimitReader(f, mostText))
 }
 
 // filesAt is path itself, or the rule files in it.

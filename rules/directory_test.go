@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -8,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 )
 
 // TestFilesAreInTheOrderOfAugenrules: as `ls -v` sorts them, which is asked.
@@ -63,5 +65,41 @@ func TestOfADirectoryTheLastSettingsCount(t *testing.T) {
 	}
 	if d := f.Desire(); len(d.Rules) != 2 || *d.Settings[BacklogLimit] != 200 || *d.Settings[Enabled] != 1 {
 		t.Errorf("%+v", d)
+	}
+}
+
+// TestOnlyTheAdministratorsFilesAreRead: whatever else lies among rule files is
+// named, and neither waited for nor read without end.
+func TestOnlyTheAdministratorsFilesAreRead(t *testing.T) {
+	fifo := func(path string) error { return unix.Mkfifo(path, 0o600) }
+	endless := func(path string) error { return os.Symlink("/dev/zero", path) }
+	file := func(then func(path string) error) func(path string) error {
+		return func(path string) error { return errors.Join(os.WriteFile(path, nil, 0o600), then(path)) }
+	}
+	for _, odd := range []struct {
+		make func(path string) error
+		what string
+	}{
+		{fifo, "it is no regular file"},
+		{endless, "it is no regular file"},
+		{file(func(path string) error { return os.Chmod(path, 0o602) }), "everybody may write it"},
+		{file(func(path string) error { return os.Chown(path, 40000, -1) }), "it belongs to user 40000, who could change the rules"},
+		{file(func(path string) error { return os.Truncate(path, mostText+1) }), "16777217 bytes are no rule file: 16777216 are the most"},
+	} {
+		dir := t.TempDir()
+		path := filepath.Join(dir, "10-odd.rules")
+		if err := odd.make(path); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, "20-fine.rules"), []byte("-b 8192\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		f, err := Read(testHost(), dir)
+		if err == nil || err.Error() != path+": "+odd.what {
+			t.Errorf("%v, want %s", err, odd.what)
+		}
+		if f == nil || len(f.Statements) != 1 {
+			t.Errorf("%s: what else there is was not read", odd.what)
+		}
 	}
 }

@@ -3,9 +3,9 @@ package main
 import (
 	"bytes"
 	"context"
-	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -14,6 +14,7 @@ import (
 	"auditbridge/rules"
 
 	"github.com/fsnotify/fsnotify"
+	"golang.org/x/sys/unix"
 )
 
 // ruleFiles notices when files in the directory of rule files change.
@@ -35,6 +36,10 @@ func (d *daemon) newRuleFiles(host *rules.Host) *ruleFiles {
 	}
 }
 
+// unsettled is how long files may be changed without end before they are read all
+// the same: nobody shall hide a change behind the next.
+const unsettled = 4 * settle
+
 // watch reads the files and tells, until ctx ends, when some have changed and been
 // left alone for a while.
 func (f *ruleFiles) watch(ctx context.Context) <-chan struct{} {
@@ -52,16 +57,25 @@ func (f *ruleFiles) watch(ctx context.Context) <-chan struct{} {
 	watcher.Add(f.dir)
 	go func() {
 		var quiet *time.Timer
-		for e := range watcher.Events {
-			if e.Name == f.dir {
-				watcher.Add(f.dir)
-			} else if filepath.Dir(e.Name) != f.dir || filepath.Ext(e.Name) != ".rules" {
-				continue
+		var first time.Time // that is not told yet
+		for {
+			select {
+			case e, ok := <-watcher.Events:
+				if !ok {
+					return
+				}
+				if e.Name == f.dir {
+					watcher.Add(f.dir)
+				} else if filepath.Dir(e.Name) != f.dir || filepath.Ext(e.Name) != ".rules" {
+					continue
+				}
+			case <-watcher.Errors: // more has changed than the kernel told: any file may have
 			}
-			if quiet != nil {
-				quiet.Stop()
+			now := time.Now()
+			if quiet == nil || !quiet.Stop() {
+				first = now
 			}
-			quiet = time.AfterFunc(settle, func() {
+			quiet = time.AfterFunc(min(settle, first.Add(unsettled).Sub(now)), func() {
 				select {
 				case settled <- struct{}{}:
 				default:
@@ -72,18 +86,12 @@ func (f *ruleFiles) watch(ctx context.Context) <-chan struct{} {
 	return settled
 }
 
-// mostRuleText is how much of a rule file is compared: nobody writes more.
-const mostRuleText = 1 << 20
-
-// textsNow reads every rule file there is. What cannot be read is no text.
+// textsNow reads every rule file there is. What is not to be read is no text.
 func (f *ruleFiles) textsNow() map[string]string {
 	texts := map[string]string{}
 	names, _ := filepath.Glob(filepath.Join(f.dir, "*.rules"))
 	for _, name := range names {
-		if info, err := os.Stat(name); err != nil || !info.Mode().IsRegular() || info.Size() > mostRuleText {
-			continue
-		}
-		if text, err := os.ReadFile(name); err == nil {
+		if text, err := rules.ReadText(name); err == nil {
 			texts[name] = string(text)
 		}
 	}
@@ -145,7 +153,7 @@ func (g *ruleGuard) noteFile(name string, before, after *string, invalid error) 
 	n := auditbridge.OwnNote(auditbridge.TypeDaemonConfig, "rule-file", auditbridge.Text("file", name))
 	n.Actor = nobody
 	exe := "?"
-	if actor, by := g.files.who(g.files.read+1, name); by != "" {
+	if actor, by := g.files.who(lately(g.files.read, g.end()), name); by != "" {
 		n.Actor, exe = actor, by
 	}
 	n.Fields = append(n.Fields, auditbridge.Text("exe", exe), auditbridge.Text("diff", diff))
@@ -191,29 +199,60 @@ func (g *ruleGuard) loadAlone(desired *rules.Desired) (*rules.Loaded, error) {
 }
 
 // whoWroteFile finds, in the journal from a sequence on, the last event in which
-// the kernel saw a file written, renamed or deleted by name: there is one where a
-// rule watches it. exe is "" when there is none.
-func whoWroteFile(journalDir string, from auditbridge.Sequence, file string) (actor auditbridge.Actor, exe string) {
+// the kernel saw a file written, renamed or deleted: there is one where a rule
+// watches it. exe is "" when there is none.
+func whoWroteFile(journalDir string, from auditbridge.Sequence, file string) (auditbridge.Actor, string) {
 	r, err := journal.OpenReader(journalDir, from, journal.ReaderOptions{PastDurable: true})
 	if err != nil {
-		return actor, ""
+		return auditbridge.Actor{}, ""
 	}
 	defer r.Close()
-	var call []byte // the SYSCALL of the event that is being read
-	whole, base := []byte(` name="`+file+`"`), []byte(` name="`+filepath.Base(file)+`"`)
-	for range 100_000 {
+	w := fileWriter{base: filepath.Base(file), inodes: inodesOf(filepath.Dir(file), file)}
+	for range 2 * mostLooked {
 		_, line, err := r.Next()
 		if err != nil {
 			break
 		}
-		switch {
-		case bytes.HasPrefix(line, []byte("type=SYSCALL ")):
-			call = append(call[:0], line...)
-		case bytes.HasPrefix(line, []byte("type=PATH ")) && (bytes.Contains(line, whole) || bytes.Contains(line, base)) &&
-			len(call) > 0 && bytes.Equal(eventOf(line), eventOf(call)) && bytes.Contains(call, []byte(" success=yes ")):
-			actor = auditbridge.Actor{AUID: wordOf(call, "auid"), UID: wordOf(call, "uid"), Session: wordOf(call, "ses"), PID: int(wordOf(call, "pid"))}
-			exe = strings.Trim(textOf(call, "exe"), `"`)
+		w.take(line)
+	}
+	return w.actor, w.exe
+}
+
+// inodesOf is how records of the kernel name the files, those that are there.
+func inodesOf(paths ...string) (inodes []string) {
+	for _, path := range paths {
+		var is unix.Stat_t
+		if unix.Stat(path, &is) == nil {
+			inodes = append(inodes, strconv.FormatUint(is.Ino, 10))
 		}
 	}
-	return actor, exe
+	return inodes
+}
+
+// fileWriter finds who wrote a file, record by record. A name alone says little:
+// anybody may have a file so called, and a root of his own to call it so from. So the
+// event must be about the file's inode, or its directory's, too.
+type fileWriter struct {
+	base   string
+	inodes []string
+
+	call        []byte // the SYSCALL of the event that is being read
+	named, here bool   // what its PATHs have said
+
+	actor auditbridge.Actor
+	exe   string
+}
+
+func (w *fileWriter) take(line []byte) {
+	switch {
+	case bytes.HasPrefix(line, []byte("type=SYSCALL ")):
+		w.call, w.named, w.here = append(w.call[:0], line...), false, false
+	case bytes.HasPrefix(line, []byte("type=PATH ")) && len(w.call) > 0 && bytes.Equal(eventOf(line), eventOf(w.call)) && bytes.Contains(w.call, []byte(" success=yes ")):
+		w.named = w.named || filepath.Base(strings.Trim(textOf(line, "name"), `"`)) == w.base
+		w.here = w.here || slices.Contains(w.inodes, textOf(line, "inode"))
+		if w.named && w.here {
+			w.actor = auditbridge.Actor{AUID: wordOf(w.call, "auid"), UID: wordOf(w.call, "uid"), Session: wordOf(w.call, "ses"), PID: int(wordOf(w.call, "pid"))}
+			w.exe = strings.Trim(textOf(w.call, "exe"), `"`)
+		}
+	}
 }

@@ -40,6 +40,11 @@ type ruleGuard struct {
 	seen    int                  // looks in a row that found a difference
 	told    string               // the difference that is on record
 	drift   atomic.Int64         // what differs
+
+	busy    time.Time // since when somebody has been loading rules
+	tried   time.Time // when putting back failed last
+	failed  string    // and why, as it is on record
+	trouble string    // why nothing can be compared, as it was logged
 }
 
 // A difference is believed when it is seen twice: whoever changes rules seldom
@@ -48,6 +53,9 @@ const (
 	rulePause    = 300 * time.Millisecond // between looks, when the kernel says nothing
 	ruleSettle   = 100 * time.Millisecond // until the second look
 	ruleBelieved = 2
+
+	ruleLoading = 10 * time.Second // how long a load may keep us from judging: its lock is only a file's
+	ruleRetry   = 5 * time.Second  // until what could not be put back is tried again
 )
 
 // openRules opens what asks the kernel for its rules: a socket of its own, before
@@ -93,6 +101,7 @@ func (d *daemon) openRules() error {
 // changed, and every now and then, for it need not say so; at the files when they
 // are changed.
 func (g *ruleGuard) Run(ctx context.Context) error {
+	g.files.read = g.end() // what was written before is not asked who wrote it
 	files := g.files.watch(ctx)
 	next := time.NewTimer(0)
 	defer next.Stop()
@@ -106,9 +115,7 @@ func (g *ruleGuard) Run(ctx context.Context) error {
 		case <-g.changed:
 		case <-next.C:
 		}
-		if err := g.lookAlone(); err != nil {
-			g.log.Warn("the kernel's rules cannot be compared with those that were loaded", "err", err)
-		}
+		g.worry(g.lookAlone(time.Now()))
 		pause := rulePause
 		if 0 < g.seen && g.seen < ruleBelieved {
 			pause = ruleSettle
@@ -117,24 +124,47 @@ func (g *ruleGuard) Run(ctx context.Context) error {
 	}
 }
 
-// lookAlone looks unless somebody loads rules right now: then they differ for a
-// moment.
-func (g *ruleGuard) lookAlone() error {
-	held, err := tryLockRules(g.stateDir)
-	if held == nil {
-		g.seen = 0
-		return err
+// worry logs what is wrong once, however often it is met.
+func (g *ruleGuard) worry(err error) {
+	text := ""
+	if err != nil {
+		text = err.Error()
 	}
-	defer held.Close()
-	return g.look()
+	if text != g.trouble && err != nil {
+		g.log.Warn("the kernel's rules cannot be compared with those that were loaded", "err", err)
+	}
+	g.trouble = text
 }
 
-// look compares once.
-func (g *ruleGuard) look() error {
-	if err := g.readFile(); err != nil || g.desired == nil {
-		g.drift.Store(0)
-		return err
+// lookAlone looks unless somebody loads rules right now: then they differ for a
+// moment. Whoever holds the lock for longer, or keeps us from it, hides nothing.
+func (g *ruleGuard) lookAlone(now time.Time) error {
+	held, err := tryLockRules(g.stateDir)
+	if held != nil {
+		defer held.Close()
+		g.busy = time.Time{}
+		return g.look(now, true)
 	}
+	if g.busy.IsZero() {
+		g.busy = now
+	}
+	if err == nil && now.Sub(g.busy) < ruleLoading {
+		g.seen = 0
+		return nil
+	}
+	return errors.Join(err, g.look(now, false))
+}
+
+// look compares once. alone tells whether nobody else loads rules meanwhile.
+func (g *ruleGuard) look(now time.Time, alone bool) error {
+	unread := g.readFile() // then what was read before it counts on
+	if g.desired == nil {
+		return unread
+	}
+	return errors.Join(unread, g.compare(now, alone))
+}
+
+func (g *ruleGuard) compare(now time.Time, alone bool) error {
 	loaded, err := g.kernel.List()
 	if err != nil {
 		return err
@@ -148,7 +178,7 @@ func (g *ruleGuard) look() error {
 		if g.told != "" {
 			g.log.Info("the kernel's rules are those that were loaded again")
 		}
-		g.seen, g.told, g.agreed = 0, "", g.end()
+		g.seen, g.told, g.failed, g.agreed = 0, "", "", g.end()
 		g.drift.Store(0)
 		return nil
 	}
@@ -159,18 +189,19 @@ func (g *ruleGuard) look() error {
 	if text := diff.Text(); text != g.told {
 		g.told = text
 		g.tell(diff, len(loaded))
-		if g.heals() {
-			g.heal()
-		}
+		g.tried = time.Time{}
+	}
+	if alone && g.heals() && now.Sub(g.tried) >= ruleRetry {
+		g.heal(now)
 	}
 	return nil
 }
 
-// readFile reads what was loaded, when that has changed.
+// readFile reads what was loaded, when that has changed. That the file is gone
+// is no reason to forget it: whoever deletes rules could delete it first.
 func (g *ruleGuard) readFile() error {
 	info, err := os.Stat(g.file)
 	if errors.Is(err, os.ErrNotExist) {
-		g.desired, g.read = nil, time.Time{}
 		return nil
 	}
 	if err != nil || info.ModTime().Equal(g.read) {
@@ -200,7 +231,7 @@ func (g *ruleGuard) tell(diff *rules.Difference, have int) {
 	}
 	n := auditbridge.OwnFailure("rules-drift", auditbridge.Number("rules", have),
 		auditbridge.Number("missing", missing), auditbridge.Number("extra", extra), auditbridge.Number("settings", len(diff.Settings)))
-	if actor, exe := g.who(g.agreed + 1); exe != "" {
+	if actor, exe := g.who(lately(g.agreed, g.end())); exe != "" {
 		n.Actor = actor
 		n.Fields = append(n.Fields, auditbridge.Text("exe", exe))
 	}
@@ -211,20 +242,34 @@ func (g *ruleGuard) tell(diff *rules.Difference, have int) {
 	g.log.Error("the kernel's audit rules are not those that were loaded", "rules", have, "missing", missing, "extra", extra, "hint", "auditbridge rules diff "+g.file)
 }
 
-// heal puts back what was loaded.
-func (g *ruleGuard) heal() {
+// heal puts back what was loaded. A failure is on record once, and tried again.
+func (g *ruleGuard) heal(now time.Time) {
 	err := seesWhatTheHostSees(g.desired)
 	var done *rules.Loaded
 	if err == nil {
 		done, err = rules.Load(g.kernel, g.desired, false)
 	}
 	if err != nil {
-		g.log.Error("the rules that were loaded are not put back", "err", err)
-		g.note(auditbridge.OwnFailure("rules-healed", auditbridge.Text("why", brief(err.Error()))))
+		g.tried = now
+		if why := err.Error(); why != g.failed {
+			g.failed = why
+			g.log.Error("the rules that were loaded are not put back", "err", err)
+			g.note(auditbridge.OwnFailure("rules-healed", auditbridge.Text("why", brief(why))))
+		}
 		return
 	}
+	g.seen, g.told, g.failed = 0, "", "" // the next difference is another one, even when it is the same
 	g.note(auditbridge.OwnNote(auditbridge.TypeDaemonConfig, "rules-healed", auditbridge.Number("added", done.Added), auditbridge.Number("deleted", done.Deleted)))
 	g.log.Info("the rules that were loaded are put back", "added", done.Added, "deleted", done.Deleted)
+}
+
+// mostLooked is in how many records, the newest, it is looked for who did what is
+// noticed at once: it takes a tenth of a second.
+const mostLooked = 100_000
+
+// lately is where that begins: behind what has been looked at before.
+func lately(before, end auditbridge.Sequence) auditbridge.Sequence {
+	return max(before, end-min(end, mostLooked)) + 1
 }
 
 // whoChangedRules finds, in the journal from a sequence on, the last change of
@@ -238,7 +283,7 @@ func whoChangedRules(journalDir string, from auditbridge.Sequence) (actor auditb
 	}
 	defer r.Close()
 	var event []byte
-	for range 100_000 {
+	for range 2 * mostLooked { // some have come since
 		_, line, err := r.Next()
 		if err != nil {
 			break

@@ -163,6 +163,7 @@ func TestADifferenceIsToldOnceAndBelievedAtTheSecondLook(t *testing.T) {
 	host, err := rules.ThisHost()
 	must(t, err)
 	var notes []string
+	now := time.Unix(1000, 0)
 	k, file := &someKernel{}, filepath.Join(t.TempDir(), "loaded.rules")
 	heals := false
 	g := &ruleGuard{
@@ -178,7 +179,8 @@ func TestADifferenceIsToldOnceAndBelievedAtTheSecondLook(t *testing.T) {
 	looks := func(what string, drift int64, told ...string) {
 		t.Helper()
 		notes = nil
-		must(t, g.look())
+		now = now.Add(time.Second)
+		must(t, g.look(now, true))
 		if g.drift.Load() != drift || len(notes) != len(told) {
 			t.Fatalf("%s: drift %d, want %d; told %q", what, g.drift.Load(), drift, notes)
 		}
@@ -209,10 +211,110 @@ func TestADifferenceIsToldOnceAndBelievedAtTheSecondLook(t *testing.T) {
 	k.rules = []rules.Rule{first}
 	heals, k.refuses = true, os.ErrPermission
 	looks("putting back fails", 1, "missing=1", "op=rules-healed…why=…res=failed")
-	k.rules, k.refuses = nil, nil
-	looks("put back", 2, "missing=2", "op=rules-healed…added=2 deleted=0 res=success")
-	looks("all is well", 0)
-	must(t, os.Remove(file))
+	for range 4 {
+		looks("it is tried again, and on record once", 1)
+	}
+	k.refuses = nil
+	looks("what hindered it is gone", 1, "op=rules-healed…added=1 deleted=0 res=success")
 	k.rules = nil
-	looks("nothing is to be compared any more", 0)
+	looks("all are gone", 1)
+	looks("put back", 2, "missing=2", "op=rules-healed…added=2 deleted=0 res=success")
+	k.rules = nil
+	looks("at once all are gone again", 2)
+	looks("put back once more", 2, "missing=2", "op=rules-healed…added=2 deleted=0 res=success")
+	looks("all is well", 0)
+	heals = false
+	must(t, os.WriteFile(file, []byte("nonsense\n"), 0o600))
+	must(t, os.Chtimes(file, now, now))
+	k.rules = nil
+	for range 2 {
+		if err := g.look(now, true); err == nil {
+			t.Error("nobody hears that what was loaded cannot be read")
+		}
+	}
+	if g.drift.Load() != 2 {
+		t.Error("with the file, what was loaded is forgotten")
+	}
+	must(t, os.Remove(file))
+	looks("nor does it help to delete it", 2)
+}
+
+// TestWhoeverHoldsTheLockHidesNothing: a load is waited for, but not for ever.
+func TestWhoeverHoldsTheLockHidesNothing(t *testing.T) {
+	host, err := rules.ThisHost()
+	must(t, err)
+	dir, now := t.TempDir(), time.Unix(1000, 0)
+	k, told := &someKernel{}, 0
+	g := &ruleGuard{
+		kernel: k, host: host, stateDir: dir, file: filepath.Join(dir, "loaded.rules"), log: slog.New(slog.DiscardHandler),
+		heals: func() bool { return true },
+		note:  func(auditbridge.Note) { told++ },
+		who:   func(auditbridge.Sequence) (auditbridge.Actor, string) { return auditbridge.Actor{}, "" },
+		end:   func() auditbridge.Sequence { return 5 },
+	}
+	must(t, os.WriteFile(g.file, []byte("-a always,exit -S all -F uid=1\n"), 0o600))
+	held, err := lockRules(dir)
+	must(t, err)
+	defer held.Close()
+	for range 9 {
+		now = now.Add(time.Second)
+		must(t, g.lookAlone(now))
+	}
+	if g.drift.Load() != 0 {
+		t.Error("a load was not waited for")
+	}
+	for range 4 {
+		now = now.Add(time.Second)
+		must(t, g.lookAlone(now))
+	}
+	if g.drift.Load() != 1 || told != 1 || len(k.rules) != 0 {
+		t.Errorf("drift %d, %d on record, %d rules: want it told, and left to whoever loads", g.drift.Load(), told, len(k.rules))
+	}
+}
+
+// TestWhoWroteAFileIsNotToldByItsNameAlone: somebody else's file of that name, in
+// a directory or a root of his own, is not it.
+func TestWhoWroteAFileIsNotToldByItsNameAlone(t *testing.T) {
+	event := func(n int, success, exe string, paths ...string) []string {
+		lines := []string{fmt.Sprintf(`type=SYSCALL msg=audit(1.000:%d): arch=c000003e syscall=257 success=%s exit=3 ppid=1 pid=%d auid=1000 uid=0 ses=3 comm="x" exe="%s" key="files"`, n, success, n, exe)}
+		for _, p := range paths {
+			lines = append(lines, fmt.Sprintf("type=PATH msg=audit(1.000:%d): item=0 %s", n, p))
+		}
+		return lines
+	}
+	vi := event(1, "yes", "/usr/bin/vi", `name="/etc/audit/rules.d/" inode=70 dev=fe:00 nametype=PARENT`, `name="/etc/audit/rules.d/10-own.rules" inode=71 dev=fe:00 nametype=CREATE`)
+	relative := event(2, "yes", "/usr/bin/sed", `name="10-own.rules" inode=71 dev=fe:00 nametype=NORMAL`)
+	for _, c := range []struct {
+		what string
+		last []string
+		exe  string
+		pid  int
+	}{
+		{"a file is made", nil, "/usr/bin/vi", 1},
+		{"a file is written by a relative name", relative, "/usr/bin/sed", 2},
+		{"a file of that name elsewhere", event(3, "yes", "/usr/bin/frame", `name="/tmp/" inode=8 nametype=PARENT`, `name="/tmp/10-own.rules" inode=9 nametype=CREATE`), "/usr/bin/vi", 1},
+		{"the whole name, in another root", event(4, "yes", "/usr/bin/frame", `name="/etc/audit/rules.d/10-own.rules" inode=9 nametype=NORMAL`), "/usr/bin/vi", 1},
+		{"another file of the directory", event(5, "yes", "/usr/bin/other", `name="/etc/audit/rules.d/" inode=70 nametype=PARENT`, `name="/etc/audit/rules.d/20-other.rules" inode=72 nametype=CREATE`), "/usr/bin/vi", 1},
+		{"it was refused", event(6, "no", "/usr/bin/refused", `name="/etc/audit/rules.d/10-own.rules" inode=71 nametype=NORMAL`), "/usr/bin/vi", 1},
+	} {
+		w := fileWriter{base: "10-own.rules", inodes: []string{"70", "71"}}
+		for _, line := range append(slices.Clone(vi), c.last...) {
+			w.take([]byte(line))
+		}
+		if w.exe != c.exe || w.actor.PID != c.pid || w.actor.AUID != 1000 {
+			t.Errorf("%s: %s by %+v, want %s", c.what, w.exe, w.actor, c.exe)
+		}
+	}
+}
+
+// TestOldRecordsAreNotAskedWhoChangedSomething just now, nor so many that the newest
+// are not reached.
+func TestOldRecordsAreNotAskedWhoChangedSomething(t *testing.T) {
+	for _, c := range []struct{ before, end, from auditbridge.Sequence }{
+		{0, 0, 1}, {0, 7, 1}, {7, 7, 8}, {0, 5_000_000, 4_900_001}, {4_999_000, 5_000_000, 4_999_001},
+	} {
+		if from := lately(c.before, c.end); from != c.from {
+			t.Errorf("behind %d of %d: from %d, want %d", c.before, c.end, from, c.from)
+		}
+	}
 }
