@@ -23,7 +23,7 @@ The number in ` + "`audit(SECONDS.MILLISECONDS:SERIAL)`" + ` is Unix time, and s
 By its type alone no record is one of these: the kernel lets nobody send the types 1200–1299, other sources' lines are stored so that they are not taken for one, and serials from 4278190080 up are ours.
 
 Keys of the seal: the first is made at a start (` + "`op=open key=first`" + `), each next one is announced by its public half in a checkpoint that the one before signs (` + "`op=block next=`" + `) and takes over at a start or a segment's end; one that is lost begins a new chain, on record
-(` + "`key=lost-new-chain`" + `). Nothing imports a seal's key. SSH keys are files that the configuration names; that another is named is ` + "`op=config`" + `. Changed audit rules are the kernel's own records (CONFIG_CHANGE), with who changed them.
+(` + "`key=lost-new-chain`" + `). Nothing imports a seal's key. SSH keys are files that the configuration names; that another is named is ` + "`op=config`" + `. Changed audit rules are the kernel's own records (CONFIG_CHANGE), with who changed them; what run finds of them is ` + "`op=rules-drift`" + `, of their files ` + "`op=rule-file`" + `.
 
 `
 

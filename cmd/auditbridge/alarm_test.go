@@ -1,12 +1,18 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
+	"auditbridge/auditbridge"
 	"auditbridge/internal/peertest"
 	"auditbridge/internal/status"
 )
@@ -71,6 +77,33 @@ func TestAnAlarmIsClearedByTheNextProcess(t *testing.T) {
 	d.start()
 	d.onRecord("op=alarm-cleared ", " alarm=disk-full number=7 ", "res=success")
 	d.stop()
+}
+
+// TestWhatIsRefusedInTheFirstSecondHasItsAlarm: it is news although nobody had looked
+// a second before.
+func TestWhatIsRefusedInTheFirstSecondHasItsAlarm(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var refused atomic.Uint64
+		var raised []string
+		a := &alarms{
+			stateDir: t.TempDir(), log: slog.New(slog.DiscardHandler),
+			look: func() *status.Status {
+				return &status.Status{Time: time.Now(), Recording: status.RecordingOK, Balanced: true, Refused: refused.Load()}
+			},
+			note: func(n auditbridge.Note) { raised = append(raised, n.Op+" "+n.Fields[0].Value) },
+		}
+		a.begin()
+		refused.Store(5)
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() { ended <- a.Run(ctx) }()
+		time.Sleep(alarmPause + time.Millisecond)
+		stop()
+		must(t, <-ended)
+		if got := strings.Join(raised, ", "); got != "alarm-raised records-refused" {
+			t.Errorf("on record: %q", got)
+		}
+	})
 }
 
 func hasAlarm(s status.Status, id string) bool {
