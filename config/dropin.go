@@ -11,7 +11,7 @@ import (
 )
 
 // DropIn is a file of conf.d that a command writes, and no person: one
-// remote-logging server.
+// remote-logging server, or who we are to all of them.
 type DropIn struct {
 	Path string // beside the configuration's file
 	// Tables are what it holds, by name: a list of tables, or one. Nil: it is not there.
@@ -21,7 +21,16 @@ type DropIn struct {
 // ServerDropIn is the drop-in of the remote-logging server of that name. What has no
 // place in a file's name stands there as in a URL.
 func ServerDropIn(file, name string) (*DropIn, error) {
-	name = "remote-" + url.PathEscape(name) + ".toml"
+	return openDropIn(file, "remote-"+url.PathEscape(name)+".toml")
+}
+
+// ClientDropIn is the drop-in of the certificate that we show to servers; no server's
+// has that name.
+func ClientDropIn(file string) (*DropIn, error) {
+	return openDropIn(file, "client-certificate.toml")
+}
+
+func openDropIn(file, name string) (*DropIn, error) {
 	file, err := filepath.Abs(file)
 	if err != nil {
 		return nil, err
@@ -53,6 +62,22 @@ func (d *DropIn) Server() map[string]any {
 // SetServer makes it the drop-in of one server.
 func (d *DropIn) SetServer(table map[string]any) {
 	d.Tables = map[string]any{"remote-logging-server": []any{table}}
+}
+
+// SetClientCertificate makes it the drop-in of our certificate and its key, in PEM.
+func (d *DropIn) SetClientCertificate(certificate, key string) {
+	d.Tables = map[string]any{"syslog": map[string]any{"certificate-file": certificate, "key-file": key}}
+}
+
+// ClientCertificate are the files that SetClientCertificate put there, if any.
+func (d *DropIn) ClientCertificate() (files []string) {
+	table, _ := d.Tables["syslog"].(map[string]any)
+	for _, key := range []string{"certificate-file", "key-file"} {
+		if file, _ := table[key].(string); file != "" {
+			files = append(files, file)
+		}
+	}
+	return files
 }
 
 // Text is the file as it is to be.

@@ -35,6 +35,7 @@ func (c *Config) holdings() (all []holding) {
 			all = append(all, holding{path, path + ".certificate-file", t.CertificateFile, name})
 		}
 	}
+	all = append(all, tlsHoldings("syslog", c.Settings.Syslog.Identity())...)
 	for i, d := range c.Settings.Destinations() {
 		if d.TLS != nil {
 			all = append(all, tlsHoldings(fmt.Sprintf("remote-logging-server[%d]", i), d.TLS)...)
@@ -43,7 +44,8 @@ func (c *Config) holdings() (all []holding) {
 	return all
 }
 
-// tlsHoldings are a server's certificates and keys. Each root that is believed is
+// tlsHoldings are a server's certificates and keys, or our own that [syslog] has for
+// all of them, whether there is one that is shown it or not. Each root that is believed is
 // a holding of its own, so that one that comes or goes is named.
 func tlsHoldings(table string, t *tlslink.Config) (all []holding) {
 	for _, content := range t.Contents() {

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -106,20 +107,26 @@ func (k *completion) named(s *Server, path string) {
 	if s.Certificate == "" {
 		return
 	}
-	stem := s.Certificate
-	if !strings.Contains(stem, "/") {
-		stem = filepath.Join(tlsDir, stem)
-	}
+	certificate, key := certificateFiles(s.Certificate)
 	for _, file := range []struct {
-		key    string
-		value  *string
-		ending string
-	}{{"certificate-file", &s.CertificateFile, ".pem"}, {"key-file", &s.KeyFile, ".key"}} {
+		key   string
+		value *string
+		named string
+	}{{"certificate-file", &s.CertificateFile, certificate}, {"key-file", &s.KeyFile, key}} {
 		if *file.value == "" {
-			*file.value = stem + file.ending
+			*file.value = file.named
 			k.derived(path+"."+file.key, "from certificate")
 		}
 	}
+}
+
+// certificateFiles are where a certificate is that is given by its name, or by a path
+// without its ending.
+func certificateFiles(stem string) (certificate, key string) {
+	if !strings.Contains(stem, "/") {
+		stem = filepath.Join(tlsDir, stem)
+	}
+	return stem + ".pem", stem + ".key"
 }
 
 // identityIsWhole refuses half of a certificate, and two.
@@ -150,6 +157,17 @@ func (s *Server) tlsFiles() (files []tlsFile) {
 		}
 	}
 	return files
+}
+
+// Identity is who we are to servers that do not say otherwise. No connection is made
+// with it.
+func (s *Syslog) Identity() *tlslink.Config {
+	c := &tlslink.Config{CertificateFile: s.CertificateFile, KeyFile: s.KeyFile, PKCS12File: s.PKCS12File, PasswordFile: s.PasswordFile}
+	if s.Certificate != "" {
+		certificate, key := certificateFiles(s.Certificate)
+		c.CertificateFile, c.KeyFile = cmp.Or(c.CertificateFile, certificate), cmp.Or(c.KeyFile, key)
+	}
+	return c
 }
 
 // tls is the server's tlslink.Config, nil where TLS is not spoken.

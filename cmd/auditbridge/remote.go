@@ -19,13 +19,13 @@ import (
 func newRemoteCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "remote",
-		Short: "Set, show, remove and try remote-logging servers",
+		Short: "Set, show, remove and try remote-logging servers, and our certificate",
 		Long: `Each server that is set here has a drop-in of its own in conf.d, beside the configuration. A change is checked as a whole with all
 other files before it is written; then run takes it over, and it is on record, key by key. What stands in files that people write is shown, and left to them.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newRemoteSetCommand(), newRemoteGetCommand(), newRemoteRemoveCommand(), newRemoteTestCommand())
+	cmd.AddCommand(newRemoteSetCommand(), newRemoteGetCommand(), newRemoteRemoveCommand(), newRemoteTestCommand(), newClientCertificateCommand())
 	return cmd
 }
 
