@@ -64,29 +64,31 @@ func TestStockAuditd(t *testing.T) {
 // what it did not store was never counted.
 func TestStockAuditdWithAFullDisk(t *testing.T) {
 	t.Parallel()
-	far := peertest.StartAuditdReceiver(t, "256k", "")
-	c := toAuditd(far.Port)
-	lines := events(0, 2000)
-	r := startRelay(t, c, newMemJournal(lines...), direct{c.withDefaults()}, journal.Cursor{})
-	peertest.Until(t, "the full disk is told", func() bool {
-		s := r.Stats()
-		return !s.Connected && strings.Contains(s.LastError, "the disk of the auditd there is full") && s.Hint != ""
-	})
-	if s, n := r.Stats(), len(far.Received()); int(s.Delivered) > n+1 { // the line being written may be torn
-		t.Errorf("%d records delivered, %d in the log", s.Delivered, n)
-	}
-	far.Grow(t, "64m")
-	peertest.Until(t, "everything is acknowledged", func() bool { return r.Stats().Pending == 0 })
-	r.end(t)
-	have := map[string]bool{}
-	for _, l := range far.Received() {
-		have[l] = true
-	}
-	for _, l := range stored(lines) {
-		if !have[l] {
-			t.Fatalf("%q is delivered and not in the log", l)
+	t.Run("T-ITC-SERVERFULL", func(t *testing.T) {
+		far := peertest.StartAuditdReceiver(t, "256k", "")
+		c := toAuditd(far.Port)
+		lines := events(0, 2000)
+		r := startRelay(t, c, newMemJournal(lines...), direct{c.withDefaults()}, journal.Cursor{})
+		peertest.Until(t, "the full disk is told", func() bool {
+			s := r.Stats()
+			return !s.Connected && strings.Contains(s.LastError, "the disk of the auditd there is full") && s.Hint != ""
+		})
+		if s, n := r.Stats(), len(far.Received()); int(s.Delivered) > n+1 { // the line being written may be torn
+			t.Errorf("%d records delivered, %d in the log", s.Delivered, n)
 		}
-	}
+		far.Grow(t, "64m")
+		peertest.Until(t, "everything is acknowledged", func() bool { return r.Stats().Pending == 0 })
+		r.end(t)
+		have := map[string]bool{}
+		for _, l := range far.Received() {
+			have[l] = true
+		}
+		for _, l := range stored(lines) {
+			if !have[l] {
+				t.Fatalf("%q is delivered and not in the log", l)
+			}
+		}
+	})
 }
 
 // An auditd that is stopped says so, and one that comes back has the rest.
