@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"auditbridge/internal/peertest"
+
+	"golang.org/x/sys/unix"
 )
 
 const person = 46234 // a login uid that nobody has
@@ -160,6 +162,35 @@ func TestListsOfLoginsAreMerged(t *testing.T) {
 	p.Sees(t, "once")
 	if n := strings.Count(p.Shown(), "once"); n != 1 {
 		t.Errorf("told %d times", n)
+	}
+}
+
+// Whoever may write to utmp has nothing opened that is no terminal: to open a
+// watchdog starts it.
+func TestOnlyTerminalsAreOpened(t *testing.T) {
+	root := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(root, "dev"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(filepath.Join(root, "run"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range []struct {
+		name         string
+		major, minor uint32
+		terminal     bool
+	}{
+		{"pts", 136, 4711, true}, {"console", 5, 1, true}, {"null", 1, 3, false}, {"watchdog", 10, 130, false}, {"nothing", 199, 77, false},
+	} {
+		if err := unix.Mknod(filepath.Join(root, "dev", row.name), unix.S_IFCHR|0o600, int(unix.Mkdev(row.major, row.minor))); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(root, "run/utmp"), loginEntry(userProcess, os.Getpid(), row.name), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if found := len(Terminals(root)) == 1; found != row.terminal {
+			t.Errorf("%s is taken for a terminal: %v", row.name, found)
+		}
 	}
 }
 

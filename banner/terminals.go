@@ -141,17 +141,30 @@ func pathOf(root string, device uint64) string {
 	return path
 }
 
-// lookUp finds a terminal by the name that lists of logins have: without /dev/.
+// lookUp finds a terminal by the name that lists of logins have: without /dev/. What
+// else has a name there is not even opened: that alone starts a watchdog, or turns a
+// tape, and programs that are not root's may write to utmp.
 func lookUp(root, name string) (path string, device uint64) {
 	if name == "" || strings.Contains(name, "..") || strings.ContainsAny(name, "\x00\n") {
 		return "", 0
 	}
 	path = root + "/dev/" + strings.TrimPrefix(name, "/dev/")
 	var st unix.Stat_t
-	if unix.Stat(path, &st) != nil || st.Mode&unix.S_IFMT != unix.S_IFCHR {
+	if unix.Stat(path, &st) != nil || st.Mode&unix.S_IFMT != unix.S_IFCHR || !isTerminal(st.Rdev) {
 		return "", 0
 	}
 	return path, st.Rdev
+}
+
+// isTerminal asks the kernel of which class a character device is; the other ends of
+// pseudo-terminals, majors 136 to 143 (devices.txt), are in none.
+func isTerminal(device uint64) bool {
+	major := unix.Major(device)
+	if 136 <= major && major <= 143 {
+		return true
+	}
+	link, err := os.Readlink(fmt.Sprintf("/sys/dev/char/%d:%d", major, unix.Minor(device)))
+	return err == nil && filepath.Base(filepath.Dir(link)) == "tty"
 }
 
 const userProcess = 7 // ut_type of a login, utmp(5)
