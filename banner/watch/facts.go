@@ -63,9 +63,10 @@ type Kernel struct {
 
 // Owner is the process that the kernel names as its audit daemon.
 type Owner struct {
-	PID  int // 0 is nobody
-	Dead bool
-	Name string
+	PID     int // 0 is nobody
+	Dead    bool
+	Stopped bool // by a signal, or a debugger
+	Name    string
 }
 
 // Probe is how the message fared that was last sent through the kernel to the

@@ -11,15 +11,12 @@ import (
 // Memory is what a finding can only be told by: how it was before. The zero Memory
 // knows nothing, so it finds no change.
 type Memory struct {
-	begun    bool
-	lost     uint32    // the kernel's count
-	refused  uint64    // run's
+	known    Known
+	begun    bool      // known is of an answer of the kernel's, be it to another watch
+	refused  uint64    // run's count
 	pid      int       // whose that is
-	features uint32    // that were on
-	rules    int       // as many as there are meant to be
-	fewer    time.Time // since when there are fewer
-	owned    bool      // the kernel's audit had an owner
-	orphaned time.Time // since when the owner it names is dead
+	fewer    time.Time // since when there are fewer rules
+	orphaned time.Time // since when the owner that the kernel names is dead
 	silent   still     // run does not answer
 	stuck    still     // its journal's writer does not move
 	sign     time.Time // that writer's sign of life
@@ -90,7 +87,6 @@ func (m *Memory) Find(w *Want, f *Facts) (found []Finding) {
 	if s := f.Run.Status; s != nil {
 		found = append(found, remote(w, s, f)...)
 	}
-	m.begun = true
 	return found
 }
 
@@ -175,7 +171,7 @@ func (m *Memory) kernel(w *Want, f *Facts, add func(code, detail string)) {
 	}
 	m.losses(f)
 	m.rulesOf(f, add)
-	if k.Enabled == 0 && (f.Run.Life == Alive || m.owned) { // else what switched it on is missing, and says so
+	if k.Enabled == 0 && (f.Run.Life == Alive || m.known.Owned) { // else what switched it on is missing, and says so
 		add("kernel-off", "enabled 0")
 	}
 	if k.Rate != 0 {
@@ -190,22 +186,22 @@ func (m *Memory) kernel(w *Want, f *Facts, add func(code, detail string)) {
 	if k.Wait == 0 {
 		add("wait-forbidden", "backlog_wait_time 0")
 	}
-	if m.features&^k.Features != 0 {
-		add("features-changed", fmt.Sprintf("features were %#x, are %#x", m.features, k.Features))
+	if m.known.Features&^k.Features != 0 {
+		add("features-changed", fmt.Sprintf("features were %#x, are %#x", m.known.Features, k.Features))
 	}
-	m.features |= k.Features
+	m.known.Features |= k.Features
 }
 
 func (m *Memory) losses(f *Facts) {
 	lost := f.Kernel.Lost
 	switch {
 	case !m.begun:
-	case lost > m.lost:
-		m.happens(f, "records-lost", fmt.Sprintf("%d more", lost-m.lost))
-	case lost < m.lost:
-		m.happens(f, "lost-reset", fmt.Sprintf("it was %d", m.lost))
+	case lost > m.known.Lost:
+		m.happens(f, "records-lost", fmt.Sprintf("%d more", lost-m.known.Lost))
+	case lost < m.known.Lost:
+		m.happens(f, "lost-reset", fmt.Sprintf("it was %d", m.known.Lost))
 	}
-	m.lost = lost
+	m.known.Lost, m.begun = lost, true
 }
 
 // rulesOf finds that rules are gone. A smaller number of them counts as meant
@@ -215,22 +211,22 @@ func (m *Memory) rulesOf(f *Facts, add func(code, detail string)) {
 	switch {
 	case n < 0:
 		return
-	case n == 0 && m.rules > 0:
-		add("rules-gone", fmt.Sprintf("there were %d", m.rules))
+	case n == 0 && m.known.Rules > 0:
+		add("rules-gone", fmt.Sprintf("there were %d", m.known.Rules))
 		return
 	case n == 0:
 		add("no-rules", "")
 		return
-	case n >= m.rules:
-		m.rules, m.fewer = n, time.Time{}
+	case n >= m.known.Rules:
+		m.known.Rules, m.fewer = n, time.Time{}
 		return
 	case m.fewer.IsZero():
 		m.fewer = f.At
 	case f.At.Sub(m.fewer) > intended:
-		m.rules, m.fewer = n, time.Time{}
+		m.known.Rules, m.fewer = n, time.Time{}
 		return
 	}
-	add("rules-fewer", fmt.Sprintf("%d, and there were %d", n, m.rules))
+	add("rules-fewer", fmt.Sprintf("%d, and there were %d", n, m.known.Rules))
 }
 
 // owner finds that the kernel's records go to nobody, or to somebody else. The
@@ -242,13 +238,15 @@ func (m *Memory) owner(w *Want, f *Facts, add func(code, detail string)) {
 	if k.Absent || k.Silent != "" {
 		return
 	}
-	before := m.owned
+	before := m.known.Owned
 	if o.PID != 0 && !o.Dead {
-		m.owned, m.orphaned = true, time.Time{}
+		m.known.Owned, m.orphaned = true, time.Time{}
 	} else if m.orphaned.IsZero() {
 		m.orphaned = f.At
 	}
 	switch named := fmt.Sprintf("%s (pid %d)", o.Name, o.PID); {
+	case w.Source != "kernel" && o.Stopped:
+		add("auditd-stopped", named)
 	case w.Source != "kernel":
 		if before && (o.PID == 0 || o.Dead) {
 			add("auditd-gone", "")

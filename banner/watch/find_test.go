@@ -60,6 +60,7 @@ func TestWhatIsFound(t *testing.T) {
 		{"socket-free", kernel, func(f *Facts) { f.Kernel.Owner = Owner{} }},
 		{"auditd-gone", beside, func(f *Facts) { f.Kernel.Owner = Owner{} }},
 		{"auditd-gone", beside, func(f *Facts) { f.Kernel.Owner = Owner{PID: 99, Dead: true} }},
+		{"auditd-stopped", beside, func(f *Facts) { f.Kernel.Owner = Owner{PID: 99, Stopped: true, Name: "auditd"} }},
 		{"disk-full", kernel, func(f *Facts) { f.Run.Status.Recording = status.RecordingFull }},
 		{"disk-error", kernel, func(f *Facts) { f.Run.Status.Recording = status.RecordingFailed }},
 		{"recording-suspended", kernel, func(f *Facts) { f.Run.Status.Recording = status.RecordingSuspended }},

@@ -3,7 +3,9 @@ package watch
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -34,6 +36,7 @@ type herald struct {
 	told     told
 	placed   string // what the places were given last; "" is nothing
 	placing  bool   // and they have not taken it yet: a disk may hang
+	missing  bool   // a place has not taken it: it is tried again when terminals would be told again
 	lasting  *lasting
 	lasts    []uint64 // numbers of the entries that it was given last
 }
@@ -134,6 +137,9 @@ func (h *herald) hear(now time.Time, v *Verdict, age time.Duration) {
 		h.repeat(now, v)
 	case v.State != status.Impaired && was != nil && age >= settling:
 		h.restore(now, v)
+	case h.told.Raised == nil && h.missing && now.Sub(h.told.At) >= h.settings.Repeat: // what is left behind is a lie
+		h.told.At = now
+		h.show("")
 	}
 }
 
@@ -247,7 +253,7 @@ func (h *herald) show(text string) {
 		}
 	}()
 	finish := func(err error) {
-		h.placed, h.placing = text, false
+		h.placed, h.placing, h.missing = text, false, err != nil
 		h.complain("show a message, or take it back", err)
 	}
 	select {
@@ -418,7 +424,15 @@ func (h *herald) store(text []byte) error {
 }
 
 // Forget takes away what a watch remembers in run-dir. None may run.
-func Forget(runDir string) error { return os.Remove(filepath.Join(runDir, toldFile)) }
+func Forget(runDir string) error {
+	var errs []error
+	for _, name := range []string{toldFile, knownFile} {
+		if err := os.Remove(filepath.Join(runDir, name)); !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
 
 // complain says in the log what could not be done; there is always another way by
 // which operators hear.

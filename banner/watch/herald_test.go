@@ -11,6 +11,8 @@ import (
 
 	"auditbridge/banner"
 	"auditbridge/internal/status"
+
+	"golang.org/x/sys/unix"
 )
 
 // heard is a herald below a root of its own, where nobody sits at a terminal, and
@@ -76,6 +78,38 @@ func TestAnOutageIsToldOnce(t *testing.T) {
 	}
 	if _, err := os.Stat(motd); err == nil {
 		t.Error("the message is left behind")
+	}
+}
+
+// What cannot be taken back when an outage is over, for its file system is read-only
+// then, is tried again: nobody reads for ever that auditing does not work.
+func TestAMessageThatCannotBeTakenBackIsTriedAgain(t *testing.T) {
+	h, _ := heard(t, func() bool { return false })
+	issue := filepath.Join(h.root, "etc/issue.d")
+	left := func() bool {
+		_, err := os.Lstat(filepath.Join(issue, "00-auditbridge.issue"))
+		return err == nil
+	}
+	ok := &Verdict{State: status.OK, Since: at(90000)}
+	h.hear(at(2000), impaired(1000, "run-gone"), time.Hour)
+	if err := unix.Mount(issue, issue, "", unix.MS_BIND, ""); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Unmount(issue, unix.MNT_DETACH) })
+	if err := unix.Mount("", issue, "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_RDONLY, ""); err != nil {
+		t.Fatal(err)
+	}
+	h.hear(at(90000), ok, time.Hour)
+	if !left() {
+		t.Fatal("it could be taken back: this test shows nothing")
+	}
+	if err := unix.Unmount(issue, 0); err != nil {
+		t.Fatal(err)
+	}
+	h.hear(at(91000), ok, time.Hour)
+	h.hear(at(150000), ok, time.Hour)
+	if left() {
+		t.Error("it is left behind")
 	}
 }
 

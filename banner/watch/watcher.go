@@ -55,6 +55,7 @@ type Watcher struct {
 	settings *Settings
 	invalid  string
 	memory   Memory
+	known    Known // what of it the next watch finds
 	run      runLook
 	kernel   *kernelLook
 	answered *Kernel // what it said last; nil when it never did
@@ -86,6 +87,12 @@ func New(cfg Config) *Watcher {
 	}
 	w.herald = newHerald(&w.cfg, settings)
 	w.took(invalid)
+	if known, err := readKnown(settings.RunDir); err != nil {
+		w.log.Debug("no watch before this one knew anything", "err", err)
+	} else {
+		w.known = known
+		w.memory.GoOn(known)
+	}
 	return w
 }
 
@@ -126,7 +133,8 @@ func (w *Watcher) look(ctx context.Context, now time.Time) {
 	w.mu.Lock()
 	w.verdict = v
 	w.mu.Unlock()
-	w.herald.hear(now, &v, now.Sub(w.began))
+	w.remember()
+	w.herald.hear(now, &v, w.age(&f))
 	if w.cfg.Failing != nil {
 		since, why := v.Failed()
 		w.cfg.Failing(ctx, now, since, why)
@@ -134,6 +142,27 @@ func (w *Watcher) look(ctx context.Context, now time.Time) {
 	if f.Run.Status != nil {
 		w.herald.obey(now, &f.Run.Status.Disk)
 	}
+}
+
+// remember leaves for the next watch what this one knows.
+func (w *Watcher) remember() {
+	known, ok := w.memory.Known()
+	if !ok || known == w.known {
+		return
+	}
+	w.known = known
+	if err := known.keep(w.settings.RunDir); err != nil {
+		w.log.Error("the next watch will not know what was", "err", err)
+	}
+}
+
+// age is for how long we have looked; nothing while it is too early to say of run
+// that it is not there.
+func (w *Watcher) age(f *Facts) time.Duration {
+	if f.Run.Life == Never && f.Run.Early {
+		return 0
+	}
+	return f.At.Sub(w.began)
 }
 
 func (w *Watcher) took(invalid error) {

@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 
 	"auditbridge/banner/watch"
 	"auditbridge/config"
@@ -32,10 +30,7 @@ leaves them again when it does not.`,
 			if err := s.Places.Remove(); err != nil {
 				return err
 			}
-			if err := watch.Forget(c.RunDir); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				return err
-			}
-			return nil
+			return watch.Forget(c.RunDir)
 		},
 	}
 }

@@ -126,7 +126,9 @@ func TestABusyMachineIsNotImpaired(t *testing.T) {
 	d.stop()
 }
 
-// TestOperatorsHearThatAuditdIsGone: beside a stock auditd, which is killed.
+// TestOperatorsHearThatAuditdIsGone: beside a stock auditd, which is stopped, let go
+// on, and killed. A watch that is killed meanwhile, too, leaves the next one no
+// reason to say that all is well.
 func TestOperatorsHearThatAuditdIsGone(t *testing.T) {
 	t.Parallel()
 	kernel := audittest.Kernel(t)
@@ -140,8 +142,22 @@ func TestOperatorsHearThatAuditdIsGone(t *testing.T) {
 	d.until("the watch has looked, and looks again", heardAnew(d)) // it has seen auditd
 	d.until("all is well", func(s status.Status) bool { return s.Watch != nil && s.Watch.State == status.OK })
 	from := time.Now()
+	auditd.Tell(syscall.SIGSTOP)
+	seen(t, ann, "auditd-stopped", from)
+	auditd.Tell(syscall.SIGCONT)
+	w.quiet()
+	from = time.Now()
 	auditd.Tell(syscall.SIGKILL)
 	seen(t, ann, "auditd-gone", from)
+	w.kill()
+	w.start()
+	before := time.Now()
+	d.until("the next watch has been at work for longer than it is careful", func(s status.Status) bool {
+		return s.Watch != nil && s.Watch.Missing == "" && s.Watch.Heard.Sub(before) > 8*time.Second
+	})
+	if w.motd() == "" {
+		t.Error("the next watch says that all is well")
+	}
 	auditd.Start(t)
 	w.quiet()
 	d.stop()

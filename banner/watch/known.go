@@ -1,0 +1,79 @@
+package watch
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"auditbridge/internal/boot"
+	"auditbridge/internal/durable"
+)
+
+// Known is what of a Memory the next watch of this boot goes on with: else whoever
+// ends a watch right after he has deleted the rules would have the next one say that
+// all is well.
+type Known struct {
+	Lost     uint32 `json:"lost"`     // the kernel's count
+	Features uint32 `json:"features"` // that were on
+	Rules    int    `json:"rules"`    // as many as there are meant to be
+	Owned    bool   `json:"owned"`    // the kernel's audit had an owner
+}
+
+// Known is what there is to go on with; ok is false before the kernel has answered.
+func (m *Memory) Known() (k Known, ok bool) { return m.known, m.begun }
+
+// GoOn remembers what another watch knew.
+func (m *Memory) GoOn(k Known) { m.known, m.begun = k, true }
+
+const (
+	knownFile = "watch-known.json" // in run-dir
+	mostKnown = 4 << 10
+)
+
+// keptKnown is Known with the boot that it is of: the next one begins anew.
+type keptKnown struct {
+	Boot string `json:"boot"`
+	Known
+}
+
+// keep leaves it for the next watch.
+func (k Known) keep(runDir string) error {
+	id, err := boot.ID()
+	if err != nil {
+		return err
+	}
+	text, err := json.Marshal(keptKnown{id, k})
+	if err != nil {
+		return err
+	}
+	dir, err := durable.OpenDir(runDir, 0o755, -1)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	return durable.Create(dir, knownFile, text, 0o600, -1)
+}
+
+// readKnown is what a watch before us in this boot knew.
+func readKnown(runDir string) (k Known, err error) {
+	id, err := boot.ID()
+	if err != nil {
+		return k, err
+	}
+	dir, err := durable.OpenDir(runDir, 0, -1)
+	if err != nil {
+		return k, err
+	}
+	defer dir.Close()
+	text, err := durable.Read(dir, knownFile, mostKnown)
+	if err != nil {
+		return k, err
+	}
+	var kept keptKnown
+	if err := json.Unmarshal(text, &kept); err != nil {
+		return k, fmt.Errorf("%s/%s: %w", runDir, knownFile, err)
+	}
+	if kept.Boot != id {
+		return k, fmt.Errorf("%s/%s is of another boot", runDir, knownFile)
+	}
+	return kept.Known, nil
+}
