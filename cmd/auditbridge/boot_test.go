@@ -16,13 +16,14 @@ import (
 
 // TestBoot: systemd boots a host with what `make install` installs, in a container
 // of the test's: the watch comes first; what stops, cannot start or is missing is
-// told to the next login, and no more when it is mended.
+// told to the next login, to the next who stands before a prompt, and by mail, which
+// the host's own mailer takes to root's box; and no more when it is mended.
 func TestBoot(t *testing.T) {
 	beside(t)
 	const booted, probe, configuration = "etc/systemd/system/booted.target", "etc/systemd/system/probe.service", "etc/auditbridge/auditbridge.toml"
 	said := bootWith(t, map[string]string{
 		"srv/audit.log": "",
-		configuration: "node = \"booted\"\n[audit]\nsource = \"file:/srv/audit.log\"\n[banner]\nexec = \"/srv/hook\"\n" +
+		configuration: "node = \"booted\"\n[audit]\nsource = \"file:/srv/audit.log\"\n[banner]\nexec = \"/srv/hook\"\nmail = \"root\"\n" +
 			"[[remote-logging-server]]\naddress = \"127.0.0.1\"\nport = 1\nprotocol = \"tcp\"\n", // nobody is there: run takes its time to stop
 		"srv/hook": "#!/bin/sh\n{ head -c 20; echo; } >>/results/said\n",
 		// What stands for auditd: the container has no kernel audit that it could own.
@@ -40,6 +41,7 @@ until_() {
 	done
 	echo "holds: $1"
 }
+prompt() { script -qec "agetty --show-issue" /dev/null </dev/null; }
 began() { systemctl show --value -p ActiveEnterTimestampMonotonic "$1"; }
 until_ 'auditbridge status | grep -q "^watch:   ok since"'
 [ "$(began auditbridge-watch)" -le "$(began auditbridge)" ] && echo the watch came first
@@ -54,9 +56,12 @@ systemctl restart auditbridge
 echo beside us auditd is $(systemctl is-active auditd)
 systemctl stop auditbridge
 until_ 'grep -q "\[run-gone," $motd'
-until_ 'grep -q "\[run-gone," /etc/issue.d/00-auditbridge.issue'
+until_ 'prompt | grep -q "\[run-gone,"'
+until_ 'grep -q "^Subject: audit logging is impaired on booted: run-gone" /var/mail/root'
 systemctl start auditbridge
 until_ '[ ! -e $motd ] && [ ! -L /etc/issue.d/00-auditbridge.issue ]'
+prompt | grep -q IMPAIRED || echo the prompt is as ever
+until_ 'grep -q "^Subject: audit logging works again on booted" /var/mail/root'
 cp /etc/auditbridge/auditbridge.toml /srv/good
 echo nonsense >>/etc/auditbridge/auditbridge.toml
 systemctl restart auditbridge
@@ -75,7 +80,7 @@ systemctl poweroff --no-block
 `,
 	})
 	for _, want := range []string{
-		"the watch came first\n", "in its place auditd is inactive\n", "beside us auditd is active\n", "all done\n", " because=run-gone ", " because=run-failed ", "op=banner-cleared ",
+		"the watch came first\n", "in its place auditd is inactive\n", "beside us auditd is active\n", "the prompt is as ever\n", "all done\n", " because=run-gone ", " because=run-failed ", "op=banner-cleared ",
 	} {
 		if !strings.Contains(said, want) {
 			t.Errorf("there is no %q in\n%s", want, said)
