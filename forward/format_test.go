@@ -81,23 +81,43 @@ func TestStockRsyslogReadsEveryFormat(t *testing.T) {
 	}
 }
 
-// logger(1) writes the same text as the same message, but for time and host.
-func TestLoggerWritesTheSameHeader(t *testing.T) {
-	far := startSink(t)
-	c := testConfig(FormatBSD)
-	c.PID = 77
-	messages, _ := play(t, c, journal.Cursor{}, []string{loginEvent(1)})
-	_, text, _ := strings.Cut(messages[0], "]: ")
-	cmd := exec.Command("logger", "--rfc3164", "--tcp", "--octet-count", "--server", "127.0.0.1", "--port", strconv.Itoa(far.port()),
-		"--priority", "auth.info", "--tag", "auditbridge", "--id=77", "--", text)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("logger: %v: %s", err, out)
-	}
-	peertest.Until(t, "logger's message arrived", func() bool { return len(far.received()) > 0 })
-	differs := regexp.MustCompile(`^(<\d+>)[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d [^ ]+ `)
-	ours, theirs := differs.ReplaceAllString(messages[0], "${1}TIME HOST "), differs.ReplaceAllString(far.received()[0], "${1}TIME HOST ")
-	if ours != theirs || !strings.HasPrefix(ours, "<38>TIME HOST auditbridge[77]: ") {
-		t.Errorf("logger writes\n%s\nand we\n%s", theirs, ours)
+// logger(1) writes the same as the same message, but for time and host.
+func TestLoggerWritesTheSameMessage(t *testing.T) {
+	for _, row := range []struct {
+		format string
+		parts  *regexp.Regexp // MSGID and structured data, if any, and the text
+		differ *regexp.Regexp
+	}{
+		{FormatBSD, regexp.MustCompile(`\]:()()() (.*)$`), regexp.MustCompile(`^(<\d+>)[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d [^ ]+ `)},
+		{FormatRecord, regexp.MustCompile(` 77 (\S+) \[(\S+) ([^\]]*)\] (.*)$`), regexp.MustCompile(`^(<\d+>1 )\S+ \S+ `)},
+	} {
+		t.Run(row.format, func(t *testing.T) {
+			far := startSink(t)
+			c := testConfig(row.format)
+			c.PID = 77
+			messages, _ := play(t, c, journal.Cursor{}, []string{loginEvent(1)})
+			parts := row.parts.FindStringSubmatch(messages[0])
+			if parts == nil {
+				t.Fatalf("%q has not the parts of its format", messages[0])
+			}
+			args := []string{"--tcp", "--octet-count", "--server", "127.0.0.1", "--port", strconv.Itoa(far.port()), "--priority", "auth.info", "--tag", "auditbridge", "--id=77"}
+			if parts[1] == "" {
+				args = append(args, "--rfc3164")
+			} else {
+				args = append(args, "--rfc5424=notq", "--msgid", parts[1], "--sd-id", parts[2])
+				for _, param := range strings.Fields(parts[3]) {
+					args = append(args, "--sd-param", param)
+				}
+			}
+			if out, err := exec.Command("logger", append(args, "--", parts[4])...).CombinedOutput(); err != nil {
+				t.Fatalf("logger: %v: %s", err, out)
+			}
+			peertest.Until(t, "logger's message arrived", func() bool { return len(far.received()) > 0 })
+			ours, theirs := row.differ.ReplaceAllString(messages[0], "${1}TIME HOST "), row.differ.ReplaceAllString(far.received()[0], "${1}TIME HOST ")
+			if ours != theirs || !strings.Contains(ours, "TIME HOST auditbridge") {
+				t.Errorf("logger writes\n%s\nand we\n%s", theirs, ours)
+			}
+		})
 	}
 }
 
