@@ -110,7 +110,7 @@ func (p *Places) siteText() (string, error) {
 	if p.SSHDText == "" {
 		return "", nil
 	}
-	f, err := durable.OpenRegular(p.Root + p.SSHDText)
+	f, err := durable.OpenRegular(behindOurLink(p.Root + p.SSHDText))
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil
 	}
@@ -121,6 +121,20 @@ func (p *Places) siteText() (string, error) {
 	text := make([]byte, maxSiteText)
 	n, _ := f.ReadAt(text, 0)
 	return string(text[:n]), nil
+}
+
+// behindOurLink is where path leads if it is a link in a directory of root's, as
+// some distributions have it; whatever else it is it stays.
+func behindOurLink(path string) string {
+	dir, err := durable.OpenDir(filepath.Dir(path), 0, -1)
+	if err != nil {
+		return path
+	}
+	dir.Close()
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		return target
+	}
+	return path
 }
 
 func put(dir, name, text string) error {

@@ -100,12 +100,35 @@ func TestTheSitesOwnTextStands(t *testing.T) {
 			t.Errorf("restored: %q", got)
 		}
 	}
+	if err := os.Rename(p.Root+"/etc/issue.net", p.Root+"/issue.net"); err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range []struct {
+		mode fs.FileMode // of the directory
+		want string
+	}{{0o755, own}, {0o777, ""}} { // where anybody may put a link, it may lead to what is nobody's business
+		if err := errors.Join(os.Chmod(p.Root+"/etc", row.mode), relink(p.Root+"/etc/issue.net")); err != nil {
+			t.Fatal(err)
+		}
+		if err := p.Clear(); (err == nil) != (row.want != "") || text(t, p.RunDir+"/issue.net") != row.want {
+			t.Errorf("a link in a directory of mode %o: %v, %q", row.mode, err, text(t, p.RunDir+"/issue.net"))
+		}
+	}
+	if err := errors.Join(os.Chmod(p.Root+"/etc", 0o755), os.Rename(p.Root+"/issue.net", p.Root+"/etc/issue.net")); err != nil {
+		t.Fatal(err)
+	}
 	if err := p.Remove(); err != nil {
 		t.Fatal(err)
 	}
 	if left := everything(t, p.Root); len(left) != 1 || left[0] != "/etc/issue.net" {
 		t.Errorf("left behind: %v", left)
 	}
+}
+
+// relink has a link where name was, to a file of that name one directory up.
+func relink(name string) error {
+	os.Remove(name)
+	return os.Symlink("../"+filepath.Base(name), name)
 }
 
 // A place that cannot be written keeps no other from it.
