@@ -163,6 +163,39 @@ func TestOperatorsHearThatAuditdIsGone(t *testing.T) {
 	d.stop()
 }
 
+// TestOperatorsHearThatAuditdIsGoneWithUs: a stock auditd that starts us as its plugin
+// is stopped, let go on, and killed.
+func TestOperatorsHearThatAuditdIsGoneWithUs(t *testing.T) {
+	t.Parallel()
+	kernel := audittest.Kernel(t)
+	d := newDaemon(t, fromStdin+quickly)
+	w := newLookout(t, d)
+	ann := peertest.StartPerson(t, w.root, 46234, "bash")
+	auditd := peertest.NewAuditd(t, "q_depth = 90000\n")
+	auditd.Plugin(t, "auditbridge", pluginConf(t, d))
+	auditd.Start(t)
+	peertest.Until(t, "auditd has its plugin", func() bool {
+		s, ok := d.status()
+		return ok && s.Answering && kernel.Status().PID == auditd.PID()
+	})
+	w.start()
+	d.until("all is well", func(s status.Status) bool { return s.Watch != nil && s.Watch.State != status.Impaired })
+	from := time.Now()
+	auditd.Tell(syscall.SIGSTOP)
+	seen(t, ann, "auditd-stopped", from)
+	auditd.Tell(syscall.SIGCONT)
+	w.quiet()
+	from = time.Now()
+	auditd.Tell(syscall.SIGKILL)
+	seen(t, ann, "run-gone", from)
+	ann.Sees(t, "auditd-gone")
+	auditd.Start(t)
+	w.quiet()
+	d.onRecord("op=banner-raised ", "because=auditd-stopped")
+	d.onRecord("op=banner-", "run-gone")
+	auditd.Stop()
+}
+
 // TestARestartIsNoOutage: run that replaces itself in place is not told of; nor is
 // an heir that goes on with a dead process's socket, which the kernel still names: a
 // probe shows that it hears.
