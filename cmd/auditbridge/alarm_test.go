@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"auditbridge/auditbridge"
+	"auditbridge/internal/alarm"
 	"auditbridge/internal/peertest"
 	"auditbridge/internal/status"
 )
@@ -46,6 +47,12 @@ func TestAlarmsAreRaisedAndClearedOnRecord(t *testing.T) {
 	events := 0
 	segments, err := filepath.Glob(filepath.Join(d.journal, "0*.log"))
 	must(t, err)
+	inCEF, _, _ := auditbridgeCommand(t, append([]string{"read", "-o", "cef", "--include", "alarm"}, segments...)...)
+	for kind, text := range map[string]string{"title": alarm.Lookup("disk-full").Title, "description": alarm.Lookup("disk-full").Description, "remedy": alarm.Lookup("disk-full").Remedy} {
+		if !strings.Contains(inCEF, kind+`\=`+text) && !strings.Contains(inCEF, kind+`\="`+text) {
+			t.Errorf("in CEF the alarm has no %s %q:\n%s", kind, text, inCEF)
+		}
+	}
 	text, errs, code := auditbridgeCommand(t, append([]string{"read", "-o", "json", "--include", "alarm"}, segments...)...)
 	if code != 0 {
 		t.Fatal(errs)

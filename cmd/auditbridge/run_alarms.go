@@ -87,7 +87,8 @@ func (a *alarms) update(now time.Time, holds []alarm.Condition) bool {
 	return len(changes) > 0
 }
 
-// alarmNote is the record of an alarm. Its severity there is that of its kind.
+// alarmNote is the record of an alarm. Its severity there is that of its kind; what is
+// raised says to whoever gets it, and has nothing but it, what that means and what to do.
 func alarmNote(c alarm.Change) auditbridge.Note {
 	n := auditbridge.OwnNote(auditbridge.TypeDaemonResume, "alarm-cleared")
 	if c.Raised {
@@ -102,6 +103,9 @@ func alarmNote(c alarm.Change) auditbridge.Note {
 			n.Fields = append(n.Fields, auditbridge.Text("severity", kind.Severity))
 		}
 		n.Fields = append(n.Fields, auditbridge.Text("title", kind.Title))
+		if c.Raised {
+			n.Fields = append(n.Fields, auditbridge.Text("description", kind.Description), auditbridge.Text("remedy", kind.Remedy))
+		}
 	}
 	return n
 }
