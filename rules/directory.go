@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -91,7 +92,9 @@ func ReadText(name string) ([]byte, error) {
 	case is.Size > mostText:
 		return nil, complain("%d bytes are no rule file: %d are the most", is.Size, mostText)
 	}
-	return io.ReadAll(io.LimitReader(f, mostText))
+	text := bytes.NewBuffer(make([]byte, 0, is.Size+bytes.MinRead))
+	_, err = text.ReadFrom(io.LimitReader(f, mostText))
+	return text.Bytes(), err
 }
 
 // filesAt is path itself, or the rule files in it.

@@ -9,9 +9,9 @@ import (
 	"strings"
 	"syscall"
 
+	"auditbridge/rules"
+
 	"github.com/elastic/go-libaudit/v2"
-	"github.com/elastic/go-libaudit/v2/rule"
-	"github.com/elastic/go-libaudit/v2/rule/flags"
 	"golang.org/x/sys/unix"
 )
 
@@ -45,7 +45,7 @@ func liveKernel() (k *demoKernel, why string) {
 		control.Close()
 		return nil, "no access to kernel audit: " + err.Error()
 	}
-	rules, err := control.GetRules()
+	loaded, err := control.GetRules()
 	switch {
 	case err != nil:
 		why = "the kernel's audit rules cannot be listed: " + err.Error()
@@ -53,8 +53,8 @@ func liveKernel() (k *demoKernel, why string) {
 		why = fmt.Sprintf("process %d owns kernel audit", status.PID)
 	case status.Enabled != 0:
 		why = fmt.Sprintf("kernel audit is enabled already (enabled %d)", status.Enabled)
-	case len(rules) > 0:
-		why = fmt.Sprintf("%d audit rules are loaded already", len(rules))
+	case len(loaded) > 0:
+		why = fmt.Sprintf("%d audit rules are loaded already", len(loaded))
 	default:
 		return &demoKernel{control: control}, ""
 	}
@@ -65,20 +65,19 @@ func liveKernel() (k *demoKernel, why string) {
 // addRules loads a few narrow rules: one system call that nobody makes with
 // this argument, one that changes a file of ours.
 func (k *demoKernel) addRules(watched string) error {
-	for _, text := range []string{
-		fmt.Sprintf("-a always,exit -F arch=b64 -S getpgid -F a0=%d -k %s", demoPID, demoMark),
-		fmt.Sprintf("-w %s -p wa -k identity", watched),
-	} {
-		parsed, err := flags.Parse(text)
-		if err != nil {
-			return fmt.Errorf("parse audit rule %q: %w", text, err)
-		}
-		wire, err := rule.Build(parsed)
-		if err != nil {
-			return fmt.Errorf("build audit rule %q: %w", text, err)
-		}
+	host, err := rules.ThisHost()
+	if err != nil {
+		return err
+	}
+	f, err := rules.Parse("the demonstration's rules", fmt.Sprintf("-a always,exit -F arch=b64 -S getpgid -F a0=%d -k %s\n-w %s -p wa -k identity\n", demoPID, demoMark, watched), host)
+	if err != nil {
+		return err
+	}
+	for i := range f.Statements {
+		s := &f.Statements[i]
+		wire := s.Rule.AppendWire(nil)
 		if err := k.control.AddRule(wire); err != nil {
-			return fmt.Errorf("load audit rule %q: %w", text, err)
+			return fmt.Errorf("load audit rule %q: %w", s.Text, err)
 		}
 		k.rules = append(k.rules, wire)
 	}

@@ -45,7 +45,8 @@ Exit status: 0 loaded, 1 not, or with -c in the files when a rule was passed ove
 			if err := seesWhatTheHostSees(desired); err != nil {
 				return err
 			}
-			held, err := lockRules(stateDirectory(cmd))
+			stateDir := stateDirectory(cmd)
+			held, err := lockRules(stateDir)
 			if err != nil {
 				fmt.Fprintf(cmd.ErrOrStderr(), "warning: %v\n", err)
 			} else {
@@ -55,7 +56,7 @@ Exit status: 0 loaded, 1 not, or with -c in the files when a rule was passed ove
 			if err != nil {
 				return refusedRules(err)
 			}
-			if err := rememberRules(stateDirectory(cmd), desired.Record(host, done, time.Now())); err != nil {
+			if err := rememberRules(stateDir, desired.Record(host, done, time.Now())); err != nil {
 				fmt.Fprintf(cmd.ErrOrStderr(), "warning: run will not notice when they are changed: %v\n", err)
 			}
 			return reportLoad(cmd, done, desired)
