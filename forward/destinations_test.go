@@ -64,13 +64,33 @@ func combinations() (all []combination) {
 			return c, wayTo(t, way, c), a.Received
 		}
 	}
+	syslogNG := func(source, framing string) func(*testing.T) (Config, Dialer, func() []string) {
+		return func(t *testing.T) (Config, Dialer, func() []string) {
+			ng := peertest.StartSyslogNG(t, source+`(ip("127.0.0.1") port(%d) transport("tcp") flags(store-raw-message))`, "$RAWMSG")
+			c := to(ng.Port)
+			c.Framing = framing
+			return c, wayTo(t, "direct", c), ng.Received
+		}
+	}
+	syslogNGTLS := func(t *testing.T) (Config, Dialer, func() []string) {
+		dir, ca := t.TempDir(), peertest.NewCA(t, "Root", nil)
+		anchors, _ := ca.Write(dir, "ca")
+		cert, key := ca.Server(nil, "127.0.0.1").Write(dir, "server")
+		ng := peertest.StartSyslogNG(t, fmt.Sprintf(`syslog(ip("127.0.0.1") port(%%d) transport("tls") flags(store-raw-message) tls(key-file(%q) cert-file(%q) ca-file(%q) peer-verify(required-trusted)))`, key, cert, anchors), "$RAWMSG")
+		c := inTLS(t, to(ng.Port), t.TempDir(), ca, ca.Client("fabric128", nil))
+		c.Protocol = ProtocolTLS
+		return c, overTLS(t, c, wayTo(t, "direct", c)), ng.Received
+	}
 	all = []combination{
 		{ProtocolUDP, "", "direct", "rsyslog imudp", rsyslog(ProtocolUDP, "direct", imudp, nil)},
 		{ProtocolTCP, "octet counting", "direct", "rsyslog imtcp", rsyslog(ProtocolTCP, "direct", imtcp, nil)},
 		{ProtocolTCP, "LF", "direct", "rsyslog imtcp", rsyslog(ProtocolTCP, "direct", imtcp, func(c *Config) { c.Framing = FramingLF })},
+		{ProtocolTCP, "octet counting", "direct", "syslog-ng syslog()", syslogNG("syslog", FramingCount)},
+		{ProtocolTCP, "LF", "direct", "syslog-ng network()", syslogNG("network", FramingLF)},
 		{ProtocolTCP, "octet counting", "OpenSSH", "rsyslog imtcp", rsyslog(ProtocolTCP, "OpenSSH", imtcp, nil)},
 		{ProtocolTLS, "both sides' certificates", "direct", "rsyslog imtcp, gtls", secured(ProtocolTLS, "direct", gtls)},
 		{ProtocolTLS, "both sides' certificates", "OpenSSH", "rsyslog imtcp, gtls", secured(ProtocolTLS, "OpenSSH", gtls)},
+		{ProtocolTLS, "both sides' certificates", "direct", "syslog-ng syslog()", syslogNGTLS},
 		{ProtocolRELP, "", "direct", "rsyslog imrelp", rsyslog(ProtocolRELP, "direct", imrelp, nil)},
 		{ProtocolRELP, "", "OpenSSH", "rsyslog imrelp", rsyslog(ProtocolRELP, "OpenSSH", imrelp, nil)},
 		{ProtocolRELP, "`tls = true`", "direct", "rsyslog imrelp, gnutls", secured(ProtocolRELP, "direct", relpTLS)},
@@ -137,7 +157,7 @@ func TestDestinations(t *testing.T) {
 	rows := make([]string, len(all))
 	t.Run("each", func(t *testing.T) {
 		for i, combo := range all {
-			t.Run(strings.Join([]string{combo.protocol, combo.note, combo.way}, " "), func(t *testing.T) {
+			t.Run(strings.Join([]string{combo.protocol, combo.note, combo.way, combo.peer}, " "), func(t *testing.T) {
 				t.Parallel()
 				rows[i] = combo.row(t)
 			})
