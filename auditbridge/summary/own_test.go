@@ -27,7 +27,8 @@ func TestOwnRecords(t *testing.T) {
 		{"restart", false, []auditbridge.Field{text("old", "v1"), text("new", "v2"), text("exe", "/usr/sbin/auditbridge")}, `auditbridge replaced auditbridge v1 by v2.`},
 		{"restart", true, []auditbridge.Field{text("reason", "not valid")}, `auditbridge could not replace auditbridge: "not valid".`},
 		{"stop", false, []auditbridge.Field{text("why", "signal terminated")}, `auditbridge stopped auditing: "signal terminated".`},
-		{"config", true, []auditbridge.Field{text("why", "unknown key")}, `auditbridge refused a changed configuration: "unknown key".`},
+		{"config", false, []auditbridge.Field{text("why", "files"), text("key", "audit.retention"), text("old", "180d"), text("new", "90d"), text("where", "a.toml:7:1")}, "auditbridge took over a changed configuration from 180d to 90d (key audit.retention)."},
+		{"config", true, []auditbridge.Field{text("why", "reload"), text("reason", "unknown key")}, `auditbridge refused a changed configuration: "unknown key".`},
 		{"block", false, []auditbridge.Field{number("first", 5), number("count", 20)}, "auditbridge closed a block from record 5 of 20."},
 		{"open", false, []auditbridge.Field{number("first", 1), number("last", 90)}, "auditbridge opened the journal, records 1 to 90."},
 		{"segment", false, []auditbridge.Field{number("format", 1), number("first", 91)}, "auditbridge began a segment at record 91."},
@@ -118,8 +119,14 @@ func TestOwnRecordsNameWhoCausedThem(t *testing.T) {
 		t.Errorf("%q, want %q", got, want)
 	}
 	for want, note := range map[string]auditbridge.Note{
-		"User 1000 (session 7), as root, read the journal with verify.":      auditbridge.OwnNote(auditbridge.TypeDaemonConfig, "journal-read", auditbridge.Text("with", "verify")),
-		"User 1000 (session 7), as root, asked in vain for status: stopped.": auditbridge.OwnFailure("ask-refused", auditbridge.Text("what", "status"), auditbridge.Text("reason", "stopped")),
+		"User 1000 (session 7), as root, read the journal with verify.":                                                                             auditbridge.OwnNote(auditbridge.TypeDaemonConfig, "journal-read", auditbridge.Text("with", "verify")),
+		"User 1000 (session 7), as root, asked in vain for status: stopped.":                                                                        auditbridge.OwnFailure("ask-refused", auditbridge.Text("what", "status"), auditbridge.Text("reason", "stopped")),
+		"User 1000 (session 7), as root, changed the configuration to 3 (key audit.max-files).":                                                     auditbridge.OwnNote(auditbridge.TypeDaemonConfig, "config", auditbridge.Text("why", "reload"), auditbridge.Text("key", "audit.max-files"), auditbridge.Text("old", "?"), auditbridge.Text("new", "3")),
+		"User 1000 (session 7), as root, could not change the configuration: wrong.":                                                                auditbridge.OwnFailure("config", auditbridge.Text("why", "SIGHUP"), auditbridge.Text("reason", "wrong")),
+		"User 1000 (session 7), as root, reset the kernel's count of lost records, 9.":                                                              auditbridge.OwnNote(auditbridge.TypeDaemonErr, "kernel-lost-reset", auditbridge.Number("old", 9)),
+		"User 1000 (session 7), as root, changed the kernel's audit rules, which are not those that were loaded: 5 missing, by /usr/sbin/auditctl.": auditbridge.OwnFailure("rules-drift", auditbridge.Number("missing", 5), auditbridge.Text("exe", "/usr/sbin/auditctl")),
+		"User 1000 (session 7), as root, changed the audit rule file 10.rules, by /usr/bin/vi.":                                                     auditbridge.OwnNote(auditbridge.TypeDaemonConfig, "rule-file", auditbridge.Text("file", "10.rules"), auditbridge.Text("exe", "/usr/bin/vi")),
+		"User 1000 (session 7), as root, had auditbridge try to resume storing after suspended.":                                                    auditbridge.OwnNote(auditbridge.TypeDaemonResume, "resume", auditbridge.Text("state", "suspended")),
 	} {
 		note.Actor = auditbridge.Actor{AUID: 1000, UID: 0, Session: 7, PID: 300}
 		line := auditbridge.AppendNote(nil, &note, time.Unix(1700000000, 0), auditbridge.FirstNoteSerial)
