@@ -162,9 +162,9 @@ func (f *Failure) end(ctx context.Context, now time.Time) {
 		f.means.Logger.Error("an end of this host has failed; trying again", "action", f.ending, "error", err)
 		return
 	}
-	if f.ending == NoLogin {
-		f.ending = ""
-	} else {
+	if f.ending == Halt {
 		f.tried = now.Add(endPatience)
+	} else {
+		f.ending = "" // single-user mode asked for anew would stop what root has begun there
 	}
 }

@@ -189,7 +189,8 @@ func (g *Guard) goOn(ctx context.Context, now time.Time) {
 	if g.last.done {
 		wait = endPatience
 	}
-	if g.last.action != "" && g.last.level == level && now.Sub(g.last.tried) >= wait {
+	settled := g.last.done && g.last.action == Single // asked anew, it would stop what root has begun there
+	if g.last.action != "" && !settled && g.last.level == level && now.Sub(g.last.tried) >= wait {
 		g.end(ctx)
 	}
 	g.settle(level != LevelFull && level != LevelError, now)

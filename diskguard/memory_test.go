@@ -137,3 +137,28 @@ func TestOnlyRootMayLogInWhileTheDiskIsStillFull(t *testing.T) {
 		t.Error("what another program said was removed")
 	}
 }
+
+// Single-user mode is asked for once: there run and the watch go on, and root is not
+// disturbed while he makes room, however long that takes.
+func TestWhoMendsAHostIsNotDisturbed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j, g := nextBoot(t, t.TempDir(), "first", config(Single))
+		f, did := failing(t, t.TempDir(), "first", FailureConfig{Action: Single, Wait: time.Second})
+		j.enters(journal.StateFull)
+		began := time.Now()
+		for range 1000 {
+			g.look(t.Context(), time.Now())
+			f.See(t.Context(), time.Now(), began, "run-failed")
+			time.Sleep(time.Second)
+		}
+		times := 0
+		for _, what := range j.did {
+			if what == "rescued" {
+				times++
+			}
+		}
+		if times != 1 || strings.Join(*did, " ") != "single(run-failed) told rescued" {
+			t.Errorf("for a full disk %d times; for a failure: %v", times, *did)
+		}
+	})
+}

@@ -94,6 +94,41 @@ systemctl poweroff --no-block
 	}
 }
 
+// TestSingleUserModeIsRecorded: on a host where both units are enabled, run is ended,
+// and the watch has systemd go into single-user mode. There run is at work again, and
+// the watch has nothing more to do: whoever mends the host is left in peace.
+func TestSingleUserModeIsRecorded(t *testing.T) {
+	beside(t)
+	said := bootWith(t, map[string]string{
+		"srv/audit.log":                    "",
+		"etc/auditbridge/auditbridge.toml": "[audit]\nsource = \"file:/srv/audit.log\"\naudit-failure-action = \"single\"\naudit-failure-wait = \"1s\"\n",
+		"etc/systemd/system/booted.target": "[Unit]\nRequires=sysinit.target\nAfter=sysinit.target\nWants=auditbridge.service auditbridge-watch.service probe.service\n",
+		"etc/systemd/system/probe.service": "[Unit]\nAfter=auditbridge.service\nIgnoreOnIsolate=yes\n[Service]\nType=oneshot\nExecStart=/bin/sh /srv/probe.sh\nStandardOutput=append:/results/said\nStandardError=append:/results/said\n",
+		"srv/probe.sh": `
+until_() {
+	n=0
+	until eval "$1"; do
+		n=$((n + 1))
+		[ $n -lt 600 ] || { echo "in vain: $1"; auditbridge status; systemctl status auditbridge auditbridge-watch; systemctl poweroff --no-block; exit 1; }
+		sleep 0.2
+	done
+	echo "holds: $1"
+}
+systemctl enable auditbridge-watch auditbridge
+until_ 'auditbridge status | grep -q "^watch:   ok since"'
+systemctl stop auditbridge
+until_ '[ "$(systemctl is-active rescue.target)" = active ]'
+until_ 'auditbridge status | grep -q "^watch:   ok since"'
+until_ 'grep -h "op=failure-action .* action=single because=run-gone" /var/log/audit/auditbridge/0*.log'
+systemctl is-active rescue.target
+systemctl poweroff --no-block
+`,
+	})
+	if !strings.Contains(said, "\nactive\n") || strings.Contains(said, "in vain") {
+		t.Error(said)
+	}
+}
+
 // bootWith boots systemd on a copy of this host's files (what is written to them is
 // in memory, and gone afterwards) with those of make install and these, up to
 // booted.target, until it powers itself off. It has a network and process numbers of
