@@ -38,6 +38,43 @@ func TestCommonCriteriaRowsAreShown(t *testing.T) {
 	}
 }
 
+// TestRequirementsHaveOptionsAndRecords: the table from requirements names every row of
+// the other once or more, keys that there are and records that there are.
+func TestRequirementsHaveOptionsAndRecords(t *testing.T) {
+	page, keys, classes := read(t, "common-criteria.md"), read(t, "configuration.md"), read(t, "../auditbridge/classes.txt")
+	_, both, _ := strings.Cut(page, "## From requirement to option and record")
+	table, tests, found := strings.Cut(both, "## From row to test")
+	if !found {
+		t.Fatal("common-criteria.md has not both tables")
+	}
+	name := regexp.MustCompile(`T-[A-Za-z0-9-]+`)
+	named := map[string]bool{}
+	for _, row := range name.FindAllString(table, -1) {
+		named[row] = true
+	}
+	for _, row := range regexp.MustCompile(`(?m)^\| (T-[A-Za-z0-9-]+) \|`).FindAllStringSubmatch(tests, -1) {
+		if !named[row[1]] {
+			t.Errorf("no requirement names %s", row[1])
+		}
+		delete(named, row[1])
+	}
+	for row := range named {
+		t.Errorf("a requirement names %s, which is no row", row)
+	}
+	for _, row := range regexp.MustCompile(`(?m)^\| [^|]+ \|([^|]*)\|([^|]*)\| T-`).FindAllStringSubmatch(table, -1) {
+		for _, key := range regexp.MustCompile("`([a-z-]+)`").FindAllStringSubmatch(row[1], -1) {
+			if !regexp.MustCompile("[`\\[.]" + key[1] + "[`\\]. ]").MatchString(keys) {
+				t.Errorf("configuration.md has no key %s", key[1])
+			}
+		}
+		for _, op := range regexp.MustCompile("`op=([a-z-]+)`").FindAllStringSubmatch(row[2], -1) {
+			if !regexp.MustCompile(`(?m)^` + op[1] + ` `).MatchString(classes) {
+				t.Errorf("there is no record op=%s", op[1])
+			}
+		}
+	}
+}
+
 // rowsShown is, by row, the tests that have a subtest of its name.
 func rowsShown(t *testing.T) map[string]map[string]bool {
 	t.Helper()
@@ -69,4 +106,13 @@ func rowsShown(t *testing.T) map[string]map[string]bool {
 		}
 	}
 	return shown
+}
+
+func read(t *testing.T, file string) string {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }
