@@ -69,6 +69,12 @@ until_ 'grep -q "\[run-failed," $motd'
 cp /srv/good /etc/auditbridge/auditbridge.toml
 systemctl start auditbridge
 until_ '[ ! -e $motd ]'
+{ echo 'run-dir = "run/auditbridge"'; cat /srv/good; } >/etc/auditbridge/auditbridge.toml
+systemctl restart auditbridge-watch auditbridge
+until_ 'grep -q "\[run-absent," $motd && grep -q "also: configuration-invalid" $motd'
+cp /srv/good /etc/auditbridge/auditbridge.toml
+systemctl start auditbridge
+until_ '[ ! -e $motd ]'
 mv /usr/sbin/auditbridge /srv/away
 systemctl kill --signal=KILL auditbridge-watch
 until_ 'grep -q "the program /usr/sbin/auditbridge is missing" $motd'

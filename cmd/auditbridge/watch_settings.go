@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -13,7 +14,8 @@ import (
 
 // watchSettings reads the configuration when its files have changed. One that is
 // not valid leaves the last that was in force; where there was none, it is used as
-// far as it goes: that run cannot start with it is what there is to tell.
+// far as it goes: that run cannot start with it is what there is to tell. So it is
+// with a run-dir that cannot be made; then the usual one is ours.
 type watchSettings struct {
 	file  string
 	again bool // the next read is the first one's result once more
@@ -28,6 +30,8 @@ type watchSettings struct {
 	stateDir string
 }
 
+const usualRunDir = "/run/auditbridge"
+
 func (s *watchSettings) read() (*watch.Settings, bool, error) {
 	stamp := s.stampNow()
 	if stamp == s.stamp {
@@ -39,6 +43,10 @@ func (s *watchSettings) read() (*watch.Settings, bool, error) {
 	c, err := config.Load(s.file)
 	if onlyMissing(err) && s.file == config.DefaultFile {
 		err = nil // the defaults hold
+	}
+	if place := openToAll(c.RunDir); place != nil {
+		err = errors.Join(err, fmt.Errorf("make run-dir: %w", place))
+		c.RunDir = usualRunDir
 	}
 	if s.invalid = err; err != nil && s.good {
 		return &s.last, true, err
