@@ -80,6 +80,13 @@ func (d *DropIn) ClientCertificate() (files []string) {
 	return files
 }
 
+// IsClientCertificate reports whether SetClientCertificate made it, and nobody has
+// added to it.
+func (d *DropIn) IsClientCertificate() bool {
+	table, _ := d.Tables["syslog"].(map[string]any)
+	return len(d.Tables) == 1 && len(table) == 2 && len(d.ClientCertificate()) == 2
+}
+
 // Text is the file as it is to be.
 func (d *DropIn) Text() ([]byte, error) {
 	text, err := toml.Marshal(d.Tables)

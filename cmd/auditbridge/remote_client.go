@@ -60,7 +60,7 @@ the certificate has to be of today and from a root that the servers' are from. T
 
 func setClientCertificate(cmd *cobra.Command, given tlslink.Config) (*remoteChange, error) {
 	c, _ := config.Load(configFile(cmd))
-	dropIn, err := config.ClientDropIn(configFile(cmd))
+	dropIn, err := clientDropIn(cmd)
 	if err != nil {
 		return nil, err
 	}
@@ -185,7 +185,7 @@ A certificate that stands in a file that people write is theirs to remove.`,
 }
 
 func removeClientCertificate(cmd *cobra.Command) (*remoteChange, error) {
-	dropIn, err := config.ClientDropIn(configFile(cmd))
+	dropIn, err := clientDropIn(cmd)
 	if err != nil {
 		return nil, err
 	}
@@ -202,6 +202,15 @@ func removeClientCertificate(cmd *cobra.Command) (*remoteChange, error) {
 		return nil, err
 	}
 	return change, sweepAfter(cmd, &config.DropIn{Path: dropIn.Path})
+}
+
+// clientDropIn is the drop-in as it is, unless a person has written in it.
+func clientDropIn(cmd *cobra.Command) (*config.DropIn, error) {
+	d, err := config.ClientDropIn(configFile(cmd))
+	if err == nil && d.Tables != nil && !d.IsClientCertificate() {
+		return nil, withHint(fmt.Errorf("%s holds what a person wrote", d.Path), "move that to another file of conf.d")
+	}
+	return d, err
 }
 
 // sweepAfter erases what is not named any more now that the drop-in is this one.

@@ -179,6 +179,19 @@ func TestClientCertificatesThatAreRefused(t *testing.T) {
 		}
 	}
 
+	dropIn := filepath.Join(d.dir, "conf.d", "client-certificate.toml")
+	made, err := os.ReadFile(dropIn)
+	must(t, err)
+	byHand := string(made) + "format = \"cef\"\n"
+	must(t, os.WriteFile(dropIn, []byte(byHand), 0o644))
+	if errs, code := set("--pkcs12-file", pfx, "--pkcs12-password-file", password); code != 1 || !strings.Contains(errs, "a person wrote") {
+		t.Errorf("what a person wrote: exits %d: %s", code, errs)
+	}
+	if now, _ := os.ReadFile(dropIn); string(now) != byHand {
+		t.Errorf("what a person wrote is now\n%s", now)
+	}
+	must(t, os.WriteFile(dropIn, made, 0o644))
+
 	must(t, os.Chmod(d.config, 0o644))
 	cmd := program("remote", "client-certificate", "--config", d.config, "remove")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
