@@ -84,14 +84,20 @@ func (r *reloader) watch(ctx context.Context) (<-chan struct{}, error) {
 	r.watchKeys()
 	changed := make(chan struct{}, 1)
 	go func() {
-		for e := range watcher.Events {
-			switch {
-			case e.Name == dropIns:
-				watcher.Add(dropIns)
-			case slices.Contains(r.d.now.Load().KeyFiles(), e.Name):
-			case e.Name == r.file, filepath.Dir(e.Name) == dropIns && filepath.Ext(e.Name) == ".toml":
-			default:
-				continue
+		for {
+			select {
+			case e, ok := <-watcher.Events:
+				switch {
+				case !ok:
+					return
+				case e.Name == dropIns:
+					watcher.Add(dropIns)
+				case slices.Contains(r.d.now.Load().KeyFiles(), e.Name):
+				case e.Name == r.file, filepath.Dir(e.Name) == dropIns && filepath.Ext(e.Name) == ".toml":
+				default:
+					continue
+				}
+			case <-watcher.Errors: // more has changed than the kernel told: any file may have
 			}
 			select {
 			case changed <- struct{}{}:

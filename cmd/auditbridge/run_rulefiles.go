@@ -43,18 +43,23 @@ const unsettled = 4 * settle
 // watch reads the files and tells, until ctx ends, when some have changed and been
 // left alone for a while.
 func (f *ruleFiles) watch(ctx context.Context) <-chan struct{} {
-	settled := make(chan struct{}, 1)
 	if f == nil {
-		return settled
+		return nil
 	}
 	f.texts = f.textsNow()
 	watcher, err := fsnotify.NewWatcher()
 	if err != nil {
-		return settled
+		return nil
 	}
 	context.AfterFunc(ctx, func() { watcher.Close() })
 	watcher.Add(filepath.Dir(f.dir)) // there may be no directory yet
 	watcher.Add(f.dir)
+	return f.listen(watcher)
+}
+
+// listen tells when what the watcher sees has been left alone, until it is closed.
+func (f *ruleFiles) listen(watcher *fsnotify.Watcher) <-chan struct{} {
+	settled := make(chan struct{}, 1)
 	go func() {
 		var quiet *time.Timer
 		var first time.Time // that is not told yet

@@ -41,7 +41,7 @@ type ruleGuard struct {
 	told    string               // the difference that is on record
 	drift   atomic.Int64         // what differs
 
-	busy    time.Time // since when somebody has been loading rules
+	judged  time.Time // when it was last known whether they differ
 	tried   time.Time // when putting back failed last
 	failed  string    // and why, as it is on record
 	trouble string    // why nothing can be compared, as it was logged
@@ -142,13 +142,12 @@ func (g *ruleGuard) lookAlone(now time.Time) error {
 	held, err := tryLockRules(g.stateDir)
 	if held != nil {
 		defer held.Close()
-		g.busy = time.Time{}
 		return g.look(now, true)
 	}
-	if g.busy.IsZero() {
-		g.busy = now
+	if g.judged.IsZero() {
+		g.judged = now
 	}
-	if err == nil && now.Sub(g.busy) < ruleLoading {
+	if err == nil && now.Sub(g.judged) < ruleLoading {
 		g.seen = 0
 		return nil
 	}
@@ -159,6 +158,7 @@ func (g *ruleGuard) lookAlone(now time.Time) error {
 func (g *ruleGuard) look(now time.Time, alone bool) error {
 	unread := g.readFile() // then what was read before it counts on
 	if g.desired == nil {
+		g.judged = now
 		return unread
 	}
 	return errors.Join(unread, g.compare(now, alone))
@@ -175,6 +175,7 @@ func (g *ruleGuard) compare(now time.Time, alone bool) error {
 	}
 	diff := rules.Compare(g.host, loaded, state, g.desired)
 	if diff.Equal() {
+		g.judged = now
 		if g.told != "" {
 			g.log.Info("the kernel's rules are those that were loaded again")
 		}
@@ -185,6 +186,7 @@ func (g *ruleGuard) compare(now time.Time, alone bool) error {
 	if g.seen++; g.seen < ruleBelieved {
 		return nil
 	}
+	g.judged = now
 	g.drift.Store(int64(diff.Count()))
 	if text := diff.Text(); text != g.told {
 		g.told = text
@@ -211,7 +213,7 @@ func (g *ruleGuard) readFile() error {
 	if err != nil {
 		return fmt.Errorf("read what was loaded: %w", err)
 	}
-	g.desired, g.read, g.seen = f.Desire(), info.ModTime(), 0
+	g.desired, g.read = f.Desire(), info.ModTime()
 	return nil
 }
 

@@ -16,6 +16,8 @@ import (
 	"auditbridge/internal/peertest"
 	"auditbridge/internal/status"
 	"auditbridge/rules"
+
+	"github.com/fsnotify/fsnotify"
 )
 
 // TestRulesChangedByHandAreNoticedAndPutBack: auditctl -D, somebody's own rule,
@@ -255,16 +257,21 @@ func TestWhoeverHoldsTheLockHidesNothing(t *testing.T) {
 	must(t, os.WriteFile(g.file, []byte("-a always,exit -S all -F uid=1\n"), 0o600))
 	held, err := lockRules(dir)
 	must(t, err)
-	defer held.Close()
+	defer func() { held.Close() }()
 	for range 9 {
 		now = now.Add(time.Second)
 		must(t, g.lookAlone(now))
 	}
+	must(t, held.Close()) // for a moment: only the first look is had
+	must(t, g.lookAlone(now))
+	held, err = lockRules(dir)
+	must(t, err)
 	if g.drift.Load() != 0 {
 		t.Error("a load was not waited for")
 	}
 	for range 4 {
 		now = now.Add(time.Second)
+		must(t, os.Chtimes(g.file, now, now)) // that it seems to be new hides nothing either
 		must(t, g.lookAlone(now))
 	}
 	if g.drift.Load() != 1 || told != 1 || len(k.rules) != 0 {
@@ -315,6 +322,30 @@ func TestOldRecordsAreNotAskedWhoChangedSomething(t *testing.T) {
 	} {
 		if from := lately(c.before, c.end); from != c.from {
 			t.Errorf("behind %d of %d: from %d, want %d", c.before, c.end, from, c.from)
+		}
+	}
+}
+
+// TestRuleFilesAreReadWhenTheKernelLostCount of what was changed, and while they
+// are changed without end.
+func TestRuleFilesAreReadWhenTheKernelLostCount(t *testing.T) {
+	watcher, err := fsnotify.NewWatcher()
+	must(t, err)
+	defer watcher.Close()
+	f := &ruleFiles{dir: t.TempDir()}
+	settled := f.listen(watcher)
+	for range 2 { // and again
+		watcher.Errors <- fsnotify.ErrEventOverflow
+		<-settled
+	}
+	never := time.NewTicker(settle / 4)
+	defer never.Stop()
+	for {
+		select {
+		case <-never.C:
+			watcher.Events <- fsnotify.Event{Name: filepath.Join(f.dir, "10-own.rules"), Op: fsnotify.Write}
+		case <-settled:
+			return
 		}
 	}
 }
