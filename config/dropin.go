@@ -49,10 +49,11 @@ func openDropIn(file, name string) (*DropIn, error) {
 	return d, nil
 }
 
-// Server is the table of its one server; nil when there is none. It may be changed.
+// Server is the table of its one server; nil when there is none, or anything beside it.
+// It may be changed.
 func (d *DropIn) Server() map[string]any {
 	list, _ := d.Tables["remote-logging-server"].([]any)
-	if len(list) != 1 {
+	if len(list) != 1 || len(d.Tables) != 1 {
 		return nil
 	}
 	table, _ := list[0].(map[string]any)

@@ -131,10 +131,13 @@ func (c *remoteChange) say(cmd *cobra.Command, what string, asJSON bool) error {
 }
 
 // byHand is an error where a server of that name stands in another file than the
-// drop-in, which is not ours to change.
+// drop-in, or something else in that, which is not ours to change.
 func byHand(c *config.Config, d *config.DropIn, name string) error {
 	if d.Server() != nil {
 		return nil
+	}
+	if d.Tables != nil {
+		return withHint(fmt.Errorf("%s holds what a person wrote", d.Path), "move that to another file of conf.d")
 	}
 	for i := range c.Servers {
 		if c.Servers[i].Name == name {

@@ -82,6 +82,19 @@ func TestRemoteServersThatAreNotOurs(t *testing.T) {
 			t.Errorf("remote %q exits %d: %s", verb, code, errs)
 		}
 	}
+	const lab = "[syslog]\nformat = \"cef\"\n\n[[remote-logging-server]]\nname = \"lab\"\naddress = \"127.0.0.1\"\nport = 9\nprotocol = \"tcp\"\n"
+	dropIn := filepath.Join(d.dir, "conf.d", "remote-lab.toml")
+	must(t, os.MkdirAll(filepath.Dir(dropIn), 0o755))
+	must(t, os.WriteFile(dropIn, []byte(lab), 0o644))
+	for _, verb := range [][]string{{"set", "lab", "--port", "10"}, {"remove", "lab"}} {
+		if _, errs, code := auditbridgeCommand(t, append([]string{"remote", "--config", d.config}, verb...)...); code != 1 || !strings.Contains(errs, "a person wrote") {
+			t.Errorf("remote %q exits %d: %s", verb, code, errs)
+		}
+	}
+	if now, _ := os.ReadFile(dropIn); string(now) != lab {
+		t.Errorf("what a person wrote is now\n%s", now)
+	}
+	must(t, os.Remove(dropIn))
 	must(t, os.Chmod(d.config, 0o644))
 	cmd := program("remote", "--config", d.config, "set", "other", "--server-name", "10.0.0.1", "--use-udp")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
