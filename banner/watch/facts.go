@@ -21,6 +21,7 @@ type Facts struct {
 	Program string // where the program is not; "" when it is there
 	Run     Run
 	Kernel  Kernel
+	Auditd  bool // the host starts one at boot
 	Probe   Probe
 	Late    []Late
 }

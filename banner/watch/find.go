@@ -248,8 +248,11 @@ func (m *Memory) owner(w *Want, f *Facts, add func(code, detail string)) {
 	case w.Source != "kernel" && o.Stopped:
 		add("auditd-stopped", named)
 	case w.Source != "kernel":
-		if before && (o.PID == 0 || o.Dead) {
+		switch nobody := o.PID == 0 || o.Dead; {
+		case nobody && before:
 			add("auditd-gone", "")
+		case nobody && f.Auditd && !f.Run.Early:
+			add("auditd-absent", "")
 		}
 	case o.PID != 0 && !o.Dead && o.PID != f.Run.PID:
 		add("socket-taken", named)

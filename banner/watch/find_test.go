@@ -88,7 +88,7 @@ func TestWhatIsFound(t *testing.T) {
 		{"features-changed", kernel, func(f *Facts) { f.Kernel.Features = 1 }},
 		{"", Want{Source: "file:/srv/other/audit.log"}, func(f *Facts) { f.Kernel = Kernel{Absent: true} }},
 	}
-	shown := map[string]bool{"lost-reset": true, "no-rules": true} // by tests of their own
+	shown := map[string]bool{"lost-reset": true, "no-rules": true, "auditd-absent": true} // by tests of their own
 	for _, row := range rows {
 		var m Memory
 		before := well(1000)
@@ -192,6 +192,23 @@ func TestRulesThatAreGone(t *testing.T) {
 		f.Kernel.Rules = step.rules
 		if got := foundCodes(m.Find(&w, &f)); got != step.want {
 			t.Errorf("at %d: found %q, want %q", step.ms, got, step.want)
+		}
+	}
+}
+
+// An auditd that the host starts at boot, and that is not there, is missed once it has
+// had time to come; where there is to be none, none is.
+func TestAnAuditdThatDoesNotStart(t *testing.T) {
+	beside := Want{Source: "multicast", Local: true, Backlog: 64}
+	for _, row := range []struct {
+		enabled, early bool
+		want           string
+	}{{true, true, ""}, {true, false, "auditd-absent"}, {false, false, ""}} {
+		var m Memory
+		f := well(1000)
+		f.Kernel.Owner, f.Auditd, f.Run.Early = Owner{}, row.enabled, row.early
+		if got := foundCodes(m.Find(&beside, &f)); got != row.want {
+			t.Errorf("%+v: found %q", row, got)
 		}
 	}
 }

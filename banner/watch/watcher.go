@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -188,6 +189,8 @@ func (w *Watcher) facts(ctx context.Context, now time.Time) Facts {
 	f.Run.Early = now.Sub(w.began) < early || booted() < bootTime && now.Sub(w.began) < earlyBoot
 	if w.settings.Want.Local {
 		f.Kernel, f.Probe = w.askKernel(&f, now)
+		enabled, _ := filepath.Glob(w.cfg.Root + "/etc/systemd/system/*.wants/auditd.service")
+		f.Auditd = len(enabled) > 0
 	}
 	f.Late = w.late.look(w.settings.JournalDir, w.settings.Cursors, now)
 	return f

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"syscall"
@@ -159,6 +161,27 @@ func TestOperatorsHearThatAuditdIsGone(t *testing.T) {
 		t.Error("the next watch says that all is well")
 	}
 	auditd.Start(t)
+	w.quiet()
+	d.stop()
+}
+
+// TestOperatorsHearThatAuditdDoesNotStart: one that is enabled beside us, and does not
+// come.
+func TestOperatorsHearThatAuditdDoesNotStart(t *testing.T) {
+	t.Parallel()
+	kernel := audittest.Kernel(t)
+	kernel.Enable() // as audit=1 does
+	d := newDaemon(t, "[audit]\nsource = \"multicast\"\n"+quickly)
+	w := newLookout(t, d)
+	ann := peertest.StartPerson(t, w.root, 46234, "bash")
+	wants := filepath.Join(w.root, "etc/systemd/system/multi-user.target.wants")
+	must(t, os.MkdirAll(wants, 0o755))
+	must(t, os.Symlink("/lib/systemd/system/auditd.service", filepath.Join(wants, "auditd.service")))
+	d.start()
+	from := time.Now()
+	w.start()
+	seen(t, ann, "auditd-absent", from)
+	peertest.StartAuditd(t)
 	w.quiet()
 	d.stop()
 }
