@@ -148,6 +148,8 @@ func (c *Config) loadPKCS12(read reader) (*tls.Certificate, error) {
 	word := string(bytes.TrimSuffix(bytes.TrimSuffix(password, []byte("\n")), []byte("\r")))
 	key, cert, between, err := pkcs12.DecodeChain(text, word)
 	switch {
+	case errors.Is(err, pkcs12.ErrIncorrectPassword) && c.PasswordFile == "":
+		return nil, fail("a password protects it", "put it as one line into a file of its own, and name that in pkcs12-password-file", nil)
 	case errors.Is(err, pkcs12.ErrIncorrectPassword) || errors.Is(err, pkcs12.ErrDecryption):
 		return nil, &keyfile.Error{Key: "pkcs12-password-file", Path: c.PasswordFile, Problem: "the password does not open " + c.PKCS12File,
 			Advice: "put the password there as one line"}

@@ -164,6 +164,7 @@ func TestOwnCertificate(t *testing.T) {
 		"PKCS#12":                      {inPKCS12(encode(own, "s3cret "), "s3cret \n"), "", nil},
 		"PKCS#12 without a password":   {func(s *site) { s.cfg.PKCS12File = s.write("client.p12", encode(own, ""), 0o600) }, "", nil},
 		"PKCS#12, wrong password":      {inPKCS12(encode(own, "secret"), "s3cret"), "pkcs12-password-file", []string{"does not open"}},
+		"PKCS#12, password needed":     {func(s *site) { s.cfg.PKCS12File = s.write("client.p12", encode(own, "secret"), 0o600) }, "pkcs12-file", []string{"a password protects it"}},
 		"PKCS#12 without a key":        {inPKCS12(keyless, "secret"), "pkcs12-file", []string{"no private key"}},
 		"PKCS#12 of another root":      {inPKCS12(encode(stranger, "secret"), "secret"), "pkcs12-file", []string{"Root", "Other root"}},
 		"PKCS#12 that is none":         {inPKCS12([]byte("hello"), "secret"), "pkcs12-file", []string{"no PKCS#12"}},
