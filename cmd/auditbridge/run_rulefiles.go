@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -145,28 +146,50 @@ func textOfFile(texts map[string]string, name string) *string {
 	return nil
 }
 
-// mostDiff is how much of a difference one record tells: more would not fit.
-const mostDiff = 3000
+// A record tells so much of a difference: more would not fit. What is longer is
+// told by several; of a file that is no rule file at all, not without end.
+const (
+	mostDiff  = 3000
+	mostParts = 100
+)
 
-// noteFile is the record of one changed file: the difference, whether all files
+// noteFile puts one changed file on record: the difference, whether all files
 // together are valid, and who wrote it, when the kernel audits that.
 func (g *ruleGuard) noteFile(name string, before, after *string, invalid error) {
-	diff := rules.TextDiff(name, before, after)
-	if len(diff) > mostDiff {
-		diff = diff[:mostDiff] + "...\n"
+	actor, exe := g.files.who(lately(g.files.read, g.end()), name)
+	if exe == "" {
+		actor, exe = nobody, "?"
 	}
-	n := auditbridge.OwnNote(auditbridge.TypeDaemonConfig, "rule-file", auditbridge.Text("file", name))
-	n.Actor = nobody
-	exe := "?"
-	if actor, by := g.files.who(lately(g.files.read, g.end()), name); by != "" {
-		n.Actor, exe = actor, by
+	parts := partsOf(rules.TextDiff(name, before, after))
+	for i, part := range parts {
+		n := auditbridge.OwnNote(auditbridge.TypeDaemonConfig, "rule-file", auditbridge.Text("file", name), auditbridge.Text("exe", exe))
+		n.Actor = actor
+		if len(parts) > 1 {
+			n.Fields = append(n.Fields, auditbridge.Text("part", fmt.Sprintf("%d/%d", i+1, len(parts))))
+		}
+		n.Fields = append(n.Fields, auditbridge.Text("diff", part))
+		if invalid != nil {
+			n.Failed = true
+			n.Fields = append(n.Fields, auditbridge.Text("reason", brief(firstProblem(invalid))))
+		}
+		g.note(n)
 	}
-	n.Fields = append(n.Fields, auditbridge.Text("exe", exe), auditbridge.Text("diff", diff))
-	if invalid != nil {
-		n.Failed = true
-		n.Fields = append(n.Fields, auditbridge.Text("reason", brief(firstProblem(invalid))))
+}
+
+// partsOf cuts a difference so that each part fits into a record: put together
+// they are the whole.
+func partsOf(diff string) (parts []string) {
+	for len(diff) > mostDiff {
+		if len(parts) == mostParts-1 {
+			return append(parts, diff[:mostDiff]+"...\n")
+		}
+		cut := mostDiff
+		if end := strings.LastIndexByte(diff[:mostDiff], '\n'); end >= 0 {
+			cut = end + 1
+		}
+		parts, diff = append(parts, diff[:cut]), diff[cut:]
 	}
-	g.note(n)
+	return append(parts, diff)
 }
 
 func firstProblem(err error) string {

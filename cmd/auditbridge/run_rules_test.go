@@ -349,3 +349,26 @@ func TestRuleFilesAreReadWhenTheKernelLostCount(t *testing.T) {
 		}
 	}
 }
+
+// TestALongDifferenceIsToldByAsManyRecordsAsItTakes: nothing is hidden behind noise.
+func TestALongDifferenceIsToldByAsManyRecordsAsItTakes(t *testing.T) {
+	var notes []string
+	g := &ruleGuard{
+		files: &ruleFiles{who: func(auditbridge.Sequence, string) (auditbridge.Actor, string) { return auditbridge.Actor{}, "" }},
+		end:   func() auditbridge.Sequence { return 5 },
+		note: func(n auditbridge.Note) {
+			notes = append(notes, string(auditbridge.AppendNote(nil, &n, time.Unix(1, 0), 1)))
+		},
+	}
+	text := strings.Repeat("# noise\n", 1000) + "-a never,task\n"
+	g.noteFile("10-own.rules", nil, &text, nil)
+	if len(notes) != 4 || !strings.Contains(notes[0], " part=1/4 ") || !strings.Contains(notes[3], fmt.Sprintf("%X", "+-a never,task\n")) {
+		t.Errorf("told %q", notes)
+	}
+	if parts := partsOf(text); strings.Join(parts, "") != text {
+		t.Error("the parts are not the whole")
+	}
+	if parts := partsOf(strings.Repeat("x", 1<<20)); len(parts) != mostParts {
+		t.Errorf("%d records tell of what is no rule file", len(parts))
+	}
+}
