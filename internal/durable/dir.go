@@ -224,5 +224,14 @@ func Lock(d Dir, name string) (io.Closer, error) {
 		}
 		return nil, &fs.PathError{Op: "lock", Path: d.Path() + "/" + name, Err: err}
 	}
-	return f, nil
+	return held{f}, nil
+}
+
+// held is a locked file.
+type held struct{ File }
+
+// Close gives the lock back, also where a child that we are about to start still
+// has the file: it has every one of ours until it has become its own program.
+func (h held) Close() error {
+	return errors.Join(unix.Flock(int(h.Fd()), unix.LOCK_UN), h.File.Close())
 }

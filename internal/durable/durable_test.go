@@ -250,7 +250,14 @@ func TestALockIsHeldOnce(t *testing.T) {
 	if _, err := Lock(d, "lock"); !errors.As(err, new(*LockedError)) {
 		t.Errorf("%v", err)
 	}
-	held.Close()
+	child, err := unix.Dup(int(held.(interface{ Fd() uintptr }).Fd())) // as a fork makes one, until it executes
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(child)
+	if err := held.Close(); err != nil {
+		t.Error(err)
+	}
 	again, err := Lock(d, "lock")
 	if err != nil {
 		t.Fatal(err)
