@@ -87,7 +87,7 @@ func TestTheWatchComesFirst(t *testing.T) {
 			t.Errorf("it has %q", wrong)
 		}
 	}
-	if run := read(t, "../../packaging/auditbridge.service"); !strings.Contains(run, "\nWants=auditbridge-watch.service\n") {
+	if run := read(t, "../../packaging/auditbridge.service"); !strings.Contains(run, "\nWants=auditbridge-watch.service\n") || !strings.Contains(run, "\nOnFailure=auditbridge-watch.service\n") {
 		t.Error("run does not want it")
 	}
 }
