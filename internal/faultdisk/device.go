@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -85,6 +86,11 @@ func (d *Disk) Remount(t testing.TB) {
 	t.Helper()
 	command(t, "umount", d.Dir)
 	d.mounts = false
+	for waited := time.Now(); d.inUse(t); time.Sleep(10 * time.Millisecond) {
+		if time.Since(waited) > time.Minute {
+			t.Fatal("somebody has a mount namespace in which ", d.image, " is still mounted")
+		}
+	}
 	if d.kind == "ext4" {
 		// 1 is "errors corrected".
 		if out, err := exec.Command("fsck.ext4", "-p", d.image).CombinedOutput(); err != nil {
@@ -95,6 +101,20 @@ func (d *Disk) Remount(t testing.TB) {
 		}
 	}
 	d.mount(t)
+}
+
+// inUse reports whether the kernel still has the file system: a mount namespace that
+// was made meanwhile, of whomever, keeps it, and another mount would be of the same.
+func (d *Disk) inUse(t testing.TB) bool {
+	t.Helper()
+	devices, err := filepath.Glob("/sys/block/loop*/loop/backing_file")
+	must(t, err)
+	for _, name := range devices {
+		if file, err := os.ReadFile(name); err == nil && strings.TrimSpace(string(file)) == d.image {
+			return true
+		}
+	}
+	return false
 }
 
 // CutPower stops the disk as a power failure does: what has not reached the
