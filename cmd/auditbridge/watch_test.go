@@ -140,6 +140,14 @@ func seen(t *testing.T, p *peertest.Person, code string, from time.Time) {
 	t.Logf("%s: told after %v", code, at.Sub(from).Round(time.Millisecond))
 }
 
+// seen waits for the message on p's terminal, and then until the next login would see
+// one, too: terminals are told first.
+func (w *lookout) seen(p *peertest.Person, code string, from time.Time) {
+	w.t.Helper()
+	seen(w.t, p, code, from)
+	peertest.Until(w.t, "the message is posted", func() bool { return len(w.left()) > 0 })
+}
+
 // TestEveryOperatorHearsThatRunIsGone: run is killed while people sit at terminals.
 // All of them are told, again and again; the next login is, and shells that are
 // open; when run is back they are told so, nothing is left, and both are on record
@@ -159,8 +167,8 @@ func TestEveryOperatorHearsThatRunIsGone(t *testing.T) {
 	d.until("run has heard of the watch", func(s status.Status) bool { return s.Watch != nil && s.Watch.State == status.OK })
 	killed := time.Now()
 	d.kill()
-	seen(t, ann, "run-gone", killed)
-	seen(t, ben, "run-gone", killed)
+	w.seen(ann, "run-gone", killed)
+	w.seen(ben, "run-gone", killed)
 	peertest.Until(t, "it is repeated", func() bool { return strings.Count(ann.Shown(), "IS IMPAIRED") >= 3 })
 	if text := w.motd(); !strings.Contains(text, "auditbridge run has ended: pid ") || !strings.Contains(text, "To confirm: systemctl status auditbridge") {
 		t.Errorf("the next login sees %q", text)
@@ -191,7 +199,7 @@ func TestEveryOperatorHearsThatRunIsGone(t *testing.T) {
 		return strings.Contains(all, "banner-raised") && strings.Contains(all, "banner-cleared")
 	})
 	d.stop()
-	seen(t, ann, "run-gone", killed)
+	w.seen(ann, "run-gone", killed)
 }
 
 // TestOperatorsHearWhatIsWrongWithRun: each way in which run can fail to work is
@@ -203,30 +211,30 @@ func TestOperatorsHearWhatIsWrongWithRun(t *testing.T) {
 	w := newLookout(t, d)
 	w.start()
 	ann := peertest.StartPerson(t, w.root, 46234, "bash")
-	seen(t, ann, "run-absent", time.Now())
+	w.seen(ann, "run-absent", time.Now())
 
 	d.start()
 	w.quiet()
 	must(t, d.cmd.Process.Signal(syscall.SIGSTOP))
-	seen(t, ann, "run-stopped", time.Now())
+	w.seen(ann, "run-stopped", time.Now())
 	must(t, d.cmd.Process.Signal(syscall.SIGCONT))
 	w.quiet()
 	d.onRecord("op=banner-raised ", " because=run-stopped ")
 
 	freeze, thaw := freezer(t, d.cmd.Process.Pid)
 	freeze()
-	seen(t, ann, "run-silent", time.Now())
+	w.seen(ann, "run-silent", time.Now())
 	thaw()
 	w.quiet()
 	d.onRecord("op=banner-raised ", " because=run-silent ")
 
 	d.stop()
-	seen(t, ann, "run-gone", time.Now())
+	w.seen(ann, "run-gone", time.Now())
 	d.configure(source + quickly + "retenton = \"1d\"\n")
 	from := time.Now()
 	d.launch()
 	<-d.ended
-	seen(t, ann, "run-failed", from)
+	w.seen(ann, "run-failed", from)
 	ann.Sees(t, "also: configuration-invalid")
 	if text := strings.Join(strings.Fields(w.motd()), " "); !strings.Contains(text, "auditbridge run failed: ") || !strings.Contains(text, "unknown key") {
 		t.Errorf("the next login sees %q", text)
@@ -422,7 +430,7 @@ func TestAFullDiskIsTold(t *testing.T) {
 	remove := ballast(t, d)
 	from := time.Now()
 	must(t, os.WriteFile(log, []byte(numbered(1, 8000)), 0o600))
-	seen(t, ann, "disk-full", from)
+	w.seen(ann, "disk-full", from)
 	remove()
 	w.quiet()
 	d.onRecord("op=banner-raised ", "disk-full")
