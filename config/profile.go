@@ -13,30 +13,37 @@ import (
 // profile is a value of cc-profile: the lists that a Common Criteria document
 // freezes, and by which names it demands what a configuration could contradict.
 type profile struct {
-	name, title string
-	ssh         tunnel.Algorithms
-	tls         tlslink.Profile
-	inPlace     bool // keys are agreed on anew within the connection
+	name    string
+	ssh     tunnel.Algorithms
+	tls     tlslink.Profile
+	inPlace bool // keys are agreed on anew within the connection
 
 	record  string // what has to be recorded, and with what in it
 	full    string // what happens when there is no room
 	channel string // how it goes to a server
 	revoked string // that a certificate is not believed when it is revoked
-	crypto  string // by what module
 	login   string // with what keys
 }
 
+// cryptography is the requirement of each by what module it is done.
+const cryptography = "FCS_COP.1"
+
 var profiles = []profile{
-	{name: "ndcpp22e", title: "Network Device cPP 2.2e", ssh: tunnel.NDcPP22e, tls: tlslink.NDcPP22e, inPlace: true,
-		record: "FAU_GEN.1", full: "FAU_STG_EXT.1.3", channel: "FTP_ITC.1", revoked: "FIA_X509_EXT.1/Rev", crypto: "FCS_COP.1", login: "FCS_SSHC_EXT.1.5"},
-	{name: "ndcpp30", title: "Network Device cPP 3.0e with the SSH package 1.0", ssh: tunnel.SSHPackage10, tls: tlslink.NDcPP30,
-		record: "FAU_GEN.1", full: "FAU_STG_EXT.1.5", channel: "FTP_ITC.1", revoked: "FIA_X509_EXT.1/Rev", crypto: "FCS_COP.1", login: "FCS_SSH_EXT.1.2"},
-	{name: "ndcpp40", title: "Network Device cPP 4.0 with the SSH package 2.0", ssh: tunnel.SSHPackage20, tls: tlslink.TLSPackage21,
-		record: "FAU_GEN.1", full: "FAU_STG_EXT.1.5", channel: "FTP_ITC.1", revoked: "FIA_X509_EXT.1/Rev", crypto: "FCS_COP.1", login: "FCS_SSH_EXT.1.2"},
-	{name: "gpos43", title: "Operating Systems PP 4.3 with the SSH package 1.0", ssh: tunnel.SSHPackage10, tls: tlslink.NDcPP22e,
-		record: "FAU_GEN.1.1", full: "SRG-OS-000047", channel: "FTP_ITC_EXT.1", revoked: "FIA_X509_EXT.1", crypto: "FCS_COP.1", login: "FCS_SSH_EXT.1.2"},
-	{name: "gpos50", title: "Operating Systems PP 5.0 with the SSH package 2.0", ssh: tunnel.SSHPackage20, tls: tlslink.TLSPackage21,
-		record: "FAU_GEN.1.1", full: "SRG-OS-000047", channel: "FTP_ITC_EXT.1", revoked: "FIA_X509_EXT.1", crypto: "FCS_COP.1", login: "FCS_SSH_EXT.1.2"},
+	// Network Device cPP 2.2e.
+	{name: "ndcpp22e", ssh: tunnel.NDcPP22e, tls: tlslink.NDcPP22e, inPlace: true,
+		record: "FAU_GEN.1", full: "FAU_STG_EXT.1.3", channel: "FTP_ITC.1", revoked: "FIA_X509_EXT.1/Rev", login: "FCS_SSHC_EXT.1.5"},
+	// Network Device cPP 3.0e with the SSH package 1.0.
+	{name: "ndcpp30", ssh: tunnel.SSHPackage10, tls: tlslink.NDcPP30,
+		record: "FAU_GEN.1", full: "FAU_STG_EXT.1.5", channel: "FTP_ITC.1", revoked: "FIA_X509_EXT.1/Rev", login: "FCS_SSH_EXT.1.2"},
+	// Network Device cPP 4.0 with the SSH package 2.0.
+	{name: "ndcpp40", ssh: tunnel.SSHPackage20, tls: tlslink.TLSPackage21,
+		record: "FAU_GEN.1", full: "FAU_STG_EXT.1.5", channel: "FTP_ITC.1", revoked: "FIA_X509_EXT.1/Rev", login: "FCS_SSH_EXT.1.2"},
+	// Operating Systems PP 4.3 with the SSH package 1.0.
+	{name: "gpos43", ssh: tunnel.SSHPackage10, tls: tlslink.NDcPP22e,
+		record: "FAU_GEN.1.1", full: "SRG-OS-000047", channel: "FTP_ITC_EXT.1", revoked: "FIA_X509_EXT.1", login: "FCS_SSH_EXT.1.2"},
+	// Operating Systems PP 5.0 with the SSH package 2.0.
+	{name: "gpos50", ssh: tunnel.SSHPackage20, tls: tlslink.TLSPackage21,
+		record: "FAU_GEN.1.1", full: "SRG-OS-000047", channel: "FTP_ITC_EXT.1", revoked: "FIA_X509_EXT.1", login: "FCS_SSH_EXT.1.2"},
 }
 
 // profile is the one in force, nil where there is none.
@@ -91,7 +98,7 @@ func (k *completion) profiled() {
 	for i := range k.Forwardings {
 		f, path := &k.Forwardings[i], fmt.Sprintf("port-forwarding[%d]", i)
 		if f.IdentityAgent != "" {
-			contradicts(path+".identity-agent", p.crypto, "leave it out, and name the private key in identity-file", "an agent signs, by another module than ours")
+			contradicts(path+".identity-agent", cryptography, "leave it out, and name the private key in identity-file", "an agent signs, by another module than ours")
 		}
 		if f.Certificate != "" {
 			contradicts(path+".certificate-file", p.login, "leave it out", "no certificate of OpenSSH is among the keys that may log in")
@@ -114,7 +121,7 @@ func (k *completion) module() {
 	}
 	if !fips140.Enabled() {
 		k.wrong("cc-profile", "`make fips` builds a program with the validated module, in force unless GODEBUG=fips140=off is in its environment",
-			"%q, %s: the FIPS 140-3 module is not in force in this program", p.name, p.crypto)
+			"%q, %s: the FIPS 140-3 module is not in force in this program", p.name, cryptography)
 	} else if fips140.Version() == "latest" {
 		k.warn("cc-profile", "`make fips` builds a program with the validated module",
 			"the FIPS 140-3 module in force is the one of this version of Go, of which no certificate speaks")

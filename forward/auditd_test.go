@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -150,21 +151,8 @@ type auditdServer struct {
 // ones are answered as they should be.
 func startAuditdServer(t *testing.T, each func(c auditdConn, sequence uint32) bool) *auditdServer {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &auditdServer{Listener: l}
-	t.Cleanup(func() { l.Close() })
-	go func() {
-		for first := true; ; first = false {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go s.serve(auditdConn{conn}, first, each)
-		}
-	}()
+	s, conns := &auditdServer{}, atomic.Int32{}
+	s.Listener = peertest.Listen(t, func(conn net.Conn) { s.serve(auditdConn{conn}, conns.Add(1) == 1, each) })
 	return s
 }
 

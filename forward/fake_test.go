@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"auditbridge/auditbridge"
+	"auditbridge/internal/peertest"
 	"auditbridge/journal"
 )
 
@@ -296,24 +297,10 @@ type sinkConn struct{ net.Conn }
 // sink reads it.
 func startFront(t testing.TB, s *sink, act func(*sinkConn)) (port int) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				act(&sinkConn{c})
-				s.read(c)
-			}()
-		}
-	}()
-	return l.Addr().(*net.TCPAddr).Port
+	return peertest.PortOf(peertest.Listen(t, func(c net.Conn) {
+		act(&sinkConn{c})
+		s.read(c)
+	}))
 }
 
 func writeKnownHosts(t testing.TB, path, text string) {

@@ -176,29 +176,18 @@ func (s *relpServer) serve(conn net.Conn, each func(c relpConn, number int) bool
 
 func startRELPServer(t *testing.T, evil func(s *relpServer, conn net.Conn)) *relpServer {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &relpServer{Listener: l}
-	t.Cleanup(func() { l.Close() })
-	go func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			s.mu.Lock()
-			s.conns++
-			first := s.conns == 1
-			s.mu.Unlock()
-			if first {
-				go evil(s, conn)
-			} else {
-				go s.serve(conn, nil)
-			}
+	s := &relpServer{}
+	s.Listener = peertest.Listen(t, func(conn net.Conn) {
+		s.mu.Lock()
+		s.conns++
+		first := s.conns == 1
+		s.mu.Unlock()
+		if first {
+			evil(s, conn)
+		} else {
+			s.serve(conn, nil)
 		}
-	}()
+	})
 	return s
 }
 

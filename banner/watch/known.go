@@ -1,7 +1,6 @@
 package watch
 
 import (
-	"encoding/json"
 	"fmt"
 
 	"auditbridge/internal/boot"
@@ -41,16 +40,7 @@ func (k Known) keep(runDir string) error {
 	if err != nil {
 		return err
 	}
-	text, err := json.Marshal(keptKnown{id, k})
-	if err != nil {
-		return err
-	}
-	dir, err := durable.OpenDir(runDir, 0o755, -1)
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
-	return durable.Create(dir, knownFile, text, 0o600, -1)
+	return durable.Leave(runDir, 0o755, knownFile, keptKnown{id, k})
 }
 
 // readKnown is what a watch before us in this boot knew.
@@ -59,17 +49,8 @@ func readKnown(runDir string) (k Known, err error) {
 	if err != nil {
 		return k, err
 	}
-	dir, err := durable.OpenDir(runDir, 0, -1)
-	if err != nil {
-		return k, err
-	}
-	defer dir.Close()
-	text, err := durable.Read(dir, knownFile, mostKnown)
-	if err != nil {
-		return k, err
-	}
 	var kept keptKnown
-	if err := json.Unmarshal(text, &kept); err != nil {
+	if err := durable.Left(runDir, knownFile, mostKnown, &kept); err != nil {
 		return k, fmt.Errorf("%s/%s: %w", runDir, knownFile, err)
 	}
 	if kept.Boot != id {

@@ -80,14 +80,6 @@ func storeLasting(stateDir string, text []byte, nothing bool) error {
 
 // kept is what a watch before us, in this boot or another, had to leave.
 func kept(stateDir string) (entries []Entry, err error) {
-	dir, err := durable.OpenDir(stateDir, 0, -1)
-	if err != nil {
-		return nil, err
-	}
-	defer dir.Close()
-	text, err := durable.Read(dir, lastingFile, mostTold)
-	if err != nil {
-		return nil, err
-	}
-	return entries, json.Unmarshal(text, &entries)
+	err = durable.Left(stateDir, lastingFile, mostTold, &entries)
+	return entries, err
 }

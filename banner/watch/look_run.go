@@ -2,9 +2,7 @@ package watch
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -127,16 +125,7 @@ const (
 
 // Leave leaves it in run-dir.
 func (f *Failure) Leave(runDir string) error {
-	text, err := json.Marshal(f)
-	if err != nil {
-		return err
-	}
-	dir, err := durable.OpenDir(runDir, 0o755, -1)
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
-	return durable.Create(dir, failureFile, text, 0o600, -1)
+	return durable.Leave(runDir, 0o755, failureFile, f)
 }
 
 // ForgetFailure says that run has begun.
@@ -151,23 +140,8 @@ func ForgetFailure(runDir string) error {
 // failure is what the last run that failed said; "" when none did since the last
 // one that began.
 func failure(runDir string) string {
-	dir, err := durable.OpenDir(runDir, 0, -1)
-	if err != nil {
-		return ""
-	}
-	defer dir.Close()
-	file, err := dir.Open(failureFile, os.O_RDONLY, 0)
-	if err != nil {
-		return ""
-	}
-	defer file.Close()
-	text := make([]byte, mostFailure)
-	n, err := file.ReadAt(text, 0)
-	if err != nil && !errors.Is(err, io.EOF) {
-		return ""
-	}
 	var f Failure
-	if json.Unmarshal(text[:n], &f) != nil {
+	if err := durable.Left(runDir, failureFile, mostFailure, &f); err != nil {
 		return ""
 	}
 	return f.Error

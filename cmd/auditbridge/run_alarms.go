@@ -10,6 +10,7 @@ import (
 
 	"auditbridge/auditbridge"
 	"auditbridge/internal/alarm"
+	"auditbridge/internal/durable"
 	"auditbridge/internal/status"
 )
 
@@ -127,7 +128,7 @@ func (a *alarms) active() []status.Alarm {
 
 func (a *alarms) resume() {
 	var raised []alarm.Active
-	if err := loadState(a.stateDir, alarmsFile, &raised); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := durable.Left(a.stateDir, alarmsFile, mostState, &raised); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		a.log.Warn("which alarms were raised before is not known", "error", err)
 	}
 	a.mu.Lock()
@@ -136,7 +137,7 @@ func (a *alarms) resume() {
 }
 
 func (a *alarms) keep(raised []alarm.Active) {
-	if err := storeState(a.stateDir, alarmsFile, raised); err != nil {
+	if err := durable.Leave(a.stateDir, 0, alarmsFile, raised); err != nil {
 		a.log.Warn("which alarms are raised is not kept for the next start", "error", err)
 	}
 }

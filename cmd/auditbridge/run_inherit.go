@@ -11,6 +11,7 @@ import (
 
 	"auditbridge/auditbridge"
 	"auditbridge/internal/boot"
+	"auditbridge/internal/durable"
 
 	"github.com/coreos/go-systemd/v22/activation"
 	"golang.org/x/sys/unix"
@@ -79,7 +80,7 @@ func (from *inheritance) find(runDir string, log *slog.Logger) error {
 		return err
 	}
 	var left estate
-	switch err := loadState(runDir, estateFile, &left); {
+	switch err := durable.Left(runDir, estateFile, mostState, &left); {
 	case errors.Is(err, fs.ErrNotExist):
 	case err != nil:
 		log.Warn("what kernel audit was like before a run that was killed is not known", "err", err)
@@ -158,7 +159,7 @@ func (d *daemon) dropSocket() {
 func (d *daemon) leaveEstate(found *auditbridge.Status, lost int64) error {
 	id, err := boot.ID()
 	if err == nil {
-		err = storeState(d.cfg.RunDir, estateFile, estate{id, found, lost})
+		err = durable.Leave(d.cfg.RunDir, 0, estateFile, estate{id, found, lost})
 	}
 	if err != nil {
 		return fmt.Errorf("leave in %s what an heir needs: %w", d.cfg.RunDir, err)

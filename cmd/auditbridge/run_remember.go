@@ -5,7 +5,11 @@ import (
 	"io/fs"
 
 	"auditbridge/config"
+	"auditbridge/internal/durable"
 )
+
+// mostState bounds what run has left of itself in one file, in bytes.
+const mostState = 4 << 20
 
 // configurationFile, in state-dir, holds the values that were last in force, so
 // that the next start can put on record what was changed while nothing ran.
@@ -15,7 +19,7 @@ const configurationFile = "configuration.json"
 // was last in force.
 func (d *daemon) noteChangesSince() {
 	var before []config.Value
-	if err := loadState(d.cfg.StateDir, configurationFile, &before); err != nil {
+	if err := durable.Left(d.cfg.StateDir, configurationFile, mostState, &before); err != nil {
 		if !errors.Is(err, fs.ErrNotExist) {
 			d.log.Warn("what has changed in the configuration since the last start is not known", "error", err)
 		}
@@ -32,7 +36,7 @@ func (d *daemon) rememberConfiguration() {
 	for i := range values {
 		values[i].Origin, values[i].Default = "", ""
 	}
-	if err := storeState(d.cfg.StateDir, configurationFile, values); err != nil {
+	if err := durable.Leave(d.cfg.StateDir, 0, configurationFile, values); err != nil {
 		d.log.Warn("the configuration in force is not remembered for the next start", "error", err)
 	}
 }
@@ -43,14 +47,14 @@ const versionFile = "version.json"
 
 // previousVersion is what ran before; "" when that is not known.
 func (d *daemon) previousVersion() (version string) {
-	if err := loadState(d.cfg.StateDir, versionFile, &version); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := durable.Left(d.cfg.StateDir, versionFile, mostState, &version); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		d.log.Warn("which version ran before is not known", "error", err)
 	}
 	return version
 }
 
 func (d *daemon) rememberVersion(version string) {
-	if err := storeState(d.cfg.StateDir, versionFile, version); err != nil {
+	if err := durable.Leave(d.cfg.StateDir, 0, versionFile, version); err != nil {
 		d.log.Warn("the version is not remembered for the next start", "error", err)
 	}
 }

@@ -14,20 +14,12 @@ import (
 // gets nothing counted as delivered; one that works, in its place, gets it all.
 func TestFarEndThatClosesInTheMiddle(t *testing.T) {
 	beside(t)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	port := l.Addr().(*net.TCPAddr).Port
-	go func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			conn.Read(make([]byte, 100))
-			conn.(*net.TCPConn).SetLinger(0)
-			conn.Close()
-		}
-	}()
+	l := peertest.Listen(t, func(conn net.Conn) {
+		conn.Read(make([]byte, 100))
+		conn.(*net.TCPConn).SetLinger(0)
+		conn.Close()
+	})
+	port := peertest.PortOf(l)
 	d := newDaemon(t, fromStdin+plain("siem", port, `format = "audit"`))
 	d.start()
 	d.feed(mixed)
@@ -85,10 +77,7 @@ type wiretap struct {
 
 func startWiretap(t *testing.T, target int) *wiretap {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	t.Cleanup(func() { l.Close() })
-	w := &wiretap{port: l.Addr().(*net.TCPAddr).Port}
+	w := &wiretap{}
 	copyKept := func(to, from net.Conn) {
 		defer to.(*net.TCPConn).CloseWrite()
 		for buf := make([]byte, 32<<10); ; {
@@ -99,21 +88,15 @@ func startWiretap(t *testing.T, target int) *wiretap {
 			}
 		}
 	}
-	go func() {
-		for {
-			client, err := l.Accept()
-			if err != nil {
-				return
-			}
-			server, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", target))
-			if err != nil {
-				client.Close()
-				continue
-			}
-			go copyKept(server, client)
-			go copyKept(client, server)
+	w.port = peertest.PortOf(peertest.Listen(t, func(client net.Conn) {
+		server, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", target))
+		if err != nil {
+			client.Close()
+			return
 		}
-	}()
+		go copyKept(server, client)
+		copyKept(client, server)
+	}))
 	return w
 }
 

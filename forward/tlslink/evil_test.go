@@ -34,27 +34,15 @@ type meddle func(kind byte, content []byte, sealed bool) []byte
 // between is a listener in front of srv whose connections are meddled with.
 func between(t *testing.T, srv net.Listener, change meddle) net.Listener {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	go func() {
-		for {
-			client, err := l.Accept()
-			if err != nil {
-				return
-			}
-			server, err := net.Dial("tcp", srv.Addr().String())
-			if err != nil {
-				client.Close()
-				continue
-			}
-			go func() { io.Copy(server, client); server.Close() }()
-			go func() { change.carry(client, server); client.Close() }()
+	return peertest.Listen(t, func(client net.Conn) {
+		defer client.Close()
+		server, err := net.Dial("tcp", srv.Addr().String())
+		if err != nil {
+			return
 		}
-	}()
-	return l
+		go func() { io.Copy(server, client); server.Close() }()
+		change.carry(client, server)
+	})
 }
 
 func (m meddle) carry(to io.Writer, from io.Reader) {
@@ -186,25 +174,12 @@ func TestNoTLSServer(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			l, err := net.Listen("tcp", "127.0.0.1:0")
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { l.Close() })
-			go func() {
-				for {
-					conn, err := l.Accept()
-					if err != nil {
-						return
-					}
-					go func() { row.does(conn); conn.Close() }()
-				}
-			}()
+			l := peertest.Listen(t, func(conn net.Conn) { row.does(conn); conn.Close() })
 			s := newSite(t, ca)
 			if row.want == FaultTimeout {
 				s.cfg.HandshakeTimeout = 50 * time.Millisecond
 			}
-			_, err = s.dial(l)
+			_, err := s.dial(l)
 			if fault, _ := faultOf(t, err); fault != row.want {
 				t.Errorf("%v: want %s", err, row.want)
 			}

@@ -89,21 +89,8 @@ type server struct {
 
 func serve(t *testing.T, cfg *tls.Config) *server {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &server{Listener: l}
-	t.Cleanup(func() { l.Close() })
-	go func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go s.hear(tls.Server(conn, cfg))
-		}
-	}()
+	s := &server{}
+	s.Listener = peertest.Listen(t, func(conn net.Conn) { s.hear(tls.Server(conn, cfg)) })
 	return s
 }
 

@@ -91,38 +91,24 @@ type peer struct {
 // start returns the configuration that reaches p with the key identity.
 func (p *peer) start(t *testing.T, identity string, allowed Algorithms) Config {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	p.port = l.Addr().(*net.TCPAddr).Port
 	server := &ssh.ServerConfig{Config: p.ssh, PublicKeyCallback: func(ssh.ConnMetadata, ssh.PublicKey) (*ssh.Permissions, error) { return nil, nil },
 		AuthLogCallback: func(ssh.ConnMetadata, string, error) { p.attempts++ }}
 	server.AddHostKey(p.host)
-	go func() {
-		for {
-			raw, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				conn, channels, requests, err := ssh.NewServerConn(raw, server)
-				if err != nil {
-					raw.Close()
-					return
-				}
-				go ssh.DiscardRequests(requests)
-				if p.serve != nil {
-					p.serve(conn, channels)
-					return
-				}
-				for c := range channels {
-					c.Reject(ssh.ConnectionFailed, "nothing here")
-				}
-			}()
+	p.port = peertest.PortOf(peertest.Listen(t, func(raw net.Conn) {
+		conn, channels, requests, err := ssh.NewServerConn(raw, server)
+		if err != nil {
+			raw.Close()
+			return
 		}
-	}()
+		go ssh.DiscardRequests(requests)
+		if p.serve != nil {
+			p.serve(conn, channels)
+			return
+		}
+		for c := range channels {
+			c.Reject(ssh.ConnectionFailed, "nothing here")
+		}
+	}))
 	return configOf(t, p.port, identity, allowed, p.host.PublicKey())
 }
 

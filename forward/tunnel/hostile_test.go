@@ -1,12 +1,7 @@
 package tunnel
 
 import (
-	"crypto/ed25519"
 	"errors"
-	"fmt"
-	"net"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -19,48 +14,12 @@ import (
 // has much to say about every channel.
 func talkative(t *testing.T, reason ssh.RejectionReason, words string) Config {
 	t.Helper()
-	_, secret, err := ed25519.GenerateKey(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	host, err := ssh.NewSignerFromKey(secret)
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	server := &ssh.ServerConfig{PublicKeyCallback: func(ssh.ConnMetadata, ssh.PublicKey) (*ssh.Permissions, error) { return nil, nil }}
-	server.AddHostKey(host)
-	go func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				_, channels, requests, err := ssh.NewServerConn(conn, server)
-				if err != nil {
-					return
-				}
-				go ssh.DiscardRequests(requests)
-				for c := range channels {
-					c.Reject(reason, words)
-				}
-			}()
+	p := peer{host: signer(t, ssh.KeyAlgoED25519, 0), serve: func(_ *ssh.ServerConn, channels <-chan ssh.NewChannel) {
+		for c := range channels {
+			c.Reject(reason, words)
 		}
-	}()
-	port := l.Addr().(*net.TCPAddr).Port
-	dir := t.TempDir()
-	known := fmt.Sprintf("[127.0.0.1]:%d %s", port, ssh.MarshalAuthorizedKey(host.PublicKey()))
-	if err := os.WriteFile(filepath.Join(dir, "known_hosts"), []byte(known), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	peertest.Keygen(t, filepath.Join(dir, "id"), "ed25519")
-	return Config{Name: "hostile", ServerAddress: "127.0.0.1", ServerPort: port, RemoteHost: "127.0.0.1", RemotePort: 9, User: "audit",
-		IdentityFile: filepath.Join(dir, "id"), KnownHosts: filepath.Join(dir, "known_hosts")}
+	}}
+	return p.start(t, "", Modern)
 }
 
 // However much a server says, little of it is repeated, and none of it acts.

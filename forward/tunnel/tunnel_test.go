@@ -53,22 +53,8 @@ func dial(t *testing.T, tun *Tunnel) *Conn {
 // listen accepts one connection after the other and hands them over.
 func listen(t *testing.T) (port int, accepted chan net.Conn) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
 	accepted = make(chan net.Conn, 16)
-	t.Cleanup(func() { l.Close() })
-	go func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			accepted <- conn
-		}
-	}()
-	return l.Addr().(*net.TCPAddr).Port, accepted
+	return peertest.PortOf(peertest.Listen(t, func(conn net.Conn) { accepted <- conn })), accepted
 }
 
 func TestBytesGoBothWaysAndEndInOrder(t *testing.T) {

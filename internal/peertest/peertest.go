@@ -206,3 +206,27 @@ func (o *output) String() string {
 	defer o.mu.Unlock()
 	return o.buf.String()
 }
+
+// Listen listens on a loopback port until the test ends. Each connection is serve's, in
+// a goroutine of its own.
+func Listen(t testing.TB, serve func(net.Conn)) net.Listener {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go serve(conn)
+		}
+	}()
+	return l
+}
+
+// PortOf is where it listens.
+func PortOf(l net.Listener) int { return l.Addr().(*net.TCPAddr).Port }
