@@ -4,9 +4,10 @@ import "slices"
 
 // Change is a key whose value in force is another one than before.
 type Change struct {
-	Key      string
-	Old, New string // as TOML; "" where there is, or was, no such key
-	Origin   string // of New
+	Key    string `json:"key"`
+	Old    string `json:"old"` // as TOML, as New; "" where there is, or was, no such key
+	New    string `json:"new"`
+	Origin string `json:"origin,omitempty"` // of New
 }
 
 // Changes lists what is different in now, in the order of its keys, then what is

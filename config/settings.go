@@ -122,48 +122,52 @@ type Auth struct {
 	Include []string `toml:"include" default:"all"`
 }
 
-// Server is a [[remote-logging-server]]. Address and port alone are enough.
+// Server is a [[remote-logging-server]]. Address and port alone are enough. Two more
+// columns are for the commands that set one, key by key:
+//
+//	usage    what it says, <WORD> being its value; the values there are need not be repeated
+//	flag     what it is called there, when not by the key: the users' documents' word
 type Server struct {
 	Name     string   `toml:"name"` // default: address:port
-	Address  string   `toml:"address"`
-	Port     Port     `toml:"port"` // default: the protocol's
-	Via      string   `toml:"via"`
-	Protocol string   `toml:"protocol" oneof:"udp tcp tls relp auditd https"`
-	Framing  string   `toml:"framing" oneof:"octet-counting lf"` // of a stream; default: octet-counting
-	Format   string   `toml:"format" oneof:"rfc5424 rfc3164 cef json audit"`
-	Start    string   `toml:"start" oneof:"now oldest"`
-	SDID     string   `toml:"sd-id"`
-	Facility string   `toml:"facility"`
-	Severity string   `toml:"severity"`
-	Include  []string `toml:"include"`
-	Filters  []Filter `toml:"filter"`
+	Address  string   `toml:"address" flag:"server-name" usage:"the server's host name or IP <ADDRESS>"`
+	Port     Port     `toml:"port" usage:"its <PORT>; the protocol's unless given"`
+	Via      string   `toml:"via" usage:"the [[port-forwarding]] of this <NAME> carries it"`
+	Protocol string   `toml:"protocol" oneof:"udp tcp tls relp auditd https" usage:"what is spoken; tls unless given"`
+	Framing  string   `toml:"framing" oneof:"octet-counting lf" usage:"of tcp and tls: how messages are told apart; octet-counting unless given"`
+	Format   string   `toml:"format" oneof:"rfc5424 rfc3164 cef json audit" usage:"what is sent"`
+	Start    string   `toml:"start" oneof:"now oldest" usage:"where it begins"`
+	SDID     string   `toml:"sd-id" usage:"<NAME@NUMBER> of the structured data"`
+	Facility string   `toml:"facility" usage:"stamped instead of the event's own: a <NAME>"`
+	Severity string   `toml:"severity" usage:"stamped instead of the event's own: a <NAME>"`
+	Include  []string `toml:"include" usage:"the <CLASSES> that are sent: all login session config-change system alarm"`
+	Filters  []Filter `toml:"filter" usage:"such as 'facility=auth severity=info match=REGEXP', one <FILTER> a time; several are OR"`
 
-	CatchUpRate Size `toml:"catch-up-rate"` // bytes a second; default: no bound
+	CatchUpRate Size `toml:"catch-up-rate" usage:"at most this <SIZE> a second, such as 2MiB"` // default: no bound
 	// Of protocol = "https".
-	Path         string `toml:"path"` // default: the body's
-	Body         string `toml:"body" oneof:"ndjson splunk-hec elastic-bulk"`
-	Compression  string `toml:"compression" oneof:"gzip zstd none"`
-	TokenFile    string `toml:"token-file"`
-	User         string `toml:"user"`
-	PasswordFile string `toml:"password-file"`
+	Path         string `toml:"path" usage:"of https: where requests go; the body's unless given"`
+	Body         string `toml:"body" oneof:"ndjson splunk-hec elastic-bulk" usage:"of https: what a request holds"`
+	Compression  string `toml:"compression" oneof:"gzip zstd none" usage:"of https"`
+	TokenFile    string `toml:"token-file" usage:"of https: a <FILE> with the token"`
+	User         string `toml:"user" usage:"of https, instead of a token: a <NAME>"`
+	PasswordFile string `toml:"password-file" usage:"of https: a <FILE> with that user's password"`
 
 	// Of a server that is spoken to in TLS.
-	TLS bool `toml:"tls" default:"false"` // relp and auditd in TLS; the protocols tls and https are, without it
+	TLS bool `toml:"tls" default:"false" usage:"relp and auditd in TLS"` // the protocols tls and https are, without it
 
-	ServerName           string `toml:"server-name"` // default: its address
-	CAFile               string `toml:"ca-file"`
-	CRLFile              string `toml:"crl-file"`
-	OCSP                 string `toml:"ocsp" oneof:"off try require strict"` // strict is require
-	OCSPResponder        string `toml:"ocsp-responder"`                      // default: the one that a certificate names
-	Certificate          string `toml:"certificate"`                         // short for the next two: a name, or a path without its ending
-	CertificateFile      string `toml:"certificate-file"`
-	KeyFile              string `toml:"key-file"`
-	PKCS12File           string `toml:"pkcs12-file"` // instead of them
-	PKCS12Password       string `toml:"pkcs12-password-file"`
-	MinVersion           string `toml:"min-version" oneof:"1.2 1.3"`
-	MaxVersion           string `toml:"max-version" oneof:"1.2 1.3"`
-	SkipCNCheck          bool   `toml:"skip-cn-check" default:"false"`
-	SkipCertificateCheck bool   `toml:"skip-certificate-check" default:"false"`
+	ServerName           string `toml:"server-name" flag:"certificate-name" usage:"the <NAME> or address that its certificate has to be for; its own unless given"`
+	CAFile               string `toml:"ca-file" usage:"its root, in this PEM <FILE>"`
+	CRLFile              string `toml:"crl-file" usage:"a <FILE> of revocation lists, PEM or DER"`
+	OCSP                 string `toml:"ocsp" oneof:"off try require strict" usage:"whether somebody is asked if a certificate is revoked"` // strict is require
+	OCSPResponder        string `toml:"ocsp-responder" usage:"the <URL> that is asked instead of the one that a certificate names"`
+	Certificate          string `toml:"certificate" usage:"short for the next two: a <NAME>, or a path without its ending"`
+	CertificateFile      string `toml:"certificate-file" usage:"ours to this server, in a PEM <FILE>"`
+	KeyFile              string `toml:"key-file" usage:"its key, in a PEM <FILE>"`
+	PKCS12File           string `toml:"pkcs12-file" usage:"both in one <FILE>, instead of them"`
+	PKCS12Password       string `toml:"pkcs12-password-file" usage:"the <FILE> whose one line opens it"`
+	MinVersion           string `toml:"min-version" oneof:"1.2 1.3" usage:"of TLS"`
+	MaxVersion           string `toml:"max-version" oneof:"1.2 1.3" usage:"of TLS"`
+	SkipCNCheck          bool   `toml:"skip-cn-check" default:"false" usage:"believe any name in a certificate of that root (laboratories)"`
+	SkipCertificateCheck bool   `toml:"skip-certificate-check" default:"false" usage:"believe any certificate (laboratories)"`
 }
 
 // Filter lets an event pass when all it sets holds. Several are OR; a server

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -31,8 +32,9 @@ other files before it is written; then run takes it over, and it is on record, k
 
 // remoteChange is what a `remote` command has changed.
 type remoteChange struct {
-	Changed bool            `json:"changed"`
+	Changed bool            `json:"changed"` // what is in force
 	Changes []config.Change `json:"changes"`
+	Written bool            `json:"written"` // the drop-in is another one, if only because it now says itself what was so already
 }
 
 // edition is a drop-in about to be replaced, or removed.
@@ -62,12 +64,13 @@ func (e *edition) put(text []byte) (*remoteChange, error) {
 	}
 	change := &remoteChange{Changes: config.Changes(before.Effective(), next.Effective())}
 	change.Changed = len(change.Changes) > 0 || (text == nil) != (e.old == nil)
+	change.Written = change.Changed || !bytes.Equal(text, e.old)
 	for _, w := range next.Warnings {
 		if w.At.File == e.dropIn.Path {
 			writeProblem(e.cmd.ErrOrStderr(), "warning", w)
 		}
 	}
-	if !change.Changed {
+	if !change.Written {
 		return change, nil
 	}
 	if err := e.write(text); err != nil {
@@ -120,8 +123,11 @@ func (c *remoteChange) say(cmd *cobra.Command, what string, asJSON bool) error {
 		return json.NewEncoder(out).Encode(c)
 	}
 	if !c.Changed {
-		_, err := fmt.Fprintf(out, "%s: unchanged\n", what)
-		return err
+		fmt.Fprintf(out, "%s: unchanged\n", what)
+		if c.Written {
+			fmt.Fprintln(out, "  its drop-in is written anew; what is in force is the same as before")
+		}
+		return nil
 	}
 	fmt.Fprintf(out, "%s: changed\n", what)
 	for _, change := range c.Changes {

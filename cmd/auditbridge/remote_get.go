@@ -17,54 +17,45 @@ func newRemoteGetCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "get [NAME]",
 		Short: "Show what is in force for a remote-logging server, or for each",
-		Args:  cobra.MaximumNArgs(1),
+		Long: `Shows what is in force, each key as KEY=VALUE, quoted as a shell wants it and "remote set" takes it, and where it was set. What is said of no key is its default.
+What stands in the files that keys name comes behind them.`,
+		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := config.Load(configFile(cmd))
 			if err != nil && len(c.Servers) == 0 && !onlyMissing(err) {
 				return err
 			}
-			all := map[string][]config.Value{}
 			var names []string
 			for i := range c.Servers {
-				name := c.Servers[i].Name
-				if len(args) == 0 || args[0] == name {
-					names, all[name] = append(names, name), valuesOf(c, name)
+				if name := c.Servers[i].Name; len(args) == 0 || args[0] == name {
+					names = append(names, name)
 				}
 			}
 			if len(args) > 0 && len(names) == 0 {
 				return withHint(fmt.Errorf("there is no remote-logging server %q", args[0]), "`auditbridge remote get` lists them")
 			}
 			if asJSON {
-				return writeServersJSON(cmd, args, names, all)
+				return writeServersJSON(cmd, c, args, names)
 			}
-			return writeServers(cmd, names, all)
+			return writeServers(cmd, c, names)
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print an object of each key, or with no NAME a list of them")
 	return cmd
 }
 
-// valuesOf are the keys of one server, without its name before them.
-func valuesOf(c *config.Config, name string) (values []config.Value) {
-	for _, v := range c.Effective() {
-		if key, is := strings.CutPrefix(v.Key, "remote-logging-server["+name+"]."); is {
-			v.Key = key
-			values = append(values, v)
-		}
-	}
-	return values
-}
-
-func writeServersJSON(cmd *cobra.Command, args, names []string, all map[string][]config.Value) error {
+func writeServersJSON(cmd *cobra.Command, c *config.Config, args, names []string) error {
 	objects := []map[string]any{}
 	for _, name := range names {
-		object := map[string]any{}
-		for _, v := range all[name] {
-			var value any
-			if json.Unmarshal([]byte(v.Value), &value) != nil { // numbers, booleans, lists and plain strings are both languages'
-				value = v.Value
-			}
-			object[v.Key] = value
+		object, holds := map[string]any{"name": name}, map[string]string{}
+		for _, v := range c.ServerValues(name) {
+			object[v.Key] = v.Value
+		}
+		for _, v := range c.ServerHolds(name) {
+			holds[v.Key] = v.Value
+		}
+		if len(holds) > 0 {
+			object["holds"] = holds
 		}
 		objects = append(objects, object)
 	}
@@ -75,20 +66,33 @@ func writeServersJSON(cmd *cobra.Command, args, names []string, all map[string][
 	return out.Encode(objects)
 }
 
-func writeServers(cmd *cobra.Command, names []string, all map[string][]config.Value) error {
+func writeServers(cmd *cobra.Command, c *config.Config, names []string) error {
 	w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
 	for _, name := range names {
 		fmt.Fprintln(w, terminal.Safe(name))
-		for _, v := range all[name] {
-			if v.Value != `""` {
-				fmt.Fprintf(w, "  %s\t%s\t%s\n", v.Key, terminal.Safe(v.Value), terminal.Safe(v.Origin))
+		for _, v := range c.ServerValues(name) {
+			for _, text := range v.Texts {
+				fmt.Fprintf(w, "  %s=%s\t%s\n", v.Key, terminal.Safe(inShell(text)), terminal.Safe(v.Origin))
 			}
+		}
+		for _, v := range c.ServerHolds(name) {
+			fmt.Fprintf(w, "  %s holds %s\t%s\n", v.Key, terminal.Safe(v.Value), terminal.Safe(v.Origin))
 		}
 	}
 	if len(names) == 0 {
 		fmt.Fprintln(w, "there is no remote-logging server")
 	}
 	return w.Flush()
+}
+
+// inShell quotes a word as a POSIX shell reads it, where it has to be.
+func inShell(word string) string {
+	if word != "" && !strings.ContainsFunc(word, func(r rune) bool {
+		return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./:,@=+", r)
+	}) {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }
 
 func newRemoteRemoveCommand() *cobra.Command {

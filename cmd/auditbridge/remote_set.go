@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"slices"
 	"strings"
 
 	"auditbridge/config"
@@ -13,41 +12,21 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// remoteFlags are the flags of `remote set` whose values stand in the drop-in as they
-// are given, by key.
-var remoteFlags = []struct{ flag, key, kind, usage string }{
-	{"server-name", "address", "string", "the server's host name or IP `ADDRESS`"},
-	{"port", "port", "int", "its `PORT`; the protocol's unless given"},
-	{"protocol", "protocol", "string", "what is spoken: udp, tcp, tls, relp, auditd or https; tls unless given"},
-	{"via", "via", "string", "the [[port-forwarding]] of this `NAME` carries it"},
-	{"tls", "tls", "bool", "relp and auditd in TLS"},
-	{"certificate-name", "server-name", "string", "whom its certificate has to be for; the address unless given"},
-	{"ca-file", "ca-file", "string", "its root, in this PEM `FILE`"},
-	{"skip-certificate-check", "skip-certificate-check", "bool", "believe any certificate (laboratories)"},
-	{"skip-cn-check", "skip-cn-check", "bool", "believe any name in a certificate of that root (laboratories)"},
-	{"format", "format", "string", "rfc5424, rfc3164, cef, json or audit"},
-	{"framing", "framing", "string", "of tcp and tls: octet-counting or lf"},
-	{"facility", "facility", "string", "stamped instead of the event's own"},
-	{"severity", "severity", "string", "stamped instead of the event's own"},
-	{"include", "include", "list", "the `CLASSES` that are sent"},
-	{"start", "start", "string", "where to begin: now or oldest"},
-	{"catch-up-rate", "catch-up-rate", "string", "a second at most, such as 2MiB"},
-	{"body", "body", "string", "of https: ndjson, splunk-hec or elastic-bulk"},
-	{"path", "path", "string", "of https: where requests go"},
-	{"token-file", "token-file", "string", "of https: a `FILE` with the token"},
-}
-
 func newRemoteSetCommand() *cobra.Command {
 	var asJSON bool
+	given := givenKeys{}
 	cmd := &cobra.Command{
-		Use:   "set NAME --server-name ADDRESS",
+		Use:   "set NAME --server-name ADDRESS [--FLAG VALUE | KEY=VALUE]...",
 		Short: "Set a remote-logging server, or change what is given of it",
-		Long: `Writes the server's drop-in and has run take it over. What is not given of a server that is set already stays as it is; --unset puts a key back to its default.
+		Long: `Writes the server's drop-in and has run take it over. Each key that a server has in the configuration can be given, as a flag or as KEY=VALUE, the way "remote get" prints it; a list or a filter
+replaces those there were. What is not given of a server that is set already stays as it is; --unset KEY, or KEY= with nothing behind it, puts a key back to its default.
 Encrypted and authenticated is the default: --no-encryption and --use-udp are on record, warned of, and refused in a Common Criteria profile.`,
-		Example: "  auditbridge remote set siem --server-name log.example.org\n  auditbridge remote set lab --server-name 10.0.0.7 --use-udp --format cef",
-		Args:    cobra.ExactArgs(1),
+		Example: `  auditbridge remote set siem --server-name log.example.org
+  auditbridge remote set lab --server-name 10.0.0.7 --use-udp --format cef --filter 'facility=auth severity=info'
+  auditbridge remote set lab format=rfc5424 filter=`,
+		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			change, err := setRemote(cmd, args[0])
+			change, err := setRemote(cmd, args[0], args[1:], given)
 			if err != nil {
 				return err
 			}
@@ -55,24 +34,8 @@ Encrypted and authenticated is the default: --no-encryption and --use-udp are on
 		},
 	}
 	flags := cmd.Flags()
-	for _, f := range remoteFlags {
-		switch f.kind {
-		case "string":
-			flags.String(f.flag, "", f.usage)
-		case "int":
-			flags.Int(f.flag, 0, f.usage)
-		case "bool":
-			flags.Bool(f.flag, false, f.usage)
-		case "list":
-			flags.StringSlice(f.flag, nil, f.usage)
-		}
-	}
-	flags.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
-		if name == "address" {
-			name = "server-name"
-		}
-		return pflag.NormalizedName(name)
-	})
+	flags.SortFlags = false
+	given.addTo(flags)
 	flags.Bool("no-encryption", false, "the same as --protocol tcp: in clear text")
 	flags.Bool("use-udp", false, "the same as --protocol udp: in clear text, best effort")
 	flags.StringSlice("unset", nil, "put these `KEYS` back to their defaults")
@@ -80,7 +43,7 @@ Encrypted and authenticated is the default: --no-encryption and --use-udp are on
 	return cmd
 }
 
-func setRemote(cmd *cobra.Command, name string) (*remoteChange, error) {
+func setRemote(cmd *cobra.Command, name string, pairs []string, given givenKeys) (*remoteChange, error) {
 	dropIn, err := config.ServerDropIn(configFile(cmd), name)
 	if err != nil {
 		return nil, err
@@ -94,11 +57,15 @@ func setRemote(cmd *cobra.Command, name string) (*remoteChange, error) {
 		table = map[string]any{}
 	}
 	table["name"] = name
-	if err := fromFlags(cmd.Flags(), table); err != nil {
-		return nil, &usageError{err, cmd.CommandPath()}
+	err = given.add(cmd.Flags(), pairs)
+	if err == nil {
+		err = given.into(table)
 	}
-	if table["address"] == nil {
-		return nil, &usageError{errors.New("--server-name is needed: a host name or an IP address"), cmd.CommandPath()}
+	if err == nil && table["address"] == nil {
+		err = errors.New("--server-name is needed: a host name or an IP address")
+	}
+	if err != nil {
+		return nil, &usageError{err, cmd.CommandPath()}
 	}
 	e, err := takeUp(cmd, dropIn)
 	if err != nil {
@@ -112,46 +79,99 @@ func setRemote(cmd *cobra.Command, name string) (*remoteChange, error) {
 	return e.put(text)
 }
 
-// fromFlags puts what the command line says into a server's table.
-func fromFlags(flags *pflag.FlagSet, table map[string]any) error {
-	for _, f := range remoteFlags {
-		if !flags.Changed(f.flag) {
-			continue
+// givenKeys are the texts that a command line has for a server's keys, by key. One that
+// is empty puts the key back to its default.
+type givenKeys map[string][]string
+
+// addTo makes a flag of every key there is. Its own name is a flag, too, where the
+// documents have another and no other flag has it.
+func (g givenKeys) addTo(flags *pflag.FlagSet) {
+	alias := map[string]string{}
+	for _, k := range config.ServerKeys() {
+		flags.Var(keyFlag{k, g}, k.Flag, k.Usage)
+		if k.Kind == "bool" {
+			flags.Lookup(k.Flag).NoOptDefVal = "true"
 		}
-		switch f.kind {
-		case "string":
-			table[f.key], _ = flags.GetString(f.flag)
-		case "int":
-			table[f.key], _ = flags.GetInt(f.flag)
-		case "bool":
-			table[f.key], _ = flags.GetBool(f.flag)
-		case "list":
-			table[f.key], _ = flags.GetStringSlice(f.flag)
+		if k.Flag != k.Name {
+			alias[k.Name] = k.Flag
 		}
+	}
+	maps.DeleteFunc(alias, func(name, _ string) bool { return flags.Lookup(name) != nil })
+	flags.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
+		if flag, is := alias[name]; is {
+			name = flag
+		}
+		return pflag.NormalizedName(name)
+	})
+}
+
+// keyFlag is a key's flag.
+type keyFlag struct {
+	key   config.ServerKey
+	given givenKeys
+}
+
+func (f keyFlag) String() string { return "" } // no default of its own
+func (f keyFlag) Type() string   { return f.key.Kind }
+
+func (f keyFlag) Set(text string) error {
+	f.given[f.key.Name] = append(f.given[f.key.Name], text)
+	return nil
+}
+
+// add takes up what says so in other words than a key's flag.
+func (g givenKeys) add(flags *pflag.FlagSet, pairs []string) error {
+	for _, pair := range pairs {
+		name, text, found := strings.Cut(pair, "=")
+		if !found {
+			return fmt.Errorf("%q is not such as KEY=VALUE", pair)
+		}
+		key, err := config.FindServerKey(name)
+		if err != nil {
+			return err
+		}
+		g[key.Name] = append(g[key.Name], text)
 	}
 	plain, _ := flags.GetBool("no-encryption")
 	udp, _ := flags.GetBool("use-udp")
-	word := map[bool]string{true: "udp", false: "tcp"}[udp]
-	if plain || udp {
-		if said, _ := flags.GetString("protocol"); said != "" && said != word {
-			return fmt.Errorf("--protocol %s, and another flag means %s", said, word)
+	if word := map[bool]string{true: "udp", false: "tcp"}[udp]; plain || udp {
+		for _, said := range g["protocol"] {
+			if said != word {
+				return fmt.Errorf("protocol %s, and another flag means %s", said, word)
+			}
 		}
-		table["protocol"] = word
+		g["protocol"] = []string{word}
 	}
 	unset, _ := flags.GetStringSlice("unset")
-	for _, key := range unset {
-		i := slices.IndexFunc(remoteFlags, func(f struct{ flag, key, kind, usage string }) bool { return f.key == key || f.flag == key })
-		if i < 0 {
-			return fmt.Errorf("--unset %s: there is no such key; there are %s", key, strings.Join(remoteKeys(), " "))
+	for _, name := range unset {
+		key, err := config.FindServerKey(name)
+		if err != nil {
+			return fmt.Errorf("--unset: %w", err)
 		}
-		delete(table, remoteFlags[i].key)
+		if len(g[key.Name]) > 0 {
+			return fmt.Errorf("--unset %s, and it is given, too", name)
+		}
+		g[key.Name] = []string{""}
 	}
 	return nil
 }
 
-func remoteKeys() (keys []string) {
-	for _, f := range remoteFlags {
-		keys = append(keys, f.key)
+// into puts it into a server's table.
+func (g givenKeys) into(table map[string]any) error {
+	for _, k := range config.ServerKeys() {
+		texts, is := g[k.Name]
+		if !is {
+			continue
+		}
+		value, err := k.Parse(texts)
+		switch {
+		case err != nil:
+			return fmt.Errorf("%s: %w", k.Name, err)
+		case value == nil:
+			delete(table, k.Name)
+		default:
+			table[k.Name] = value
+		}
 	}
-	return keys
+	return nil
 }
