@@ -11,8 +11,6 @@ import (
 	"strings"
 
 	"auditbridge/internal/keyfile"
-
-	"software.sslmate.com/src/go-pkcs12"
 )
 
 // material is what the files hold at one moment. They are read at each
@@ -125,41 +123,6 @@ func parsePrivate(der []byte) (crypto.PrivateKey, error) {
 		return key, nil
 	}
 	return x509.ParseECPrivateKey(der)
-}
-
-// loadPKCS12 reads certificate, chain and key from one file (RFC 7292). Its
-// password stands in a file of its own, whose last line end is not part of it.
-func (c *Config) loadPKCS12(read reader) (*tls.Certificate, error) {
-	fail := func(problem, advice string, err error) error {
-		return &keyfile.Error{Key: "pkcs12-file", Path: c.PKCS12File, Problem: problem, Advice: advice, Err: err}
-	}
-	text, err := read("pkcs12-file", c.PKCS12File, keyfile.Secret)
-	if err != nil {
-		return nil, err
-	}
-	defer clear(text)
-	var password []byte
-	if c.PasswordFile != "" {
-		if password, err = read("pkcs12-password-file", c.PasswordFile, keyfile.Secret); err != nil {
-			return nil, err
-		}
-		defer clear(password)
-	}
-	word := string(bytes.TrimSuffix(bytes.TrimSuffix(password, []byte("\n")), []byte("\r")))
-	key, cert, between, err := pkcs12.DecodeChain(text, word)
-	switch {
-	case errors.Is(err, pkcs12.ErrIncorrectPassword) && c.PasswordFile == "":
-		return nil, fail("a password protects it", "put it as one line into a file of its own, and name that in pkcs12-password-file", nil)
-	case errors.Is(err, pkcs12.ErrIncorrectPassword) || errors.Is(err, pkcs12.ErrDecryption):
-		return nil, &keyfile.Error{Key: "pkcs12-password-file", Path: c.PasswordFile, Problem: "the password does not open " + c.PKCS12File,
-			Advice: "put the password there as one line"}
-	case err != nil:
-		if certs, e := pkcs12.DecodeTrustStore(text, word); e == nil && len(certs) > 0 || strings.Contains(err.Error(), "private key missing") {
-			return nil, fail("there is no private key in it", "export it with the key: openssl pkcs12 -export -inkey KEY -in CERTIFICATE", nil)
-		}
-		return nil, fail("it is no PKCS#12 file that can be used", "openssl pkcs12 -export -inkey KEY -in CERTIFICATE makes one", fmt.Errorf("%s", fewWords(err.Error())))
-	}
-	return pair("pkcs12-file", c.PKCS12File, append([]*x509.Certificate{cert}, between...), key)
 }
 
 // pair puts certificate and key together, if they are of each other.
