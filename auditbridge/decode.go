@@ -49,6 +49,8 @@ func mayBeEncoded(t RecordType, key []byte) bool {
 		"new_group", "ocomm", "old-chardev", "old-disk", "old-fs", "old-rng", "path", "proctitle",
 		"profile", "root_dir", "sw", "vm", "watch":
 		return true
+	case "title", "description", "remedy", "detail": // sentences of our own records; see appendValue
+		return 1200 <= t && t <= 1299
 	}
 	return false
 }

@@ -30,7 +30,7 @@ func TestHowAFieldOfOurOwnIsWritten(t *testing.T) {
 		keys := ""
 		for f := r.Stamped(); f.Next(); {
 			keys += string(f.Key) + " "
-			if string(f.Key) == "title" && want[0] == '"' && string(f.AppendDecoded(nil, h.Type)) != value {
+			if string(f.Key) == "title" && value != "" && string(f.AppendDecoded(nil, h.Type)) != value {
 				t.Errorf("%q reads back as %q", value, f.AppendDecoded(nil, h.Type))
 			}
 		}

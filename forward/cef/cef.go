@@ -63,7 +63,7 @@ func (w *Writer) AppendEvent(dst []byte, e *auditbridge.Event, v *auditbridge.Ve
 	w.head("auditbridge")
 	w.head(w.config.Version)
 	w.signature(e, v)
-	w.name(v.MsgID)
+	w.name(e, v)
 	w.dst = append(w.dst, '|')
 	w.dst = strconv.AppendInt(w.dst, int64(severities[v.Severity&7]), 10)
 	w.dst = append(w.dst, '|')
@@ -91,9 +91,13 @@ func (w *Writer) head(value string) {
 }
 
 // signature appends PROVIDER:EVENT: audit and the type of the record that
-// decides; of our own records auditbridge and what was done.
+// decides; of our own records auditbridge and what was done, or of an alarm which.
 func (w *Writer) signature(e *auditbridge.Event, v *auditbridge.Verdict) {
 	r := &e.Records[v.Deciding]
+	if kind, _ := alarm(e); kind != nil {
+		w.dst = appendHead(append(w.dst, "|auditbridge:alarm:"...), kind)
+		return
+	}
 	if e.Own() {
 		op, _ := r.Stamped().Lookup("op")
 		w.dst = appendHead(append(w.dst, "|auditbridge:"...), op)
@@ -107,9 +111,15 @@ func (w *Writer) signature(e *auditbridge.Event, v *auditbridge.Verdict) {
 	w.dst = appendHead(append(w.dst, "|audit:"...), name)
 }
 
-// name appends a MSGID as words: CRYPTO_SESSION is "Crypto session".
-func (w *Writer) name(id string) {
+// name appends a MSGID as words: CRYPTO_SESSION is "Crypto session"; of an alarm its
+// kind and number, by which its end is told from another's.
+func (w *Writer) name(e *auditbridge.Event, v *auditbridge.Verdict) {
 	w.dst = append(w.dst, '|')
+	if kind, number := alarm(e); kind != nil {
+		w.dst = appendHead(append(appendHead(w.dst, kind), " : "...), number)
+		return
+	}
+	id := v.MsgID
 	for i := range len(id) {
 		c := id[i]
 		switch {

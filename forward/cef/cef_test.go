@@ -205,6 +205,9 @@ func TestSignatures(t *testing.T) {
 		{`type=UNKNOWN[1999] msg=audit(1.000:1): a=b`, "audit:UNKNOWN[1999]", "Unknown"},
 		{`type=DAEMON_ERR msg=audit(1.000:4278190082): op=link-down auid=4294967295 pid=77 uid=0 ses=4294967295 res=failed`, "auditbridge:link-down", "Link"},
 		{`type=DAEMON_ERR msg=audit(1.000:4278190082): op=a|b\c auid=4294967295 pid=77 uid=0 ses=4294967295 res=failed`, `auditbridge:a|b\c`, "Audit daemon"},
+		{raised, "auditbridge:alarm:certificate-day", "certificate-day : 7"},
+		{cleared, "auditbridge:alarm:certificate-day", "certificate-day : 7"},
+		{`type=USER msg=audit(1.000:1): pid=1 uid=0 auid=1 ses=1 msg='op=alarm-raised alarm=disk-full number=7 res=failed'`, "audit:USER", "Application"},
 		{"no record", "auditbridge:no-record", "Unknown"},
 	} {
 		messages([]byte(row.line), func(e *auditbridge.Event, v *auditbridge.Verdict) {
@@ -224,6 +227,30 @@ func TestSeverities(t *testing.T) {
 			}
 		}
 	})
+}
+
+const (
+	raised = `type=DAEMON_ERR msg=audit(1.000:4278190082): op=alarm-raised auid=4294967295 pid=77 uid=0 ses=4294967295 alarm=certificate-day number=7 of=siem severity=critical title="A certificate expires within a day" ` +
+		`description=49742069732074686520736572766572277320746F6F2E remedy="Renew it at once." res=failed`
+	cleared = `type=DAEMON_RESUME msg=audit(2.000:4278190083): op=alarm-cleared auid=4294967295 pid=77 uid=0 ses=4294967295 alarm=certificate-day number=7 of=siem title="A certificate expires within a day" res=success`
+)
+
+// An alarm's severity is its own, and it says what it means and what to do; its end is
+// information.
+func TestAlarms(t *testing.T) {
+	for _, row := range []struct{ line, severity, act, msg string }{
+		{raised, "10", "alarm-raised", "TITLE: A certificate expires within a day (siem) -- DESCRIPTION: It is the server's too. -- REMEDIATION: Renew it at once."},
+		{strings.Replace(raised, "severity=critical", "severity=error", 1), "8", "alarm-raised", ""},
+		{strings.Replace(raised, "severity=critical", "severity=warning", 1), "5", "alarm-raised", ""},
+		{cleared, "2", "alarm-cleared", "auditbridge cleared the alarm certificate-day of siem: \"A certificate expires within a day\"."},
+	} {
+		messages([]byte(row.line), func(e *auditbridge.Event, v *auditbridge.Verdict) {
+			m := check(t, New(testConfig), e, v)
+			if m.header[6] != row.severity || m.extensions["act"] != row.act || row.msg != "" && m.extensions["msg"] != row.msg {
+				t.Errorf("%s\nis %q %s %q, want %q", row.line, m.header, m.extensions["act"], m.extensions["msg"], row)
+			}
+		})
+	}
 }
 
 // Where things stand, as a SIEM looks for them.

@@ -40,7 +40,7 @@ var named = []key{
 	{name: "cat", length: 1023, meaning: "class: login, config-change, session, system, alarm"},
 	{name: "outcome", length: 63, meaning: "success or failure; absent when the event does not say"},
 	{name: "reason", length: 1023, meaning: "why it failed"},
-	{name: "msg", length: 1023, meaning: "one sentence for people"},
+	{name: "msg", length: 1023, meaning: "one sentence for people; of a raised alarm TITLE, DESCRIPTION and REMEDIATION"},
 	{name: "AbType", meaning: "type of the record that decides"},
 	{name: "AbJournal", meaning: "identifier of the journal; with AbFirst and AbLast it tells duplicates"},
 	{name: "AbFirst", meaning: "number of the event's first record in the journal"},
@@ -183,7 +183,9 @@ func (w *Writer) event(e *auditbridge.Event, v *auditbridge.Verdict) {
 		w.say("outcome", "failure")
 		w.add(byName["reason"], v.Reason)
 	}
-	w.space = summary.Append(w.space[:0], e, v, w.config.Interpreter)
+	if w.space = appendAdvice(w.space[:0], e); len(w.space) == 0 {
+		w.space = summary.Append(w.space, e, v, w.config.Interpreter)
+	}
 	w.add(byName["msg"], w.space)
 	if whole {
 		w.add(byName["AbType"], e.Records[v.Deciding].TypeName())
