@@ -16,6 +16,8 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+
+	"auditbridge/forward/tlslink"
 )
 
 // DefaultFile is read when no --config is given; conf.d beside it is read too.
@@ -30,8 +32,9 @@ type Config struct {
 	// Warnings are what works and is still unwise, in the order of the files.
 	Warnings []Problem
 
-	origins map[string]origin
-	held    []holding // by the key files, when they were read
+	origins  map[string]origin
+	held     []holding              // by the key files, when they were read
+	expiring map[string]*tlslink.ID // of these, for each server in TLS the certificate that expires first
 }
 
 // source is one file's name and bytes.
@@ -59,7 +62,7 @@ func load(file string, change func([]source) []source) (*Config, error) {
 	more, warnings := c.probe()
 	problems = append(problems, more...)
 	c.Warnings = append(c.Warnings, warnings...)
-	c.held = c.holdings()
+	c.held, c.expiring = c.holdings(), c.expiries()
 	if len(problems) == 0 {
 		problems = c.validate()
 	}

@@ -54,6 +54,33 @@ func tlsHoldings(table string, t *tlslink.Config) (all []holding) {
 	return all
 }
 
+// expiries looks into the files of each server in TLS for the certificate that expires
+// first.
+func (c *Config) expiries() map[string]*tlslink.ID {
+	first := map[string]*tlslink.ID{}
+	for _, d := range c.Settings.Destinations() {
+		if d.TLS == nil {
+			continue
+		}
+		if held, err := d.TLS.Look(); err == nil {
+			first[d.Name] = held.Expiring
+		}
+	}
+	return first
+}
+
+// Expiring is the certificate without which nothing is sent to the server of that name
+// any more and that expires first: in its files, as they were when the configuration
+// was read, or of the server's side of its last session, which may be nil. nil when none
+// is known.
+func (c *Config) Expiring(server string, last *tlslink.Session) *tlslink.ID {
+	first := c.expiring[server]
+	if last != nil && last.Expiring != nil && (first == nil || last.Expiring.NotAfter.Before(first.NotAfter)) {
+		first = last.Expiring
+	}
+	return first
+}
+
 // KeyFiles are the files that the configuration names and whose content is part of
 // it.
 func (c *Config) KeyFiles() (names []string) {

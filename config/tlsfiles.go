@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"auditbridge/internal/keyfile"
 )
@@ -61,12 +62,19 @@ func (k *completion) tlsFile(path string, file tlsFile, ship int) (missing bool)
 
 // tlsContent looks into the files as ship will, but for whose they are.
 func (k *completion) tlsContent(s *Server, path string) {
-	_, err := s.tls(s.Address, s.Port).Look()
+	held, err := s.tls(s.Address, s.Port).Look()
 	var bad *keyfile.Error
 	if errors.As(err, &bad) && !errors.Is(err, fs.ErrPermission) {
 		k.wrongAt(path, path+"."+bad.Key, bad.Advice, "%s: %s", bad.Path, bad.Problem+because(bad.Err))
 	}
+	if err == nil && held.Expiring != nil && time.Now().Add(soon).After(held.Expiring.NotAfter) {
+		k.warnAt(path, path, "renew it in time: with an expired one nothing is sent; a file that is replaced counts at once", "%s: the certificate %s expires on %s",
+			held.File, held.Expiring, held.Expiring.NotAfter.UTC().Format(time.DateOnly))
+	}
 }
+
+// soon is how long before a certificate's end it is told.
+const soon = 30 * 24 * time.Hour
 
 func because(err error) string {
 	if err == nil {

@@ -153,6 +153,7 @@ func (s *Shipper) tell(name string, book *relayBook, n Stats) error {
 			return fmt.Errorf("events in pieces for %q", short(why))
 		}
 	}
+	s.recognize(name, book, &n)
 	s.mu.Lock()
 	before := book.stats.Pieces
 	book.stats = n

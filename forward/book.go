@@ -23,6 +23,9 @@ type relayBook struct {
 	notes    allowance.Allowance
 	restarts allowance.Allowance
 
+	session     lastSession // as it is kept
+	sessionKept time.Time
+
 	// Shipper.mu's
 	cursor  journal.Cursor // in the file; its Open is never written to
 	known   bool           // something is

@@ -58,6 +58,9 @@ func (s *Shipper) forgetRemoved(ctx context.Context) error {
 			err = s.cfg.Record(ctx, n)
 		}
 		if err == nil {
+			err = durable.Remove(dir, sessionName(destination))
+		}
+		if err == nil {
 			err = dir.Remove(name)
 		}
 		if err != nil {

@@ -47,6 +47,9 @@ func (s *Shipper) Reconfigure(ctx context.Context, destinations []Config, tunnel
 	s.crews = slices.DeleteFunc(s.crews, func(c *crew) bool { return len(c.destinations) == 0 })
 	s.cfg.Destinations, s.cfg.Tunnels = destinations, tunnels
 	maps.Copy(s.relays, opened)
+	for _, d := range other {
+		s.relays[d.Name].meets(d)
+	}
 	var gone []*relayBook
 	for name, book := range s.relays {
 		if !slices.ContainsFunc(destinations, func(d Config) bool { return d.Name == name }) {
@@ -107,6 +110,7 @@ func (s *Shipper) openMissing(destinations []Config) (map[string]*relayBook, err
 			}
 			return nil, fmt.Errorf("take over the new destination %q: %w", d.Name, err)
 		}
+		s.recall(d, book)
 		s.settle(d, book)
 		opened[d.Name] = book
 	}

@@ -82,6 +82,7 @@ func NewShipper(cfg ShipperConfig) (*Shipper, error) {
 			return nil, err
 		}
 		s.relays[d.Name] = book
+		s.recall(d, book)
 		s.settle(d, book)
 	}
 	if len(cfg.Destinations) > 0 {

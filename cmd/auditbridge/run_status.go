@@ -85,7 +85,7 @@ func (d *daemon) fillDestinations(s *status.Status) {
 			Name: to.Name, Via: to.Via, Jumps: settings.Way(to.Via), Protocol: to.Protocol, Promise: string(forward.PromiseOf(to.Protocol)), Connected: b.Connected, Since: b.Since,
 			Delivered: b.Delivered, Excluded: b.Excluded, Pending: b.Pending, Missed: b.Missed,
 			Read: b.Read, LastError: b.LastError, Hint: b.Hint, Classes: b.Classes, Pieces: b.Pieces,
-			TLS: secured(b.TLS), Skips: to.Skips(),
+			TLS: secured(b.TLS), Skips: to.Skips(), Expiring: (*status.Certificate)(settings.Expiring(to.Name, b.TLS)),
 		})
 	}
 }

@@ -83,9 +83,10 @@ func (d *instance) recordsOf(op string) (found []string) {
 
 // evil is a TLS server that shows a certificate, and what is wrong with that.
 type evil struct {
-	fault tlslink.Fault
-	of    *peertest.Identity
-	port  int
+	fault    tlslink.Fault
+	of       *peertest.Identity
+	port     int
+	listener net.Listener
 }
 
 func startEvil(t *testing.T, fault tlslink.Fault, shown tls.Certificate, of *peertest.Identity) evil {
@@ -102,7 +103,7 @@ func startEvil(t *testing.T, fault tlslink.Fault, shown tls.Certificate, of *pee
 			go func() { io.Copy(io.Discard, conn); conn.Close() }()
 		}
 	}()
-	return evil{fault, of, l.Addr().(*net.TCPAddr).Port}
+	return evil{fault, of, l.Addr().(*net.TCPAddr).Port, l}
 }
 
 // TestWhatIsWrongWithACertificateIsOnRecord: each kind of failure that FAU_GEN.1

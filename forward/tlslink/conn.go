@@ -53,7 +53,7 @@ type Session struct {
 	Cipher    string `json:"cipher"`
 	Server    *ID    `json:"server,omitempty"`
 	Own       *ID    `json:"own,omitempty"`       // our certificate, where the server asked for one
-	Expiring  *ID    `json:"expiring,omitempty"`  // of all that were needed, ours included, the one that expires first
+	Expiring  *ID    `json:"expiring,omitempty"`  // of the server's and those that it comes from, the one that expires first
 	Unchecked string `json:"unchecked,omitempty"` // what of the server's certificate was not checked: "certificate", "name" or "revocation"
 	Reason    string `json:"reason,omitempty"`    // why it could not be
 }

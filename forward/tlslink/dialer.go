@@ -66,13 +66,11 @@ func (c *Config) shake(ctx context.Context, carrier Carrier, trust *material) (*
 	}
 	state := conn.Conn.ConnectionState()
 	conn.session = Session{Version: tls.VersionName(state.Version), Cipher: tls.CipherSuiteName(state.CipherSuite), Server: identify(v.leaf)}
-	needed := v.held
 	if shown {
 		conn.session.Own = identify(trust.own.Leaf)
-		needed = append(slices.Clone(needed), trust.own.Leaf)
 	}
-	if len(needed) > 0 {
-		conn.session.Expiring = identify(slices.MinFunc(needed, func(a, b *x509.Certificate) int { return a.NotAfter.Compare(b.NotAfter) }))
+	if len(v.held) > 0 {
+		conn.session.Expiring = identify(slices.MinFunc(v.held, func(a, b *x509.Certificate) int { return a.NotAfter.Compare(b.NotAfter) }))
 	}
 	switch {
 	case c.SkipCertificateCheck:

@@ -45,7 +45,7 @@ func Conditions(s, before *Status) (holds []alarm.Condition) {
 	}
 	for _, expiry := range expiries {
 		for _, d := range s.Destinations {
-			add(expiry.alarm, d.Name, d.TLS != nil && d.TLS.Expiring != nil && s.Time.After(d.TLS.Expiring.NotAfter.Add(-expiry.before)))
+			add(expiry.alarm, d.Name, d.Expiring != nil && s.Time.After(d.Expiring.NotAfter.Add(-expiry.before)))
 		}
 	}
 	for _, d := range s.Destinations {

@@ -23,7 +23,7 @@ func TestConditionsOfAlarms(t *testing.T) {
 	expires := func(in time.Duration) func(*Status) {
 		return func(s *Status) {
 			s.Time = time.Now()
-			s.Destinations[0].TLS = &TLS{Expiring: &Certificate{NotAfter: s.Time.Add(in)}}
+			s.Destinations[0].Expiring = &Certificate{NotAfter: s.Time.Add(in)}
 		}
 	}
 	rows := map[string]func(s *Status){

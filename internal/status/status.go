@@ -146,9 +146,10 @@ type Destination struct {
 	Pieces    map[string]uint64 `json:"pieces,omitempty"`  // of these, what is no whole event: by limit (too much was open), late or malformed
 	Missed    uint64            `json:"missed,omitempty"`  // dropped from the journal before they were sent
 	LastError string            `json:"last_error,omitempty"`
-	Hint      string            `json:"hint,omitempty"`  // what to do about LastError
-	TLS       *TLS              `json:"tls,omitempty"`   // of the connection there is, or was last
-	Skips     string            `json:"skips,omitempty"` // what of the server's certificate is never checked, by configuration: "certificate" or "name"
+	Hint      string            `json:"hint,omitempty"`     // what to do about LastError
+	TLS       *TLS              `json:"tls,omitempty"`      // of the connection there is, or was last
+	Expiring  *Certificate      `json:"expiring,omitempty"` // of all that sending needs, the server's as it was last seen, the one that expires first
+	Skips     string            `json:"skips,omitempty"`    // what of the server's certificate is never checked, by configuration: "certificate" or "name"
 }
 
 // TLS is what a connection in TLS agreed on, and with whom.
@@ -157,7 +158,7 @@ type TLS struct {
 	Cipher    string       `json:"cipher"`
 	Server    *Certificate `json:"server,omitempty"`
 	Own       *Certificate `json:"own,omitempty"`       // where the server asked for one
-	Expiring  *Certificate `json:"expiring,omitempty"`  // of all that are needed, the one that expires first
+	Expiring  *Certificate `json:"expiring,omitempty"`  // of the server's and those that it comes from, the one that expires first
 	Unchecked string       `json:"unchecked,omitempty"` // "certificate", "name" or "revocation"
 	Reason    string       `json:"reason,omitempty"`    // why that could not be
 }

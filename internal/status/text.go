@@ -231,19 +231,26 @@ func (d *Destination) security(b *strings.Builder) {
 		fmt.Fprintf(b, "  NOT CHECKED: the server's %s, by configuration: anybody may get what is sent\n", terminal.Safe(d.Skips))
 	}
 	if d.TLS == nil || d.TLS.Server == nil {
+		if d.Expiring != nil {
+			fmt.Fprintf(b, "  %s\n", d.Expiring.end())
+		}
 		return
 	}
 	fmt.Fprintf(b, "  %s with %s, serial %s", terminal.Safe(d.TLS.Version), terminal.Safe(d.TLS.Server.Subject), terminal.Safe(d.TLS.Server.Serial))
 	if d.TLS.Own != nil {
 		fmt.Fprintf(b, "; we are %s, serial %s", terminal.Safe(d.TLS.Own.Subject), terminal.Safe(d.TLS.Own.Serial))
 	}
-	if e := d.TLS.Expiring; e != nil {
-		fmt.Fprintf(b, "; %s expires %s", terminal.Safe(e.Subject), e.NotAfter.UTC().Format(time.DateOnly))
+	if d.Expiring != nil {
+		fmt.Fprintf(b, "; %s", d.Expiring.end())
 	}
 	if d.TLS.Unchecked == "revocation" {
 		b.WriteString("; nobody could say whether a certificate is revoked")
 	}
 	b.WriteString("\n")
+}
+
+func (c *Certificate) end() string {
+	return fmt.Sprintf("%s expires %s", terminal.Safe(c.Subject), c.NotAfter.UTC().Format(time.DateOnly))
 }
 
 // missed says what it did not get, or not whole, when there is any.
