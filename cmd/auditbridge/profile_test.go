@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -71,4 +72,38 @@ func TestMakeFIPS(t *testing.T) {
 	if out := command(t, bin, "version"); !strings.Contains(out, "FIPS 140-3 mode on, module v1.0.0") {
 		t.Error(out)
 	}
+}
+
+// TestWhereOnlyFIPSIsAllowed: GODEBUG=fips140=only has Go's library panic about whatever
+// is not approved. All works with the files that people have, a PKCS#12 of stock openssl
+// and names of hosts that ssh-keygen hid: by run, and by the commands that try it.
+func TestWhereOnlyFIPSIsAllowed(t *testing.T) {
+	beside(t)
+	only := func(cmd *exec.Cmd) { cmd.Env = append(os.Environ(), "GODEBUG=fips140=only") }
+	ca := peertest.NewCA(t, "Root", nil)
+	sshd, behind := peertest.StartSSHD(t), peertest.StartRsyslog(t)
+	central := peertest.StartRsyslogTLS(t, ca, ca.Server(nil, "127.0.0.1"), "audited.example.org")
+	d := newDaemon(t, "")
+	pfx, password := inPKCS12(t, d.dir, "own", "s3cret", ca.Client("audited.example.org", nil))
+	must(t, os.Chown(pfx, 65534, 65534))
+	must(t, os.Chown(password, 65534, 65534))
+	own := fmt.Sprintf("pkcs12-file = %q\npkcs12-password-file = %q\n", pfx, password)
+	d.configure(fromStdin + inTLS("central", central.Port, `format = "audit"`, d.tlsFiles(ca, nil), own) + tunnelled(d, sshd, behind, "audit"))
+	known := filepath.Join(d.dir, "public-"+filepath.Base(sshd.KnownHosts))
+	command(t, "ssh-keygen", "-q", "-H", "-f", known)
+	must(t, os.Chmod(known, 0o644))
+	d.as = only
+	d.start()
+	d.feed(mixed)
+	d.untilDelivered()
+	for _, args := range [][]string{{"check"}, {"remote", "test", "central"}, {"remote", "test", "siem"}, {"remote", "get"}} {
+		cmd := program(append(args, "--config", d.config)...)
+		only(cmd)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("%q: %v: %s", args, err, out)
+		}
+	}
+	d.stop()
+	d.untilReceived(central)
+	d.untilReceived(behind)
 }

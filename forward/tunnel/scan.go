@@ -58,7 +58,7 @@ func (c Config) shownKey(ctx context.Context, jump *Tunnel, algorithm string) (s
 	}
 	defer raw.Close()
 	raw.SetDeadline(time.Now().Add(c.HandshakeTimeout))
-	_, _, _, err = ssh.NewClientConn(raw, c.server(), &ssh.ClientConfig{
+	_, _, _, err = handshake(raw, c.server(), &ssh.ClientConfig{
 		Config:            ssh.Config{KeyExchanges: c.Algorithms.KeyExchanges, Ciphers: c.Algorithms.Ciphers, MACs: c.Algorithms.macs()},
 		HostKeyAlgorithms: []string{algorithm},
 		ClientVersion:     "SSH-2.0-auditbridge",

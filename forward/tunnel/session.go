@@ -115,7 +115,7 @@ func (s *session) handshake(ctx context.Context, identity *login, known *hostKey
 	}
 	s.raw.SetDeadline(time.Now().Add(s.cfg.HandshakeTimeout))
 	stop := context.AfterFunc(ctx, func() { s.raw.SetDeadline(time.Unix(1, 0)) })
-	conn, channels, requests, err := ssh.NewClientConn(s.raw, s.cfg.server(), config)
+	conn, channels, requests, err := handshake(s.raw, s.cfg.server(), config)
 	if !stop() && err == nil {
 		conn.Close()
 		return ctx.Err()
