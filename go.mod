@@ -3,6 +3,7 @@ module auditbridge
 go 1.26.0
 
 require (
+	github.com/Shopify/toxiproxy/v2 v2.12.0 // tests: what a network does to a connection
 	github.com/coreos/go-systemd/v22 v22.7.0 // sd_notify: ready, reloading, stopping, watchdog; the descriptor store
 	github.com/elastic/go-libaudit/v2 v2.6.2 // kernel control (status, enable, rules) and record-type tables to test ours against; pinned, @latest does not resolve
 	github.com/elastic/go-seccomp-bpf v1.6.0 // system calls by name, and filters of them
@@ -32,8 +33,11 @@ require (
 	github.com/hashicorp/go-cleanhttp v0.5.2 // indirect
 	github.com/inconshreveable/mousetrap v1.1.0 // indirect
 	github.com/kballard/go-shellquote v0.0.0-20180428030007-95032a82bc51 // indirect
+	github.com/mattn/go-colorable v0.1.13 // indirect
+	github.com/mattn/go-isatty v0.0.20 // indirect
 	github.com/munnerz/goautoneg v0.0.0-20191010083416-a7dc8b61c822 // indirect
 	github.com/prometheus/client_model v0.6.3 // indirect
+	github.com/rs/zerolog v1.33.0 // indirect
 	github.com/spf13/pflag v1.0.9 // indirect
 	golang.org/x/exp/typeparams v0.0.0-20231108232855-2478ac86f678 // indirect
 	golang.org/x/mod v0.41.0 // indirect

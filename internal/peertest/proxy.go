@@ -18,6 +18,7 @@ type Proxy struct {
 	gate     chan struct{} // closed while bytes flow
 	cutAfter int64         // of the next connection, towards the target; < 0 is never
 	refuse   bool
+	faults   func(n int) (up, down *Fault)
 	pairs    map[net.Conn]net.Conn
 	accepted int
 	seen     bytes.Buffer // all that came in, from either side
@@ -51,6 +52,10 @@ func (p *Proxy) accept() {
 		p.accepted++
 		refuse, limit := p.refuse, p.cutAfter
 		p.cutAfter = -1
+		var up, down *Fault
+		if p.faults != nil {
+			up, down = p.faults(p.accepted)
+		}
 		p.mu.Unlock()
 		server, err := net.Dial("tcp", p.target)
 		if err != nil || refuse {
@@ -63,23 +68,26 @@ func (p *Proxy) accept() {
 		p.mu.Lock()
 		p.pairs[client] = server
 		p.mu.Unlock()
-		go p.carry(client, server, limit)
+		go p.carry(client, server, limit, up, down)
 	}
 }
 
 // carry copies both ways until one side ends in order (which is handed on), or
 // the limit is reached: then the target sees an end after exactly that many
 // bytes, and the client a reset.
-func (p *Proxy) carry(client, server net.Conn, limit int64) {
+func (p *Proxy) carry(client, server net.Conn, limit int64, up, down *Fault) {
 	var both sync.WaitGroup
 	both.Go(func() {
-		if p.copy(server, client, limit) {
+		if up != nil && p.through(up, server, client) || up == nil && p.copy(server, client, limit) {
 			reset(client)
 		}
 		server.(*net.TCPConn).CloseWrite()
 	})
 	both.Go(func() {
-		p.copy(client, server, -1)
+		if down != nil && p.through(down, client, server) || down == nil && p.copy(client, server, -1) {
+			reset(client)
+			reset(server)
+		}
 		client.(*net.TCPConn).CloseWrite()
 	})
 	both.Wait()
