@@ -21,6 +21,7 @@ import (
 
 	"auditbridge/forward/https"
 	"auditbridge/internal/peertest"
+	"auditbridge/internal/terminal"
 	"auditbridge/journal"
 
 	"github.com/klauspost/compress/zstd"
@@ -209,6 +210,42 @@ func TestElasticTakesAPart(t *testing.T) {
 func TestHTTPSServersThatRefuse(t *testing.T) {
 	t.Parallel()
 	stranger := startHTTPS(t, func(_ int, _ request, w http.ResponseWriter) {})
+	const ok, nothing = "HTTP/1.1 200 OK\r\n", "Content-Length: 0\r\n\r\n"
+	raw := func(act func(c net.Conn)) func(int, request, http.ResponseWriter) {
+		return func(_ int, _ request, w http.ResponseWriter) {
+			c, _, err := w.(http.Hijacker).Hijack()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer c.Close()
+			act(c)
+		}
+	}
+	says := func(text string) func(net.Conn) {
+		return func(c net.Conn) { io.WriteString(c, text); io.Copy(io.Discard, c) }
+	}
+	forEver := func(text, again string) func(net.Conn) {
+		return func(c net.Conn) {
+			for _, err := io.WriteString(c, text); err == nil; _, err = io.WriteString(c, again) {
+			}
+		}
+	}
+	inDrops := func(text, again string) func(net.Conn) {
+		return func(c net.Conn) {
+			for _, err := io.WriteString(c, text); err == nil; _, err = io.WriteString(c, again) {
+				time.Sleep(20 * time.Millisecond)
+			}
+		}
+	}
+	bomb := func() string {
+		var b strings.Builder
+		w := gzip.NewWriter(&b)
+		w.Write(make([]byte, 64<<20))
+		w.Close()
+		return b.String()
+	}()
+	const tooLate = "deadline exceeded"
 	for _, row := range []struct {
 		name, body string
 		answer     func(n int, r request, w http.ResponseWriter)
@@ -225,6 +262,19 @@ func TestHTTPSServersThatRefuse(t *testing.T) {
 			w.Header().Set("Content-Length", "1000")
 			io.WriteString(w, "half")
 		}, "unexpected EOF", ""},
+		{"breaks off in a header", https.NDJSON, raw(func(c net.Conn) { io.WriteString(c, ok+"Content-Length: 5\r\n") }), "unexpected EOF", ""},
+		{"is late", https.NDJSON, func(int, request, http.ResponseWriter) { time.Sleep(500 * time.Millisecond) }, "", ""},
+		{"never answers", https.NDJSON, raw(says("")), tooLate, ""},
+		{"answers twice", https.NDJSON, raw(says(ok + nothing + ok + nothing)), "", ""},
+		{"answers in drops", https.NDJSON, raw(inDrops(ok+"Content-Length: 1000000\r\n\r\n", "x")), tooLate, ""},
+		{"has a header in drops", https.NDJSON, raw(inDrops(ok, "X: y\r\n")), tooLate, ""},
+		{"has a header without end", https.NDJSON, raw(forEver(ok+"X: ", strings.Repeat("y", 10_000))), "headers exceeded 65536 bytes", ""},
+		{"has headers without end", https.NDJSON, raw(forEver(ok, "X: y\r\n")), "headers exceeded 65536 bytes", ""},
+		{"has a header that is none", https.NDJSON, raw(says(ok + strings.Repeat("\x1b[2J", 10_000) + "\r\n\r\n")), `malformed MIME header: missing colon: "\x1b[2J`, ""},
+		{"is no HTTP server", https.NDJSON, raw(says(strings.Repeat("\x1b[2J", 10_000) + "\r\n")), `malformed HTTP`, ""},
+		{"hints without end", https.NDJSON, raw(forEver("", "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n")), "headers exceeded 65536 bytes", ""},
+		{"wants another protocol and says no more", https.NDJSON, raw(says("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n")), "refused a request: 101", ""},
+		{"has an answer that unfolds", https.HEC, raw(says(fmt.Sprintf("%sContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n%s", ok, len(bomb), bomb))), "not that of an HTTP Event Collector", ""},
 		{"is endless", https.NDJSON, func(_ int, _ request, w http.ResponseWriter) { w.Write(make([]byte, 5<<20)) }, "longer than 4194304 bytes", ""},
 		{"is busy for a second", https.NDJSON, func(n int, _ request, w http.ResponseWriter) {
 			if n < 3 {
@@ -265,10 +315,14 @@ func TestHTTPSServersThatRefuse(t *testing.T) {
 				}
 			})
 			c, d := byHTTPS(t, far, row.body)
+			c.AckTimeout = 2 * time.Second
 			r := startRelay(t, c, newMemJournal(events(1, 6)...), d, journal.Cursor{})
 			if row.says != "" {
 				peertest.Until(t, "it is told", func() bool {
 					s := r.Stats()
+					if len(s.LastError) > 2000 || s.LastError != terminal.Safe(s.LastError) {
+						t.Errorf("%d bytes are told, or what no screen should have: %.400q", len(s.LastError), s.LastError)
+					}
 					return !s.Connected && strings.Contains(s.LastError, row.says) && strings.Contains(s.Hint, row.hint)
 				})
 				if s := r.Stats(); s.Delivered != 0 {

@@ -188,7 +188,7 @@ func (r *Relay) up(peer string, failures int) {
 func (r *Relay) down(err error) {
 	why, hint := "", ""
 	if err != nil {
-		why = err.Error()
+		why = short(err.Error()) // the far end may speak in it, at any length
 	}
 	var hinter interface{ Hint() string }
 	if errors.As(err, &hinter) {
@@ -205,7 +205,7 @@ func (r *Relay) down(err error) {
 		return
 	}
 	if err != nil {
-		r.log.Warn("not connected, trying again", "err", err, "hint", hint)
+		r.log.Warn("not connected, trying again", "err", why, "hint", hint)
 	}
 	r.observer.Link(LinkChange{Peer: r.cfg.endpoint(), Why: err})
 }

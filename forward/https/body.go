@@ -71,14 +71,30 @@ func timeOf(event []byte) (at time.Time, ok bool) {
 	return at, ok && err == nil
 }
 
+// bulkAction begins the line before a document, its name follows.
+const (
+	bulkAction = `{"create":{"_id":"`
+	nameLength = 24
+)
+
 // appendElastic appends an event behind the action that makes it a document. The
 // document's name follows from the event alone, so one that comes twice is one.
 func appendElastic(dst, event []byte) []byte {
 	sum := sha256.Sum256(event)
-	dst = append(dst, `{"create":{"_id":"`...)
-	dst = base64.RawURLEncoding.AppendEncode(dst, sum[:18])
+	dst = append(dst, bulkAction...)
+	dst = base64.RawURLEncoding.AppendEncode(dst, sum[:nameLength*3/4])
 	dst = append(dst, "\"}}\n"...)
 	return append(append(dst, event...), '\n')
+}
+
+// documentNames are those of the documents in a body, which end at ends.
+func documentNames(body []byte, ends []int) (names []string) {
+	start := 0
+	for _, end := range ends {
+		names = append(names, string(body[start+len(bulkAction):][:nameLength]))
+		start = end
+	}
+	return names
 }
 
 // refusal is an event that was not taken.
@@ -90,13 +106,13 @@ type refusal struct {
 }
 
 // answersOf are what a server says of the events of a request that it took as a
-// whole.
-func answersOf(body string, text []byte, events int) ([]refusal, error) {
-	switch body {
+// whole; they end at ends.
+func answersOf(kind string, text, body []byte, ends []int) ([]refusal, error) {
+	switch kind {
 	case HEC:
 		return nil, checkHEC(text)
 	case Elastic:
-		return elasticRefusals(text, events)
+		return elasticRefusals(text, documentNames(body, ends))
 	default:
 		return nil, nil
 	}
@@ -116,32 +132,58 @@ func checkHEC(text []byte) error {
 	return nil
 }
 
-// elasticRefusals finds the documents that were not taken. One that is there already
-// (409) was taken before.
-func elasticRefusals(text []byte, events int) (refused []refusal, err error) {
+// elasticRefusals finds the documents that were not taken, of those of these names. One
+// that is there already (409) was taken before. It looks at no more answers than there
+// are documents: an answer of a few megabytes could hold a million.
+func elasticRefusals(text []byte, names []string) (refused []refusal, err error) {
 	var answer struct {
 		Errors *bool
-		Items  []map[string]struct {
-			Status int
-			Error  struct{ Type, Reason string }
-		}
+		Items  json.RawMessage
 	}
 	if err := json.Unmarshal(text, &answer); err != nil || answer.Errors == nil {
 		return nil, fmt.Errorf("its answer is not that of a bulk request: %.100q", text)
 	}
-	if len(answer.Items) != events {
-		return nil, fmt.Errorf("it answers for %d documents where %d were sent", len(answer.Items), events)
+	items := json.NewDecoder(bytes.NewReader(answer.Items))
+	if begin, err := items.Token(); err != nil || begin != json.Delim('[') {
+		return nil, fmt.Errorf("its answer has no list of items: %.100q", text)
 	}
-	for i, item := range answer.Items {
-		done, ok := item["create"]
-		if !ok {
-			return nil, fmt.Errorf("its answer %d is not to a create", i+1)
+	n := 0
+	for ; items.More(); n++ {
+		if n == len(names) {
+			return nil, fmt.Errorf("it answers for more documents than the %d that were sent", n)
 		}
-		switch s := done.Status; {
-		case s >= 200 && s < 300 || s == 409:
-		default:
-			refused = append(refused, refusal{i, s == 429 || s >= 500, s, fmt.Sprintf("%.60q: %.200q", done.Error.Type, done.Error.Reason)})
+		r, err := elasticRefusal(items, n, names[n])
+		if err != nil {
+			return nil, err
 		}
+		if r != nil {
+			refused = append(refused, *r)
+		}
+	}
+	if n < len(names) {
+		return nil, fmt.Errorf("it answers for %d documents where %d were sent", n, len(names))
 	}
 	return refused, nil
+}
+
+// elasticRefusal is the next answer, when it is one.
+func elasticRefusal(items *json.Decoder, n int, name string) (*refusal, error) {
+	var item struct {
+		Create *struct {
+			ID     string `json:"_id"`
+			Status int
+			Error  struct{ Type, Reason string }
+		}
+	}
+	if err := items.Decode(&item); err != nil || item.Create == nil {
+		return nil, fmt.Errorf("its answer %d is not to a create", n+1)
+	}
+	done := item.Create
+	if done.ID != "" && done.ID != name {
+		return nil, fmt.Errorf("its answer %d is to the document %.60q, where %q was sent", n+1, done.ID, name)
+	}
+	if s := done.Status; s >= 200 && s < 300 || s == 409 {
+		return nil, nil
+	}
+	return &refusal{n, done.Status == 429 || done.Status >= 500, done.Status, fmt.Sprintf("%.60q: %.200q", done.Error.Type, done.Error.Reason)}, nil
 }

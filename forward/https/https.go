@@ -61,6 +61,7 @@ const (
 	firstDelay = 500 * time.Millisecond
 	maxDelay   = 30 * time.Second // whatever Retry-After says
 	maxAnswer  = 4 << 20
+	maxHeader  = 64 << 10 // of an answer
 )
 
 // Client sends requests over connections to one server. See forward.Transport for who
@@ -104,8 +105,9 @@ func Open(ctx context.Context, cfg Config, dial Dial) (*Client, error) {
 				return dial(ctx)
 			}
 		},
-		MaxConnsPerHost:    1,
-		DisableCompression: true,
+		MaxConnsPerHost:        1,
+		DisableCompression:     true, // no answer unfolds into more than was sent
+		MaxResponseHeaderBytes: maxHeader,
 	}
 	context.AfterFunc(c.ctx, func() {
 		select {
@@ -185,7 +187,7 @@ func (c *Client) Frame(batch, event []byte) []byte {
 func (c *Client) Send(batch []byte) error {
 	rest, events := batch, slices.Clone(c.ends)
 	for try := 0; ; try++ {
-		refused, err := c.request(rest, len(events))
+		refused, err := c.request(rest, events)
 		if err != nil {
 			return err
 		}
@@ -230,8 +232,8 @@ func (c *Client) wait(d time.Duration) error {
 	}
 }
 
-// request makes one, and returns which of its events were not taken.
-func (c *Client) request(body []byte, events int) ([]refusal, error) {
+// request makes one, and returns which of its events, that end at ends, were not taken.
+func (c *Client) request(body []byte, ends []int) ([]refusal, error) {
 	req, err := retryablehttp.NewRequestWithContext(c.ctx, http.MethodPost, c.url, c.compress(body))
 	if err != nil {
 		return nil, fmt.Errorf("make a request: %w", err)
@@ -249,6 +251,9 @@ func (c *Client) request(body []byte, events int) ([]refusal, error) {
 		return nil, cause(err)
 	}
 	defer answer.Body.Close()
+	if answer.StatusCode/100 == 1 { // another protocol, of which no deadline of HTTP's knows the end
+		return nil, &RefusedError{Status: answer.StatusCode}
+	}
 	text, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer+1))
 	switch {
 	case err != nil:
@@ -260,7 +265,7 @@ func (c *Client) request(body []byte, events int) ([]refusal, error) {
 	case answer.StatusCode/100 != 2:
 		return nil, &RefusedError{Status: answer.StatusCode, Text: text[:min(len(text), 200)]}
 	}
-	return answersOf(c.cfg.Body, text, events)
+	return answersOf(c.cfg.Body, text, body, ends)
 }
 
 // cause leaves out the address that a request's error repeats.

@@ -1,7 +1,9 @@
 package https
 
 import (
+	"fmt"
 	"net/http"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -51,13 +53,50 @@ func TestEventsInBodies(t *testing.T) {
 	}
 }
 
+// What a server answers to a bulk request costs what its documents do, however much it
+// has to say, and is theirs.
+func TestElasticAnswers(t *testing.T) {
+	var body []byte
+	var ends []int
+	for _, event := range []string{`{"a":1}`, `{"a":2}`} {
+		body = appendElastic(body, []byte(event))
+		ends = append(ends, len(body))
+	}
+	names := documentNames(body, ends)
+	item := func(name string, status int) string {
+		return fmt.Sprintf(`{"create":{"_id":"%s","status":%d}}`, name, status)
+	}
+	for _, row := range []struct{ items, says string }{
+		{item(names[0], 201) + "," + item(names[1], 409), ""},
+		{item("", 201) + "," + item("", 200), ""},
+		{item(names[0], 201), "for 1 documents where 2 were sent"},
+		{item(names[1], 201) + "," + item(names[0], 201), "its answer 1 is to the document"},
+		{item(names[0], 201) + "," + item(`another\u001b`, 201), `its answer 2 is to the document "another\x1b"`},
+		{item(names[0], 201) + `,{"delete":{"status":200}}`, "its answer 2 is not to a create"},
+		{strings.Repeat(item("", 201)+",", 100_000) + "0", "more documents than the 2 that were sent"},
+		{`{"create":{"a":{}}},` + strings.Repeat(`{"a":{}},`, 400_000) + "0", "its answer 2 is not to a create"},
+	} {
+		text := []byte(`{"errors":false,"items":[` + row.items + "]}")
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		refused, err := answersOf(Elastic, text, body, ends)
+		runtime.ReadMemStats(&after)
+		if len(refused) > 0 || row.says == "" && err != nil || row.says != "" && (err == nil || !strings.Contains(err.Error(), row.says)) {
+			t.Errorf("%.100q: %v, %v; want %q", row.items, refused, err, row.says)
+		}
+		if cost := after.TotalAlloc - before.TotalAlloc; cost > 2*maxAnswer {
+			t.Errorf("%.100q: %d bytes for an answer of %d", row.items, cost, len(text))
+		}
+	}
+}
+
 // Whatever a server answers to a bulk request, each of its documents is taken or not,
 // or the answer is none.
 func FuzzElasticAnswer(f *testing.F) {
 	f.Add([]byte(`{"errors":true,"items":[{"create":{"status":201}},{"create":{"status":429,"error":{"type":"a","reason":"b"}}}]}`))
 	f.Add([]byte(`{"errors":false,"items":[]}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		refused, err := elasticRefusals(text, 2)
+		refused, err := elasticRefusals(text, []string{"a", "b"})
 		if err != nil && refused != nil || len(refused) > 2 {
 			t.Fatalf("%v, %v", refused, err)
 		}
