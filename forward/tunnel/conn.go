@@ -20,6 +20,7 @@ import (
 // reads ahead, one writes. They end when the channel does.
 type Conn struct {
 	channel ssh.Channel
+	over    <-chan struct{} // closed when the server has closed the channel, too
 	session *session
 	remote  string
 
@@ -47,9 +48,9 @@ type write struct {
 	end   bool // half-close
 }
 
-func newConn(channel ssh.Channel, s *session, remote string) *Conn {
+func newConn(channel ssh.Channel, over <-chan struct{}, s *session, remote string) *Conn {
 	c := &Conn{
-		channel: channel, session: s, remote: remote,
+		channel: channel, over: over, session: s, remote: remote,
 		reads: make(chan []byte), taken: make(chan int),
 		writes: make(chan write), wrote: make(chan error, 1),
 		closed: make(chan struct{}),
@@ -83,6 +84,8 @@ func (c *Conn) Read(p []byte) (int, error) {
 	}
 }
 
+// readAhead ends when the channel does. After Close it goes on, so that nothing the
+// server still sends is kept.
 func (c *Conn) readAhead() {
 	buf := make([]byte, 4096)
 	for {
@@ -92,8 +95,11 @@ func (c *Conn) readAhead() {
 			case c.reads <- rest:
 				rest = rest[<-c.taken:]
 			case <-c.closed:
-				return
+				rest = nil
 			}
+		}
+		if err != nil && isClosed(c.closed) {
+			return
 		}
 		if err != nil {
 			c.readErr = c.meaning(err)
@@ -209,6 +215,12 @@ func (c *Conn) Close() error {
 		go func() {
 			c.channel.Close() // may block as long as the SSH connection lives
 			c.session.used(-1)
+			c.session.owes(1)
+			select {
+			case <-c.over:
+			case <-c.session.done:
+			}
+			c.session.owes(-1)
 		}()
 	})
 	return nil

@@ -2,8 +2,13 @@ package tunnel
 
 import (
 	"errors"
+	"io"
+	"os"
+	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"auditbridge/internal/peertest"
 
@@ -50,4 +55,102 @@ func TestHintForARefusedKey(t *testing.T) {
 	if want := `authorized_keys: restrict,port-forwarding,permitopen="[::1]:6514",permitlisten="127.0.0.1:1" ssh-ed25519 AAAA`; !errors.As(err, &refused) || !strings.Contains(refused.Hint(), want) {
 		t.Errorf("%v; want a hint with %q", err, want)
 	}
+}
+
+// A server that lets us in and answers to no channel costs memory for so many of them,
+// not for all that are tried; then there is another connection.
+func TestAServerThatAnswersNoChannel(t *testing.T) {
+	p := peer{host: signer(t, ssh.KeyAlgoED25519, 0)}
+	var logins atomic.Int32
+	p.serve = func(_ *ssh.ServerConn, channels <-chan ssh.NewChannel) {
+		logins.Add(1)
+		for range channels {
+		}
+	}
+	cfg := p.start(t, "", Modern)
+	cfg.ConnectTimeout = time.Millisecond
+	tun := open(t, cfg)
+	most := runtime.NumGoroutine() + 8*maxOwed
+	for logins.Load() < 3 {
+		if _, err := tun.Dial(t.Context()); err == nil {
+			t.Fatal("a channel nobody opened")
+		}
+		if n := runtime.NumGoroutine(); n > most {
+			t.Fatalf("%d goroutines", n)
+		}
+	}
+}
+
+// A stock sshd does not answer the end of a channel before whoever is behind it has
+// taken all, or is gone. What it sends until then is not kept.
+func TestWhatAServerOwes(t *testing.T) {
+	port, accepted := listen(t)
+	conn := dial(t, open(t, through(peertest.StartSSHD(t), port)))
+	far := <-accepted // reads nothing
+	go io.Copy(far, zeros{})
+	conn.SetWriteDeadline(time.Now().Add(500 * time.Millisecond))
+	for block := make([]byte, 1<<20); ; {
+		if _, err := conn.Write(block); err != nil {
+			break
+		}
+	}
+	conn.Close()
+	peertest.Until(t, "the end is owed", func() bool { return conn.session.owed.Load() == 1 })
+	far.Close()
+	peertest.Until(t, "nothing is owed", func() bool { return conn.session.owed.Load() == 0 })
+}
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) { return len(p), nil }
+
+// A thousand connections, each broken in another way, leave nothing behind.
+func TestConnectionsLeaveNothing(t *testing.T) {
+	p := peer{host: signer(t, ssh.KeyAlgoED25519, 0)}
+	p.serve = func(conn *ssh.ServerConn, channels <-chan ssh.NewChannel) {
+		defer conn.Close()
+		n := 0
+		for c := range channels {
+			channel, requests, err := c.Accept()
+			if err != nil {
+				return
+			}
+			go ssh.DiscardRequests(requests)
+			switch n++; n % 4 {
+			case 0:
+				return
+			case 1:
+				channel.Close()
+			case 2:
+				channel.CloseWrite()
+				go io.Copy(io.Discard, channel)
+			case 3:
+				channel.Stderr().Write(make([]byte, 100_000))
+				io.CopyN(channel, zeros{}, 100_000)
+				channel.Close()
+			}
+		}
+	}
+	tun := open(t, p.start(t, "", Modern))
+	before, files := runtime.NumGoroutine(), openFiles(t)
+	for range 1000 {
+		conn, err := tun.Dial(t.Context())
+		if err != nil {
+			continue
+		}
+		conn.Write([]byte("x"))
+		conn.Read(make([]byte, 10))
+		conn.Close()
+	}
+	tun.Close()
+	peertest.Until(t, "everything is gone", func() bool { return runtime.NumGoroutine() <= before && openFiles(t) <= files })
+}
+
+func openFiles(t *testing.T) int {
+	t.Helper()
+	all, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(all)
 }

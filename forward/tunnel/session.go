@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"strings"
@@ -28,6 +29,7 @@ type session struct {
 	err    error
 
 	unasked atomic.Int64 // what was refused the server
+	owed    atomic.Int64 // answers to the beginning or the end of a channel, that nobody waits for any more
 	warn    func(error)  // is told of the first
 
 	mu      sync.Mutex
@@ -204,6 +206,7 @@ func (s *session) keepAlive() {
 func (s *session) open(ctx context.Context, host string, port int, remote string) (*Conn, error) {
 	type opened struct {
 		channel ssh.Channel
+		over    chan struct{}
 		err     error
 	}
 	// RFC 4254 §7.2; the originator is nobody's business.
@@ -216,10 +219,15 @@ func (s *session) open(ctx context.Context, host string, port int, remote string
 	result := make(chan opened, 1)
 	go func() {
 		channel, requests, err := s.client.OpenChannel("direct-tcpip", payload)
+		over := make(chan struct{})
 		if err == nil {
-			go ssh.DiscardRequests(requests)
+			go func() {
+				ssh.DiscardRequests(requests)
+				close(over)
+			}()
+			go io.Copy(io.Discard, channel.Stderr()) // no such channel has any; it would be kept
 		}
-		result <- opened{channel, err}
+		result <- opened{channel, over, err}
 	}()
 	ctx, cancel := context.WithTimeoutCause(ctx, s.cfg.ConnectTimeout,
 		&SilenceError{Server: s.cfg.server(), Asked: "open a channel to " + remote, Within: s.cfg.ConnectTimeout})
@@ -227,8 +235,11 @@ func (s *session) open(ctx context.Context, host string, port int, remote string
 	select {
 	case <-ctx.Done():
 		go func() { // an answer that comes late is not left open
+			s.owes(1)
+			defer s.owes(-1)
 			if late := <-result; late.err == nil {
 				late.channel.Close()
+				<-late.over
 			}
 		}()
 		return nil, context.Cause(ctx)
@@ -236,7 +247,19 @@ func (s *session) open(ctx context.Context, host string, port int, remote string
 		if got.err != nil {
 			return nil, s.explainOpen(got.err, remote)
 		}
-		return newConn(got.channel, s, remote), nil
+		return newConn(got.channel, got.over, s, remote), nil
+	}
+}
+
+// maxOwed is how many answers a server may owe, of which each costs a little memory for
+// as long as the connection lives. A stock sshd owes the end of a channel until whoever
+// is behind it has taken all, which may be never; so it is not one that counts.
+const maxOwed = 500
+
+// owes notes that the server owes n answers more, or fewer.
+func (s *session) owes(n int64) {
+	if s.owed.Add(n) == maxOwed {
+		s.fail(fmt.Errorf("it has not answered to the beginning or the end of %d channels", maxOwed))
 	}
 }
 
