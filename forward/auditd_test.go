@@ -244,6 +244,11 @@ func TestAuditdReceiversThatLie(t *testing.T) {
 		{"a login prompt", raw([]byte("login: \x1b[2J please say who you are")), 0, "breaks the protocol: an answer begins with"},
 		{"mid-frame", raw(auditdAnswer(ack, 1, "")[:7]), 0, "unexpected EOF"},
 		{"mid-text", raw(auditdAnswer(0x60000001, 1, "disk full")[:20]), 0, "unexpected EOF"},
+		{"in drops", func(c auditdConn, _ uint32) bool {
+			c.Write(auditdAnswer(ack, 1, strings.Repeat("x", 60000))[:20])
+			drip(c)
+			return false
+		}, 0, "it has acknowledged nothing for 500ms"},
 		{"stops", raw(auditdAnswer(0x40000001, 0, "")), 0, "the auditd there stops"},
 	} {
 		t.Run(row.name, func(t *testing.T) {

@@ -255,6 +255,15 @@ func TestRELPReceiversThatLie(t *testing.T) {
 		}), 0, "unexpected EOF"},
 		{"a word that is none", by(func(c relpConn, number int) bool { fmt.Fprintf(c, "%d \x1b[2J 0\n", number); return true }), 0, "no command of a server"},
 		{"without end", by(func(c relpConn, number int) bool { fmt.Fprintf(c, "%d rsp 999999999 x", number); return true }), 0, "an answer of 999999999 bytes"},
+		{"in drops", by(func(c relpConn, number int) bool {
+			fmt.Fprintf(c, "%d rsp 60000 200", number)
+			drip(c)
+			return false
+		}), 0, "it has acknowledged nothing for 500ms"},
+		{"greets in drops", func(_ *relpServer, conn net.Conn) {
+			io.WriteString(conn, "1 rsp 60000 200")
+			drip(conn)
+		}, 0, "i/o timeout"},
 		{"takes its leave", by(func(c relpConn, number int) bool {
 			if number > 11 {
 				fmt.Fprint(c, "0 serverclose 0\n")
@@ -272,7 +281,7 @@ func TestRELPReceiversThatLie(t *testing.T) {
 			t.Parallel()
 			far := startRELPServer(t, row.evil)
 			c := overRELP(far.port())
-			c.AckTimeout = 500 * time.Millisecond
+			c.AckTimeout, c.WriteTimeout = 500*time.Millisecond, 5*time.Second
 			lines := events(0, n/3)
 			hold := &gate{Dialer: direct{c.withDefaults()}, open: make(chan struct{})}
 			r := startRelay(t, c, newMemJournal(lines...), hold, journal.Cursor{})
@@ -290,6 +299,16 @@ func TestRELPReceiversThatLie(t *testing.T) {
 				t.Errorf("%d lines arrived, want %d", len(got), len(lines))
 			}
 		})
+	}
+}
+
+// drip goes on and on about nothing, a byte at a time.
+func drip(c net.Conn) {
+	for {
+		if _, err := c.Write([]byte("x")); err != nil {
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
 	}
 }
 

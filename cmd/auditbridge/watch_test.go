@@ -463,6 +463,9 @@ func TestRecordsThatWaitTooLongAreTold(t *testing.T) {
 	peertest.Until(t, "the next login sees it", func() bool {
 		return strings.Contains(strings.Join(strings.Fields(w.motd()), " "), "Records have waited for a remote server for too long: siem: the oldest is of ")
 	})
+	d.configure(source + quickly + "max-lag = \"1s\"\n" + strings.Replace(spoken("relp", peertest.StartRELP(t).Port, `include = ["all"]`), `name = "relp"`, `name = "siem"`, 1))
+	d.onRecord("op=banner-cleared ", "link-late")
+	w.quiet()
 	d.stop()
 }
 

@@ -97,7 +97,8 @@ func FuzzAnswers(f *testing.F) {
 			if err != nil || again.number != a.number || again.command != a.command || !bytes.Equal(again.data, a.data) {
 				t.Fatalf("%+v became %+v, %v", a, again, err)
 			}
-			code(a.data)
+			_, _, more := code(a.data)
+			checkOffers(more)
 		}
 	})
 }
