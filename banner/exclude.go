@@ -37,36 +37,58 @@ func (e Exclusion) matches(text string) bool {
 	return ok && err == nil
 }
 
-// excluded says that the rules leave t out.
-func excluded(rules []Exclusion, root string, t *Terminal) bool {
-	name := strings.TrimPrefix(t.Path, root+"/dev/")
-	for _, r := range rules {
+// exclusion decides which terminals the rules leave out, in one turn: whose name a
+// uid is it looks up once.
+type exclusion struct {
+	rules []Exclusion
+	root  string
+	names map[uint32]string
+}
+
+func (x *exclusion) excludes(t *Terminal) bool {
+	name := strings.TrimPrefix(t.Path, x.root+"/dev/")
+	for _, r := range x.rules {
 		if r.key == "terminal" && r.matches(name) {
 			return true
 		}
 	}
 	for _, p := range t.People {
-		if !anyMatches(rules, p) {
+		if !x.anyMatches(p) {
 			return false
 		}
 	}
 	return len(t.People) > 0
 }
 
-func anyMatches(rules []Exclusion, p Person) bool {
-	number := strconv.FormatUint(uint64(p.UID), 10)
-	for _, r := range rules {
+func (x *exclusion) anyMatches(p Person) bool {
+	for _, r := range x.rules {
 		switch r.key {
 		case "command":
 			if p.Command != "" && r.matches(p.Command) {
 				return true
 			}
 		case "user":
-			u, err := user.LookupId(number)
-			if r.matches(number) || err == nil && r.matches(u.Username) {
+			if r.matches(strconv.FormatUint(uint64(p.UID), 10)) || r.matches(x.nameOf(p.UID)) {
 				return true
 			}
 		}
 	}
 	return false
+}
+
+// nameOf is whose a uid is, the uid itself where that is not known.
+func (x *exclusion) nameOf(uid uint32) string {
+	name, known := x.names[uid]
+	if known {
+		return name
+	}
+	name = strconv.FormatUint(uint64(uid), 10)
+	if u, err := user.LookupId(name); err == nil {
+		name = u.Username
+	}
+	if x.names == nil {
+		x.names = map[uint32]string{}
+	}
+	x.names[uid] = name
+	return name
 }

@@ -39,9 +39,10 @@ type Teller struct {
 func (t *Teller) Tell(text string) (told Told) {
 	message := forTerminal(text)
 	var writing []Terminal
+	left := exclusion{rules: t.Exclude, root: t.Root}
 	for _, to := range Terminals(t.Root) {
 		switch {
-		case excluded(t.Exclude, t.Root, &to):
+		case left.excludes(&to):
 			told.Excluded++
 		case !t.take(to.Device):
 			told.Missed++

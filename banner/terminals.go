@@ -37,13 +37,19 @@ const unset = 1<<32 - 1
 // in front of every path but those of processes.
 func Terminals(root string) []Terminal {
 	found := map[uint64]*Terminal{}
+	type there struct {
+		device uint64
+		who    Person
+	}
+	known := map[there]bool{} // somebody may have thousands of processes on one
 	add := func(path string, device uint64, who Person) {
 		at := found[device]
 		if at == nil {
 			at = &Terminal{Path: path, Device: device}
 			found[device] = at
 		}
-		if !slices.Contains(at.People, who) {
+		if is := (there{device, who}); !known[is] {
+			known[is] = true
 			at.People = append(at.People, who)
 		}
 	}
@@ -60,22 +66,27 @@ func Terminals(root string) []Terminal {
 
 type addTerminal func(path string, device uint64, who Person)
 
+// byProcess looks at every process of the host. Large ones have tens of thousands, so
+// each costs as few system calls as can be: 6 µs for a daemon's, 16 µs for somebody's
+// (measured).
 func byProcess(root string, add addTerminal) {
-	entries, err := os.ReadDir("/proc")
+	proc, err := os.Open("/proc")
 	if err != nil {
 		return
 	}
+	defer proc.Close()
+	names, _ := proc.Readdirnames(-1) // as many as there are
+	files := procFiles{dir: int(proc.Fd())}
 	paths := map[uint64]string{}
-	for _, e := range entries {
-		if name := e.Name(); name[0] < '0' || name[0] > '9' {
+	for _, pid := range names {
+		if pid[0] < '0' || pid[0] > '9' {
 			continue
 		}
-		login, err := os.ReadFile("/proc/" + e.Name() + "/loginuid")
-		uid, parseErr := strconv.ParseUint(strings.TrimSpace(string(login)), 10, 32)
-		if err != nil || parseErr != nil || uid == unset {
+		uid := parseLogin(files.read(pid + "/loginuid"))
+		if uid == unset {
 			continue
 		}
-		command, device := controlling(e.Name())
+		command, device := controlling(files.read(pid + "/stat"))
 		if device == 0 {
 			continue
 		}
@@ -83,36 +94,56 @@ func byProcess(root string, add addTerminal) {
 			paths[device] = pathOf(root, device)
 		}
 		if paths[device] != "" {
-			add(paths[device], device, Person{uint32(uid), command})
+			add(paths[device], device, Person{uid, command})
 		}
 	}
 }
 
-// controlling reads what a process calls itself and its controlling terminal, 0
-// for none, from /proc/PID/stat (proc(5), tty_nr).
-func controlling(pid string) (command string, device uint64) {
-	stat, err := os.ReadFile("/proc/" + pid + "/stat")
+// procFiles reads short files below /proc, one after the other.
+type procFiles struct {
+	dir int
+	buf [1024]byte // more than a line of /proc/PID/stat takes
+}
+
+// read returns what the file holds, until the next read; nothing when it is gone.
+func (f *procFiles) read(name string) []byte {
+	fd, err := unix.Openat(f.dir, name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return "", 0
+		return nil
 	}
-	_, rest, _ := strings.Cut(string(stat), "(")
-	end := strings.LastIndexByte(rest, ')')
+	defer unix.Close(fd)
+	n, _ := unix.Read(fd, f.buf[:])
+	return f.buf[:max(n, 0)]
+}
+
+// parseLogin is a login uid, unset when it is not known.
+func parseLogin(text []byte) uint32 {
+	uid, err := strconv.ParseUint(string(bytes.TrimSpace(text)), 10, 32)
+	if err != nil {
+		return unset
+	}
+	return uint32(uid)
+}
+
+// controlling finds what a process calls itself and its controlling terminal, 0 for
+// none, in its line of /proc/PID/stat (proc(5), tty_nr).
+func controlling(stat []byte) (command string, device uint64) {
+	_, rest, _ := bytes.Cut(stat, []byte("("))
+	end := bytes.LastIndexByte(rest, ')')
 	if end < 0 {
 		return "", 0
 	}
-	fields := strings.Fields(rest[end+1:]) // from state on
-	if len(fields) < 5 {
-		return "", 0
+	name, rest := rest[:end], rest[end+1:]
+	var field []byte
+	for range 6 { // nothing, state, ppid, pgrp, session, tty_nr
+		field, rest, _ = bytes.Cut(rest, []byte(" "))
 	}
-	n, err := strconv.ParseInt(fields[4], 10, 64)
-	if err != nil {
-		return "", 0
-	}
+	n, err := strconv.ParseInt(string(field), 10, 64)
 	nr := uint32(n) // new_encode_dev in the kernel's kdev_t.h
-	if nr == 0 {
-		return rest[:end], 0
+	if err != nil || nr == 0 {
+		return "", 0
 	}
-	return rest[:end], unix.Mkdev(nr>>8&0xfff, nr&0xff|nr>>12&0xfff00)
+	return string(name), unix.Mkdev(nr>>8&0xfff, nr&0xff|nr>>12&0xfff00)
 }
 
 // pathOf finds the device's name, "" when there is none here: of a terminal in a
@@ -198,12 +229,8 @@ func utmpSize() int {
 }
 
 func loginOf(pid int) uint32 {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/loginuid", pid))
-	uid, parseErr := strconv.ParseUint(strings.TrimSpace(string(text)), 10, 32)
-	if err != nil || parseErr != nil {
-		return unset
-	}
-	return uint32(uid)
+	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/loginuid", pid))
+	return parseLogin(text)
 }
 
 // byLogind reads the files by which logind tells its library of sessions: D-Bus
