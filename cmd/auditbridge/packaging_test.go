@@ -36,6 +36,10 @@ func makeTarget(t *testing.T, target, root string, more ...string) {
 	}
 }
 
+// exposed is how much each unit may be: 10 is one that confines nothing. What they
+// leave out, and why, they say.
+var exposed = map[string]float64{"auditbridge.service": 4.7, "auditbridge-watch.service": 4.4, "auditbridge-rules.service": 3.2}
+
 // TestUnitsAreValid: systemd understands each unit, and rates how much it confines.
 func TestUnitsAreValid(t *testing.T) {
 	beside(t)
@@ -64,7 +68,8 @@ func TestUnitsAreValid(t *testing.T) {
 		level, err := strconv.ParseFloat(string(m[1]), 64)
 		must(t, err)
 		t.Logf("%s: exposure level %v", filepath.Base(unit), level)
-		if level > 8 { // 10 is a unit that confines nothing
+		most, known := exposed[filepath.Base(unit)]
+		if level > most || !known {
 			t.Errorf("%s: exposure level %v", filepath.Base(unit), level)
 		}
 	}
@@ -108,7 +113,7 @@ func TestOnlyADropInTakesAuditdsPlace(t *testing.T) {
 // mount namespace of whoever loads them, so that unit has none of its own.
 func TestRulesAreLoadedWhereEverybodyLooks(t *testing.T) {
 	unit := read(t, "../../packaging/auditbridge-rules.service")
-	implies := regexp.MustCompile(`(?m)^(Private(Tmp|Devices|Mounts)|Protect(System|Home|Kernel[A-Za-z]+|ControlGroups|Proc)|ProcSubset|Read(Only|Write)Paths|InaccessiblePaths|Bind[A-Za-z]*Paths|TemporaryFileSystem|DynamicUser|RootDirectory|MountAPIVFS|(State|Cache|Logs|Runtime)Directory)=`)
+	implies := regexp.MustCompile(`(?m)^(Private(Tmp|Devices|Mounts)|Protect(System|Home|Hostname|Kernel[A-Za-z]+|ControlGroups|Proc)|ProcSubset|Read(Only|Write)Paths|InaccessiblePaths|Bind[A-Za-z]*Paths|TemporaryFileSystem|DynamicUser|RootDirectory|MountAPIVFS|(State|Cache|Logs|Runtime)Directory)=`)
 	if found := implies.FindString(unit); found != "" {
 		t.Errorf("%s gives it one", found)
 	}

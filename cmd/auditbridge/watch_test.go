@@ -26,6 +26,7 @@ type lookout struct {
 	t    *testing.T
 	d    *instance
 	root string
+	as   func(*exec.Cmd) // changes how it is started; nil for not at all
 	cmd  *exec.Cmd
 	said *lockedBuffer
 	dead chan struct{}
@@ -55,6 +56,9 @@ func (w *lookout) start() {
 	w.cmd.Env = append(os.Environ(), watchRootVariable+"="+w.root)
 	w.said = &lockedBuffer{}
 	w.cmd.Stdout, w.cmd.Stderr = w.said, w.said
+	if w.as != nil {
+		w.as(w.cmd)
+	}
 	must(w.t, peertest.StartChild(w.cmd))
 	cmd, dead, said := w.cmd, make(chan struct{}), w.said
 	w.dead = dead
