@@ -112,12 +112,15 @@ func (s *Settings) Watch() watch.Settings {
 	w := watch.Settings{
 		Node:   s.Host(),
 		Want:   watch.Want{Source: kind, Local: kind != "file" || filepath.Dir(path) == "/var/log/audit", Backlog: shortestBacklog, MaxLag: time.Duration(b.MaxLag)},
-		RunDir: s.RunDir, StateDir: s.StateDir, JournalDir: s.JournalDir, Socket: s.ControlSocket(), Cursors: map[string]string{}, Disk: map[string]watch.DiskAction{},
+		RunDir: s.RunDir, StateDir: s.StateDir, JournalDir: s.JournalDir, Unit: "auditbridge.service", Socket: s.ControlSocket(), Cursors: map[string]string{}, Disk: map[string]watch.DiskAction{},
 		Repeat: time.Duration(b.Repeat), Hook: b.Exec, Mail: b.Mail,
 		Places: banner.Places{RunDir: s.RunDir, SSHD: b.SSHDBanner, SSHDText: b.SSHDText},
 	}
-	if kind == "kernel" {
+	switch kind {
+	case "kernel":
 		w.Want.Backlog = auditbridge.DefaultBacklogLimit
+	case "plugin": // run is auditd's child
+		w.Unit = "auditd.service"
 	}
 	for _, a := range s.Audit.actions() {
 		if program, runs := diskguard.Action(a.value).Program(); runs {

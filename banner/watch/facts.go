@@ -21,7 +21,7 @@ type Facts struct {
 	Program string // where the program is not; "" when it is there
 	Run     Run
 	Kernel  Kernel
-	Auditd  bool // the host starts one at boot
+	Auditd  bool // the host starts one at boot, and it has had time to come
 	Probe   Probe
 	Late    []Late
 }
@@ -40,10 +40,12 @@ const (
 type Run struct {
 	PID     int
 	Life    Life
-	Early   bool           // we, or the host, have only just begun: it may still come
+	Early   bool           // it was not seen yet, and may still come
+	Unit    string         // how its service is that does not come, in its manager's words
 	Failure string         // what the last start that failed said; "" when none did after PID began
 	Status  *status.Status // what it says of itself; nil when it did not answer
-	Busy    bool           // something of it is at work, or it begins: what seems to stand still may only be slow
+	Begins  bool           // it is there, and nobody listens: it begins, or another takes it over
+	Busy    bool           // others hold it up, or it begins and works: what seems to stand still may only be slow
 }
 
 // Kernel is the kernel's audit.

@@ -36,16 +36,14 @@ const (
 	intended    = 10 * time.Minute       // from when on a smaller number of rules is meant to be
 	writerPause = 10 * time.Second       // how long the journal's writer may show no sign of life
 	writerTurn  = 300 * time.Millisecond // the same while records wait for it
-	busyTime    = 5 * time.Second        // how long what is at work may seem to stand still
+	busyTime    = 5 * time.Second        // how long what others hold up may seem to stand still
 )
 
 // still is since when something seems to stand still; zero while it moves.
 type still struct{ since time.Time }
 
-// stands says that it stands still: at once where nothing is at work, and where
-// something is, after it had time for that. A processor or a disk that others have
-// taken is no failure of auditing.
-func (s *still) stands(moves, busy bool, now time.Time) bool {
+// stands says that it stands still, and has for as long as it is given.
+func (s *still) stands(moves bool, given time.Duration, now time.Time) bool {
 	if moves {
 		s.since = time.Time{}
 		return false
@@ -53,7 +51,19 @@ func (s *still) stands(moves, busy bool, now time.Time) bool {
 	if s.since.IsZero() {
 		s.since = now
 	}
-	return !busy || now.Sub(s.since) >= busyTime
+	return now.Sub(s.since) >= given
+}
+
+// given is how long run may seem to stand still. A processor or a disk that others
+// have taken is no failure of auditing.
+func (r *Run) given() time.Duration {
+	switch {
+	case r.Busy:
+		return busyTime
+	case r.Begins:
+		return early
+	}
+	return 0
 }
 
 // Find says what is wrong, and remembers what it needs for the next look.
@@ -92,12 +102,12 @@ func (m *Memory) Find(w *Want, f *Facts) (found []Finding) {
 
 func (m *Memory) run(f *Facts, add func(code, detail string)) {
 	r := &f.Run
-	silent := m.silent.stands(r.Life != Alive || r.Status != nil, r.Busy, f.At)
+	silent := m.silent.stands(r.Life != Alive || r.Status != nil, r.given(), f.At)
 	switch {
 	case r.Failure != "" && r.Life != Alive && r.Life != Stopped:
 		add("run-failed", r.Failure)
 	case r.Life == Never && !r.Early:
-		add("run-absent", "")
+		add("run-absent", r.Unit)
 	case r.Life == Gone:
 		add("run-gone", fmt.Sprintf("pid %d", r.PID))
 	case r.Life == Stopped:
@@ -120,7 +130,7 @@ func (m *Memory) writer(r *Run, now time.Time, add func(code, detail string)) {
 		m.sign, m.turned = s.SignOfLife, now
 	}
 	moves := s.InRing == 0 || s.Recording != status.RecordingOK || turned && s.Time.Sub(s.SignOfLife) < writerTurn
-	if m.stuck.stands(moves, r.Busy, now) || now.Sub(m.turned) > writerPause {
+	if m.stuck.stands(moves, r.given(), now) || now.Sub(m.turned) > writerPause {
 		add("run-stuck", fmt.Sprintf("since %s, %d records wait", s.SignOfLife.UTC().Format(time.RFC3339), s.InRing))
 	}
 }
@@ -251,7 +261,7 @@ func (m *Memory) owner(w *Want, f *Facts, add func(code, detail string)) {
 		switch nobody := o.PID == 0 || o.Dead; {
 		case nobody && before:
 			add("auditd-gone", "")
-		case nobody && f.Auditd && !f.Run.Early:
+		case nobody && f.Auditd:
 			add("auditd-absent", "")
 		}
 	case o.PID != 0 && !o.Dead && o.PID != f.Run.PID:

@@ -130,9 +130,10 @@ func TestWhatStandsStill(t *testing.T) {
 		want  []string
 	}{
 		{"no answer", silent, false, []int{1000, 1500}, []string{"run-silent", "run-silent"}},
-		{"no answer, at work", silent, true, []int{1000, 3000, 5900, 6000}, []string{"", "", "", "run-silent"}},
+		{"no answer, held up", silent, true, []int{1000, 3000, 5900, 6000}, []string{"", "", "", "run-silent"}},
+		{"nobody listens, for it begins", func(f *Facts) { f.Run.Status, f.Run.Begins = nil, true }, false, []int{1000, 2400, 2500}, []string{"", "", "run-silent"}},
 		{"nothing is written", waits, false, []int{1000, 1500}, []string{"run-stuck", "run-stuck"}},
-		{"nothing is written, at work", waits, true, []int{1000, 3000, 5900, 6000}, []string{"", "", "", "run-stuck"}},
+		{"nothing is written, held up", waits, true, []int{1000, 3000, 5900, 6000}, []string{"", "", "", "run-stuck"}},
 		{"no sign of life, nothing to write", func(f *Facts) { f.Run.Status.SignOfLife = at(0) }, false, []int{1000, 5000, 10000, 10001}, []string{"", "", "", "run-stuck"}},
 		{"the clock is set on", func(f *Facts) { f.Run.Status.Time = f.At.Add(time.Hour) }, false, []int{1000, 2000, 20000}, []string{"", "", ""}},
 		{"the clock is set back", func(f *Facts) {
@@ -196,17 +197,17 @@ func TestRulesThatAreGone(t *testing.T) {
 	}
 }
 
-// An auditd that the host starts at boot, and that is not there, is missed once it has
-// had time to come; where there is to be none, none is.
+// An auditd that the host starts at boot, and that is not there, is missed; where
+// there is to be none, none is.
 func TestAnAuditdThatDoesNotStart(t *testing.T) {
 	beside := Want{Source: "multicast", Local: true, Backlog: 64}
 	for _, row := range []struct {
-		enabled, early bool
-		want           string
-	}{{true, true, ""}, {true, false, "auditd-absent"}, {false, false, ""}} {
+		missed bool
+		want   string
+	}{{true, "auditd-absent"}, {false, ""}} {
 		var m Memory
 		f := well(1000)
-		f.Kernel.Owner, f.Auditd, f.Run.Early = Owner{}, row.enabled, row.early
+		f.Kernel.Owner, f.Auditd = Owner{}, row.missed
 		if got := foundCodes(m.Find(&beside, &f)); got != row.want {
 			t.Errorf("%+v: found %q", row, got)
 		}

@@ -14,7 +14,7 @@ const (
 	probeEvery   = time.Minute            // when all is well: each probe is a record
 	probeAgain   = 5 * time.Second        // when one was lost
 	probeTime    = 700 * time.Millisecond // within which it must be in the journal, or something before it
-	probeBusy    = busyTime               // the same where run is at work
+	probeBusy    = busyTime               // the same where others hold run up
 	clockGrain   = 100 * time.Millisecond // by how much the kernel's clock for records may be behind
 	searchTime   = 200 * time.Millisecond
 	lateEvery    = 10 * time.Second // how often it is looked for what a server has not got
@@ -79,13 +79,13 @@ func (p *probing) forget() Probe {
 }
 
 // look reads on in the journal until the message is found, and decides whether it
-// is lost. Where run is at work it may be slow.
-func (p *probing) look(journalDir string, busy func() bool, now time.Time) Probe {
+// is lost. Where others hold run up (busy) it may be slow.
+func (p *probing) look(journalDir string, busy bool, now time.Time) Probe {
 	if p.probe.Sent.IsZero() || p.probe.Arrived {
 		return p.probe
 	}
 	s := p.search(journalDir)
-	p.judge(s, !s.found && busy(), now)
+	p.judge(s, busy, now)
 	return p.probe
 }
 

@@ -27,6 +27,8 @@ const (
 type runLook struct {
 	process process // as last seen; pid 0 when it never was
 	asked   *asking // what it was asked and has not answered
+	effort  effort  // at the last look
+	held    bool    // by others, since the one before
 }
 
 // asking is a look's question to run; its answer may come at a later look.
@@ -57,18 +59,22 @@ func (l *runLook) look(ctx context.Context, socket string, report *Report) (r Ru
 		l.asked, wait = ask(ctx, socket, l.process, report), answerTime
 	}
 	answer, came := comes(l.asked.answer, wait)
+	before := l.effort
+	l.effort = effortOf(r.PID, time.Now())
+	l.held = l.effort.held(&before)
 	if !came {
-		r.Busy = l.process.busy()
+		r.Busy = l.held
 		return r, nil
 	}
 	entries := l.asked.entries
 	l.asked = nil
 	if r.Status = answer.status; answer.err != nil {
 		r.Status = nil
-		r.Busy = errors.Is(answer.err, control.ErrNotRunning) || l.process.busy() // nobody listens where it begins, or another takes it over
+		r.Begins = errors.Is(answer.err, control.ErrNotRunning)
+		r.Busy = l.held || r.Begins && l.effort.works(&before)
 		return r, nil
 	}
-	r.Busy = r.Status.InRing > 0 && l.process.busy()
+	r.Busy = l.held
 	return r, entries
 }
 

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -36,21 +37,68 @@ func (p process) life() Life {
 	return Alive
 }
 
-// busy says that a thread of the process works, waits for a processor or, as some
-// among others, for a disk. All of them at once do not wait for a disk: then
-// somebody has frozen it, which looks the same (a cgroup's freezer).
-func (p process) busy() bool {
-	threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/[0-9]*/stat", p.pid))
+// effort is what a process has done, and waited for, up to a look.
+type effort struct {
+	pid    int
+	at     time.Time
+	got    time.Duration // of processors, all its threads together
+	waited time.Duration // for one, while they could have gone on
+	ready  bool          // a thread has one now, or waits for it
+	disk   bool          // a thread waits for a disk
+}
+
+// effortOf looks at a process's threads: /proc/PID/task/TID/schedstat (the kernel's
+// Documentation/scheduler/sched-stats.rst) and stat. All threads at once do not wait
+// for a disk: then somebody has frozen the process, which looks the same (a cgroup's
+// freezer).
+func effortOf(pid int, now time.Time) effort {
+	e := effort{pid: pid, at: now}
+	if pid == 0 {
+		return e
+	}
+	threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/[0-9]*", pid))
 	waiting := 0
-	for _, file := range threads {
-		switch state, _ := readState(file); state {
+	for _, thread := range threads {
+		switch state, _ := readState(thread + "/stat"); state {
 		case "R":
-			return true
+			e.ready = true
 		case "D":
 			waiting++
 		}
+		got, waited := schedstat(thread)
+		e.got, e.waited = e.got+got, e.waited+waited
 	}
-	return waiting > 0 && waiting < len(threads)
+	e.disk = waiting > 0 && waiting < len(threads)
+	return e
+}
+
+func schedstat(thread string) (got, waited time.Duration) {
+	text, err := os.ReadFile(thread + "/schedstat")
+	if err != nil {
+		return 0, 0
+	}
+	fmt.Sscan(string(text), &got, &waited)
+	return got, waited
+}
+
+// held says that others hold the process up since before, as far as can be told: it
+// waits for a disk, or has waited a tenth of the time for a processor. One that has
+// had its processor and does not get on is not held up.
+func (e *effort) held(before *effort) bool {
+	passed := e.at.Sub(before.at)
+	if before.pid != e.pid || e.got < before.got || passed <= 0 {
+		return e.disk || e.ready // there is nothing to compare with
+	}
+	return e.disk || e.waited-before.waited >= passed/10
+}
+
+// works says that it has done something since before: more than a program does that
+// waits for something to happen.
+func (e *effort) works(before *effort) bool {
+	if before.pid != e.pid || e.got < before.got {
+		return e.pid != 0
+	}
+	return e.got-before.got >= e.at.Sub(before.at)/50
 }
 
 // LifeOf says how the process with that pid is, whoever it is.

@@ -19,6 +19,7 @@ type Settings struct {
 	RunDir     string // of run, and ours
 	StateDir   string // the same, and outlives the host
 	JournalDir string
+	Unit       string            // the service by which run comes
 	Socket     string            // where run answers
 	Cursors    map[string]string // file of each destination's cursor
 
@@ -40,6 +41,8 @@ type Config struct {
 	Root     string      // "" but in tests
 	Looked   func()      // called after each look: we live
 	Stopping func() bool // says that the host is going down
+	// Unit is how a service is, as the service manager says; nil where nobody knows.
+	Unit func(name string) Unit
 	// Failing is told at every look since when recording has failed, and why; the
 	// zero time when it works. nil for nobody.
 	Failing func(ctx context.Context, now, since time.Time, why string)
@@ -58,6 +61,9 @@ type Watcher struct {
 	memory   Memory
 	known    Known // what of it the next watch finds
 	run      runLook
+	unit     unitLook // of run's service, until it has come
+	auditd   unitLook // the same of auditd's, where it is enabled
+	awaits   bool     // one of them may come at any moment
 	kernel   *kernelLook
 	answered *Kernel // what it said last; nil when it never did
 	probing  probing
@@ -72,10 +78,7 @@ type Watcher struct {
 
 const (
 	lookEvery = time.Second
-	lookAgain = 200 * time.Millisecond  // when something was found that is not raised yet, or a probe is on its way
-	early     = 1500 * time.Millisecond // how long run may take to come when we begin
-	earlyBoot = 30 * time.Second        // the same while the host boots
-	bootTime  = 2 * time.Minute         // how long that lasts
+	lookAgain = 200 * time.Millisecond // when something was found that is not raised yet, or something is on its way
 )
 
 // New takes up where a watch before it was, and starts nothing.
@@ -111,7 +114,7 @@ func (w *Watcher) Run(ctx context.Context) error {
 		w.look(ctx, now)
 		w.cfg.Looked()
 		pause := lookEvery
-		if w.level.Pending() || w.probing.waits() || now.Sub(w.began) < early {
+		if w.level.Pending() || w.probing.waits() || w.awaits {
 			pause = lookAgain
 		}
 		select {
@@ -186,15 +189,34 @@ func (w *Watcher) facts(ctx context.Context, now time.Time) Facts {
 	if f.Run.Life != Alive && f.Run.Life != Stopped {
 		f.Run.Failure = failure(w.settings.RunDir)
 	}
-	f.Run.Early = now.Sub(w.began) < early || booted() < bootTime && now.Sub(w.began) < earlyBoot
+	w.awaits = false
+	if f.Run.Life == Never {
+		f.Run.Early = w.unit.comes(w.cfg.Unit, w.settings.Unit, now)
+		f.Run.Unit, w.awaits = w.unit.unit.Says, f.Run.Early
+	}
 	if w.settings.Want.Local {
 		f.Kernel, f.Probe = w.askKernel(&f, now)
-		enabled, _ := filepath.Glob(w.cfg.Root + "/etc/systemd/system/*.wants/auditd.service")
-		f.Auditd = len(enabled) > 0
+		f.Auditd = w.missesAuditd(&f.Kernel, now)
 	}
 	f.Late = w.late.look(w.settings.JournalDir, w.settings.Cursors, now)
 	return f
 }
+
+// missesAuditd says that one is enabled, beside us, and has had time to come.
+func (w *Watcher) missesAuditd(k *Kernel, now time.Time) bool {
+	if w.settings.Want.Source == "kernel" || !k.answers() || k.Owner.PID != 0 && !k.Owner.Dead {
+		return false
+	}
+	enabled, _ := filepath.Glob(w.cfg.Root + "/etc/systemd/system/*.wants/" + auditdUnit)
+	if len(enabled) == 0 {
+		return false
+	}
+	comes := w.auditd.comes(w.cfg.Unit, auditdUnit, now)
+	w.awaits = w.awaits || comes
+	return !comes
+}
+
+const auditdUnit = "auditd.service"
 
 // askKernel asks how its audit is set, and sends a probe when one is due: also at
 // once when something is set otherwise by which records may go another way.
@@ -211,7 +233,7 @@ func (w *Watcher) askKernel(f *Facts, now time.Time) (Kernel, Probe) {
 	if k.answers() {
 		w.answered = &k
 	}
-	return k, w.probing.look(w.settings.JournalDir, w.run.process.busy, now)
+	return k, w.probing.look(w.settings.JournalDir, w.run.held, now)
 }
 
 func (w *Watcher) inquire(f *Facts, now time.Time) Kernel {

@@ -17,7 +17,8 @@ import (
 // TestBoot: systemd boots a host with what `make install` installs, in a container
 // of the test's: the watch comes first; what stops, cannot start or is missing is
 // told to the next login, to the next who stands before a prompt, and by mail, which
-// the host's own mailer takes to root's box; and no more when it is mended.
+// the host's own mailer takes to root's box; and no more when it is mended. That run
+// waits for its turn is not told.
 func TestBoot(t *testing.T) {
 	beside(t)
 	const booted, probe, configuration = "etc/systemd/system/booted.target", "etc/systemd/system/probe.service", "etc/auditbridge/auditbridge.toml"
@@ -25,6 +26,8 @@ func TestBoot(t *testing.T) {
 		"srv/audit.log": "",
 		configuration: "node = \"booted\"\n[audit]\nsource = \"file:/srv/audit.log\"\n[banner]\nexec = \"/srv/hook\"\nmail = \"root\"\n" +
 			"[[remote-logging-server]]\naddress = \"127.0.0.1\"\nport = 1\nprotocol = \"tcp\"\n", // nobody is there: run takes its time to stop
+		"etc/systemd/system/turn.service":                    "[Unit]\nDefaultDependencies=no\n[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/bin/sleep 3\n",
+		"etc/systemd/system/auditbridge.service.d/turn.conf": "[Unit]\nWants=turn.service\nAfter=turn.service\n",
 		"srv/hook": "#!/bin/sh\n{ head -c 20; echo; } >>/results/said\n",
 		// What stands for auditd: the container has no kernel audit that it could own.
 		"etc/systemd/system/auditd.service": "[Unit]\nDefaultDependencies=no\n[Service]\nExecStart=/bin/sleep infinity\n",
@@ -45,6 +48,7 @@ prompt() { script -qec "agetty --show-issue" /dev/null </dev/null; }
 began() { systemctl show --value -p ActiveEnterTimestampMonotonic "$1"; }
 until_ 'auditbridge status | grep -q "^watch:   ok since"'
 [ "$(began auditbridge-watch)" -le "$(began auditbridge)" ] && echo the watch came first
+echo told on the way: $(grep -h -c op=banner-raised /var/log/audit/auditbridge/0*.log)
 systemctl start auditd
 systemctl start auditbridge
 echo in its place auditd is $(systemctl is-active auditd)
@@ -71,7 +75,7 @@ systemctl start auditbridge
 until_ '[ ! -e $motd ]'
 { echo 'run-dir = "run/auditbridge"'; cat /srv/good; } >/etc/auditbridge/auditbridge.toml
 systemctl restart auditbridge-watch auditbridge
-until_ 'grep -q "\[run-absent," $motd && grep -q "also: configuration-invalid" $motd'
+until_ 'grep -q "\[run-absent," $motd && grep -q "also: configuration-invalid" $motd && tr -s " \n" " " <$motd | grep -q "auditbridge.service is failed"'
 cp /srv/good /etc/auditbridge/auditbridge.toml
 systemctl start auditbridge
 until_ '[ ! -e $motd ]'
@@ -86,7 +90,7 @@ systemctl poweroff --no-block
 `,
 	})
 	for _, want := range []string{
-		"the watch came first\n", "in its place auditd is inactive\n", "beside us auditd is active\n", "the prompt is as ever\n", "all done\n", " because=run-gone ", " because=run-failed ", "op=banner-cleared ",
+		"the watch came first\n", "told on the way: 0\n", "in its place auditd is inactive\n", "beside us auditd is active\n", "the prompt is as ever\n", "all done\n", " because=run-gone ", " because=run-failed ", "op=banner-cleared ",
 	} {
 		if !strings.Contains(said, want) {
 			t.Errorf("there is no %q in\n%s", want, said)

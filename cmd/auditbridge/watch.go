@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"os/exec"
 	"strings"
 	"time"
 
@@ -80,8 +79,8 @@ func watchOver(ctx context.Context, file string, log *slog.Logger) error {
 			failure.See(ctx, now, since, why)
 		},
 		Settings: settings.read, Program: ownProgram(), Root: watchRoot, Logger: log,
-		Stopping: hostStops,
-		Looked:   func() { say(systemd.SdNotifyWatchdog) },
+		Stopping: hostStops, Unit: unitNow,
+		Looked: func() { say(systemd.SdNotifyWatchdog) },
 		Syslog: func(text string) error {
 			return hostlog.SendTo(watchRoot+hostlog.Socket, hostlog.AuthEmergency, text, time.Second)
 		},
@@ -99,17 +98,6 @@ func watchOver(ctx context.Context, file string, log *slog.Logger) error {
 	g.Go(func() error { return answers.Run(ctx) })
 	g.Go(func() error { return w.Run(ctx) })
 	return g.Wait()
-}
-
-// hostStops says that systemd is taking the host down.
-func hostStops() bool {
-	if _, err := os.Stat("/run/systemd/system"); err != nil {
-		return false // somebody else is process 1, sd_booted(3)
-	}
-	limited, cancel := context.WithTimeout(context.Background(), time.Second)
-	defer cancel()
-	out, _ := exec.CommandContext(limited, "/usr/bin/systemctl", "is-system-running").Output() // any state but running has an exit status
-	return strings.TrimSpace(string(out)) == "stopping"
 }
 
 // openToAll makes a directory in which everybody may look up a name: shells read

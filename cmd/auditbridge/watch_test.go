@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"auditbridge/banner/watch"
 	"auditbridge/internal/peertest"
 	"auditbridge/internal/status"
 )
@@ -484,5 +485,32 @@ func heardAnew(d *instance) func(status.Status) bool {
 			first = s.Watch.Heard
 		}
 		return s.Watch.Heard.After(first)
+	}
+}
+
+// TestWhatSystemdSaysOfAService: what waits for its turn, or has begun, is on its way;
+// what nobody starts, what may not be started, and what is started again and again, is
+// not.
+func TestWhatSystemdSaysOfAService(t *testing.T) {
+	for _, row := range []struct {
+		shown string
+		want  watch.Unit
+	}{
+		{"", watch.Unit{}},
+		{"Job=\nLoadState=not-found\nActiveState=inactive\nSubState=dead\n", watch.Unit{}},
+		{"LoadState=loaded\nActiveState=inactive\nSubState=dead\nNRestarts=0\nMainPID=0\n", watch.Unit{Known: true, Says: "x is inactive (dead)"}},
+		{"LoadState=masked\nActiveState=inactive\nSubState=dead\n", watch.Unit{Known: true, Says: "x is masked"}},
+		{"Job=57\nLoadState=loaded\nActiveState=inactive\nSubState=dead\n", watch.Unit{Known: true, Queued: true, Says: "x is inactive (dead)"}},
+		{"Job=57\nLoadState=loaded\nActiveState=activating\nSubState=start-pre\nControlPID=6\n", watch.Unit{Known: true, Queued: true, Says: "x is activating (start-pre)"}},
+		{"Job=57\nLoadState=loaded\nActiveState=activating\nSubState=start\nMainPID=7\nControlPID=0\n", watch.Unit{Known: true, Begins: 7, Says: "x is activating (start)"}},
+		{"Job=57\nLoadState=loaded\nActiveState=activating\nSubState=start\nMainPID=0\nControlPID=8\n", watch.Unit{Known: true, Begins: 8, Says: "x is activating (start)"}},
+		{"LoadState=loaded\nActiveState=activating\nSubState=auto-restart\nNRestarts=0\n", watch.Unit{Known: true, Says: "x is activating (auto-restart)"}},
+		{"Job=57\nLoadState=loaded\nActiveState=activating\nSubState=start\nMainPID=7\nNRestarts=3\n", watch.Unit{Known: true, Says: "x is activating (start)"}},
+		{"LoadState=loaded\nActiveState=failed\nSubState=failed\nNRestarts=0\n", watch.Unit{Known: true, Says: "x is failed (failed)"}},
+		{"LoadState=loaded\nActiveState=active\nSubState=running\nMainPID=7\n", watch.Unit{Known: true, Says: "x is active (running)"}},
+	} {
+		if got := unitOf("x", row.shown); got != row.want {
+			t.Errorf("%q: %+v, want %+v", row.shown, got, row.want)
+		}
 	}
 }
