@@ -70,6 +70,8 @@ type Owner struct {
 	Dead    bool
 	Stopped bool // by a signal, or a debugger
 	Name    string
+	Started string // tells it from a later process of that pid
+	Program string // the file that it runs; "" when that cannot be told
 }
 
 // Probe is how the message fared that was last sent through the kernel to the

@@ -1,7 +1,9 @@
 package watch
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -255,6 +257,8 @@ func (m *Memory) owner(w *Want, f *Facts, add func(code, detail string)) {
 		m.orphaned = f.At
 	}
 	switch named := fmt.Sprintf("%s (pid %d)", o.Name, o.PID); {
+	case w.Source != "kernel" && m.replaced(&o):
+		add("auditd-replaced", fmt.Sprintf("%s runs %s, and it was %s", named, cmp.Or(o.Program, "what cannot be told"), m.known.Holder.Program))
 	case w.Source != "kernel" && o.Stopped:
 		add("auditd-stopped", named)
 	case w.Source != "kernel":
@@ -273,6 +277,29 @@ func (m *Memory) owner(w *Want, f *Facts, add func(code, detail string)) {
 		add("socket-free", fmt.Sprintf("pid %d is dead", o.PID))
 	}
 }
+
+// replaced says that who has the kernel's audit, beside us, is neither who had it
+// before nor an auditd: whoever ends auditd and takes its place within one look gives
+// the kernel no moment without an owner. Who may have it is known from then on.
+func (m *Memory) replaced(o *Owner) bool {
+	had := &m.known.Holder
+	was := strings.TrimSuffix(had.Program, replacedFile)
+	same := o.PID == had.PID && o.Started == had.Started
+	switch {
+	case o.PID == 0 || o.Dead:
+		return false
+	case same && (o.Program == "" || strings.TrimSuffix(o.Program, replacedFile) == was): // an upgrade replaces its file
+		return false
+	case was != "" && o.Program != was && !slices.Contains(auditds, o.Program):
+		return true
+	case o.Program != "":
+		*had = Holder{o.PID, o.Started, o.Program}
+	}
+	return false
+}
+
+// auditds are where distributions have it.
+var auditds = []string{"/usr/sbin/auditd", "/sbin/auditd", "/usr/bin/auditd"}
 
 // Orphaned says since when the owner that the kernel names is dead or nobody; zero
 // when it lives. A probe sent after that tells who has its socket.

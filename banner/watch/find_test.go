@@ -33,13 +33,14 @@ func foundCodes(found []Finding) string {
 func TestWhatIsFound(t *testing.T) {
 	kernel := Want{Source: "kernel", Local: true, Backlog: 8192, MaxLag: time.Hour}
 	beside := Want{Source: "multicast", Local: true, Backlog: 64}
+	auditd := Owner{PID: 99, Started: "1", Name: "auditd", Program: "/usr/sbin/auditd"}
 	rows := []struct {
 		want string
 		by   Want
 		does func(f *Facts)
 	}{
 		{"", kernel, func(f *Facts) {}},
-		{"", beside, func(f *Facts) { f.Kernel.Owner = Owner{PID: 99, Name: "auditd"} }},
+		{"", beside, func(f *Facts) { f.Kernel.Owner = auditd }},
 		{"kernel-absent", kernel, func(f *Facts) { f.Kernel = Kernel{Absent: true} }},
 		{"run-failed", kernel, func(f *Facts) { f.Run = Run{Life: Gone, PID: 7, Failure: "no such key"}; f.Kernel.Owner = Owner{} }},
 		{"run-failed", kernel, func(f *Facts) {
@@ -60,7 +61,8 @@ func TestWhatIsFound(t *testing.T) {
 		{"socket-free", kernel, func(f *Facts) { f.Kernel.Owner = Owner{} }},
 		{"auditd-gone", beside, func(f *Facts) { f.Kernel.Owner = Owner{} }},
 		{"auditd-gone", beside, func(f *Facts) { f.Kernel.Owner = Owner{PID: 99, Dead: true} }},
-		{"auditd-stopped", beside, func(f *Facts) { f.Kernel.Owner = Owner{PID: 99, Stopped: true, Name: "auditd"} }},
+		{"auditd-stopped", beside, func(f *Facts) { f.Kernel.Owner = auditd; f.Kernel.Owner.Stopped = true }},
+		{"auditd-replaced", beside, func(f *Facts) { f.Kernel.Owner = Owner{PID: 100, Started: "2", Name: "auditd", Program: "/tmp/auditd"} }},
 		{"disk-full", kernel, func(f *Facts) { f.Run.Status.Recording = status.RecordingFull }},
 		{"disk-error", kernel, func(f *Facts) { f.Run.Status.Recording = status.RecordingFailed }},
 		{"recording-suspended", kernel, func(f *Facts) { f.Run.Status.Recording = status.RecordingSuspended }},
@@ -93,7 +95,7 @@ func TestWhatIsFound(t *testing.T) {
 		var m Memory
 		before := well(1000)
 		if row.by.Source != "kernel" {
-			before.Kernel.Owner = Owner{PID: 99, Name: "auditd"}
+			before.Kernel.Owner = auditd
 		}
 		if got := m.Find(&row.by, &before); len(got) != 0 {
 			t.Errorf("%s: all is well, and found is %s", row.by.Source, foundCodes(got))
@@ -115,9 +117,9 @@ func TestWhatIsFound(t *testing.T) {
 	}
 }
 
-// What seems to stand still is given time where something of run is at work: a
-// processor, or a disk, that others have taken is no failure. Somebody who sets the
-// clock stops nothing.
+// What seems to stand still is given time where others hold run up: a processor, or
+// a disk, that they have taken is no failure. Somebody who sets the clock stops
+// nothing.
 func TestWhatStandsStill(t *testing.T) {
 	w := Want{Source: "kernel", Local: true, Backlog: 8192}
 	silent := func(f *Facts) { f.Run.Status = nil }
@@ -240,6 +242,55 @@ func TestASocketThatIsInherited(t *testing.T) {
 			if ms == 3000 && got != row.want {
 				t.Errorf("%+v: found %q, want %q", row.probe, got, row.want)
 			}
+		}
+	}
+}
+
+// Whoever takes auditd's place within one look is told of, whatever it calls itself,
+// until auditd is back. An auditd that is started again is not, nor one whose file an
+// upgrade has replaced, nor whatever had the kernel's audit from the beginning.
+func TestWhoHasTakenAuditdsPlace(t *testing.T) {
+	beside := Want{Source: "plugin", Local: true, Backlog: 64}
+	auditd, own := "/usr/sbin/auditd", "/opt/own/auditd"
+	for _, row := range []struct {
+		what string
+		by   []Owner
+		want string // of the last; nothing before it
+	}{
+		{"started again", []Owner{{PID: 9, Started: "1", Program: auditd}, {PID: 12, Started: "2", Program: auditd}}, ""},
+		{"started again, with a gap", []Owner{{PID: 9, Started: "1", Program: own}, {PID: 12, Started: "2", Program: own}}, ""},
+		{"upgraded", []Owner{{PID: 9, Started: "1", Program: own}, {PID: 9, Started: "1", Program: own + " (deleted)"}}, ""},
+		{"upgraded and started again", []Owner{{PID: 9, Started: "1", Program: own + " (deleted)"}, {PID: 12, Started: "2", Program: own}}, ""},
+		{"another auditd, from a package", []Owner{{PID: 9, Started: "1", Program: own}, {PID: 12, Started: "2", Program: auditd}}, ""},
+		{"another neighbour from the beginning", []Owner{{PID: 9, Started: "1", Program: "/usr/bin/auditbeat"}, {PID: 9, Started: "1", Program: "/usr/bin/auditbeat"}}, ""},
+		{"about to end", []Owner{{PID: 9, Started: "1", Program: auditd}, {PID: 9, Started: "1"}}, ""},
+		{"an intruder", []Owner{{PID: 9, Started: "1", Program: auditd}, {PID: 12, Started: "2", Program: "/usr/bin/python3.11"}}, "auditd-replaced"},
+		{"an intruder with the pid", []Owner{{PID: 9, Started: "1", Program: auditd}, {PID: 9, Started: "2", Program: "/tmp/auditd"}}, "auditd-replaced"},
+		{"an intruder from a file that is gone", []Owner{{PID: 9, Started: "1", Program: auditd}, {PID: 12, Started: "2", Program: auditd + " (deleted)"}}, "auditd-replaced"},
+		{"an intruder that hides what it runs", []Owner{{PID: 9, Started: "1", Program: auditd}, {PID: 12, Started: "2"}}, "auditd-replaced"},
+		{"auditd itself becomes another program", []Owner{{PID: 9, Started: "1", Program: auditd}, {PID: 9, Started: "1", Program: "/tmp/x"}}, "auditd-replaced"},
+	} {
+		var m Memory
+		look := func(ms int, o Owner) string {
+			f := well(ms)
+			f.Kernel.Owner = o
+			return foundCodes(m.Find(&beside, &f))
+		}
+		for i, o := range row.by {
+			want := ""
+			if i == len(row.by)-1 {
+				want = row.want
+			}
+			if got := look(1000*i, o); got != want {
+				t.Errorf("%s: at look %d found %q, want %q", row.what, i, got, want)
+			}
+		}
+		last := row.by[len(row.by)-1]
+		if got := look(9000, last); got != row.want {
+			t.Errorf("%s: it is found only once", row.what)
+		}
+		if got := look(10_000, Owner{PID: 40, Started: "9", Program: auditd}); got != "" {
+			t.Errorf("%s: auditd is back, and found is %q", row.what, got)
 		}
 	}
 }

@@ -15,6 +15,14 @@ type Known struct {
 	Features uint32 `json:"features"` // that were on
 	Rules    int    `json:"rules"`    // as many as there are meant to be
 	Owned    bool   `json:"owned"`    // the kernel's audit had an owner
+	Holder   Holder `json:"holder"`   // who that was last that had a right to be, beside us
+}
+
+// Holder is the process that has the kernel's audit.
+type Holder struct {
+	PID     int    `json:"pid"`
+	Started string `json:"started"` // tells it from a later process of that pid
+	Program string `json:"program"` // the file that it runs; "" when nobody is known
 }
 
 // Known is what there is to go on with; ok is false before the kernel has answered.
@@ -25,7 +33,7 @@ func (m *Memory) GoOn(k Known) { m.known, m.begun = k, true }
 
 const (
 	knownFile = "watch-known.json" // in run-dir
-	mostKnown = 4 << 10
+	mostKnown = 16 << 10           // a path may be long
 )
 
 // keptKnown is Known with the boot that it is of: the next one begins anew.

@@ -116,7 +116,9 @@ func inquire(at **auditbridge.Observer, q question) (k Kernel, said time.Time, e
 		Features: features, Rules: rules, Print: print, Owner: Owner{PID: s.PID},
 	}
 	if s.PID != 0 {
-		k.Owner.Dead, k.Owner.Stopped, k.Owner.Name = dead(s.PID), LifeOf(s.PID) == Stopped, nameOf(s.PID)
+		p := theProcess(s.PID)
+		k.Owner.Dead, k.Owner.Stopped, k.Owner.Name = dead(s.PID), p.life() == Stopped, nameOf(s.PID)
+		k.Owner.Started, k.Owner.Program = p.started, programOf(s.PID)
 	}
 	return k, said, nil
 }

@@ -132,5 +132,28 @@ func nameOf(pid int) string {
 	return strings.TrimSpace(string(comm))
 }
 
+// programOf is the file that a process runs, as the kernel names it: whatever runs
+// from one that is not there any more, or in another mount namespace, is not what has
+// that name here, and is said to be that. "" is what cannot be told.
+func programOf(pid int) string {
+	threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/[0-9]*/exe", pid)) // the first may have ended alone
+	for _, link := range threads {
+		path, err := os.Readlink(link)
+		if err != nil {
+			continue
+		}
+		runs, err := os.Stat(link)
+		here, missing := os.Stat(path)
+		if err == nil && missing == nil && os.SameFile(runs, here) {
+			return path
+		}
+		return strings.TrimSuffix(path, replacedFile) + replacedFile
+	}
+	return ""
+}
+
+// replacedFile is what the kernel says of a program whose file is not there any more.
+const replacedFile = " (deleted)"
+
 // dead says that there is no such process; one that cannot be asked lives.
 func dead(pid int) bool { return unix.Kill(pid, 0) == unix.ESRCH }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -162,6 +163,16 @@ func TestOperatorsHearThatAuditdIsGone(t *testing.T) {
 	}
 	auditd.Start(t)
 	w.quiet()
+	// Somebody who has a program ready ends auditd and takes its place before anybody looks.
+	other := filepath.Join(t.TempDir(), "auditd")
+	must(t, os.WriteFile(other, []byte(read(t, fmt.Sprintf("/proc/%d/exe", auditd.PID()))), 0o755))
+	intruder := peertest.NewAuditd(t, "")
+	from = time.Now()
+	auditd.Tell(syscall.SIGKILL)
+	intruder.StartAs(t, other)
+	w.seen(ann, "auditd-replaced", from)
+	peertest.Until(t, "the next login sees which program it is", func() bool { return strings.Contains(w.motd(), other) })
+	d.onRecord("op=banner-", "auditd-replaced")
 	d.stop()
 }
 

@@ -61,7 +61,13 @@ func (a *Auditd) Plugin(t testing.TB, name, text string) {
 // Start runs it in the foreground, for the first time or after Stop.
 func (a *Auditd) Start(t testing.TB) {
 	t.Helper()
-	a.Process = start(t, "auditd", "-n", "-c", a.dir)
+	a.StartAs(t, "auditd")
+}
+
+// StartAs is Start from another file.
+func (a *Auditd) StartAs(t testing.TB, program string) {
+	t.Helper()
+	a.Process = start(t, program, "-n", "-c", a.dir)
 }
 
 // Tell sends a signal to auditd alone: what its plugins hear is its business.
