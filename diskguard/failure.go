@@ -88,7 +88,7 @@ func (f *Failure) recover() {
 }
 
 // failureCode begins what is said; docs/operations.md explains it by that.
-const failureCode = "auditbridge: audit-failure: "
+const failureCode = said + "audit-failure: "
 
 func (f *Failure) begin(ctx context.Context, now time.Time, why string) {
 	action := f.cfg.Action

@@ -125,7 +125,7 @@ func (g *Guard) noteEnd() {
 // farewell is said at terminals and the console; docs/operations.md explains it by
 // its code.
 func (g *Guard) farewell() string {
-	text := "auditbridge: " + g.alert(g.last.action, g.last.level)
+	text := said + g.alert(g.last.action, g.last.level)
 	if g.memory.repeats() {
 		text += "\nstill-full: it was halted for this before, and is not halted again."
 	}
@@ -172,6 +172,6 @@ func (g *Guard) settle(works bool, now time.Time) {
 
 func (g *Guard) allowLogins() error {
 	return errors.Join(
-		allowLogins(g.cfg.NoLogin, "auditbridge: "+string(LevelFull)),
-		allowLogins(g.cfg.NoLogin, "auditbridge: "+string(LevelError)))
+		allowLogins(g.cfg.NoLogin, said+string(LevelFull)),
+		allowLogins(g.cfg.NoLogin, said+string(LevelError)))
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"auditbridge/banner"
+	"auditbridge/internal/boot"
 	"auditbridge/internal/durable"
 	"auditbridge/internal/status"
 	"auditbridge/internal/terminal"
@@ -50,6 +51,7 @@ type told struct {
 	Number  uint64    `json:"number"`          // of the last entry
 	Order   int64     `json:"order,omitempty"` // number of the last one that was begun
 	Entries []Entry   `json:"entries,omitempty"`
+	Boot    string    `json:"boot"` // in which the watch is, or was, at work
 }
 
 const (
@@ -87,6 +89,8 @@ func newHerald(cfg *Config, s *Settings) *herald {
 	h.teller.Root = cfg.Root
 	h.teller.Exclude = s.Exclude
 	h.resume()
+	h.told.Boot, _ = boot.ID() // what cannot be known is "", and no boot's
+	h.keep()
 	return h
 }
 
@@ -128,8 +132,7 @@ func (h *herald) hear(now time.Time, v *Verdict, age time.Duration) {
 	}
 	switch news := v.State == status.Impaired && (was == nil || worse(was, v)); {
 	case news && h.down(): // what records is stopped then, and systemd tells everybody why
-	case news && was == nil:
-		h.told.Snooze = nil
+	case news && was == nil: // who has asked for quiet before he begins does not want it repeated, either
 		h.announce(now, v, "raised", "banner-raised")
 	case news:
 		h.announce(now, v, "changed", "banner-changed")
@@ -421,6 +424,14 @@ func (h *herald) store(text []byte) error {
 	}
 	defer dir.Close()
 	return durable.Create(dir, toldFile, text, 0o600, -1)
+}
+
+// WasHere says that a watch has been at work in this boot, and nobody has had it
+// forgotten since.
+func WasHere(runDir string) bool {
+	id, err := boot.ID()
+	var left told
+	return err == nil && durable.Left(runDir, toldFile, mostTold, &left) == nil && left.Boot == id
 }
 
 // Forget takes away what a watch remembers in run-dir. None may run.

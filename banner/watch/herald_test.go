@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"auditbridge/banner"
+	"auditbridge/internal/peertest"
 	"auditbridge/internal/status"
 
 	"golang.org/x/sys/unix"
@@ -78,6 +79,33 @@ func TestAnOutageIsToldOnce(t *testing.T) {
 	}
 	if _, err := os.Stat(motd); err == nil {
 		t.Error("the message is left behind")
+	}
+}
+
+// Quiet that somebody asks for before he begins holds for what goes wrong then: it is
+// told, and not repeated until the time is over; when all is well again, nothing is
+// left of it.
+func TestQuietCanBeAskedForBefore(t *testing.T) {
+	h, _ := heard(t, func() bool { return false })
+	ann := peertest.StartPerson(t, h.root, 46234, "bash")
+	told := func(times int) {
+		t.Helper()
+		ann.Sees(t, strings.Repeat("x", times))
+		if n := strings.Count(ann.Shown(), "IS IMPAIRED"); n != times {
+			t.Errorf("told %d times, want %d", n, times)
+		}
+	}
+	h.snooze(at(0), &Snooze{Until: at(600_000), Reason: "a disk is replaced"})
+	h.hear(at(1000), impaired(1000, "run-gone"), time.Hour)
+	h.hear(at(70_000), impaired(1000, "run-gone"), time.Hour)
+	h.teller.Tell("x")
+	told(1)
+	h.hear(at(700_000), impaired(1000, "run-gone"), time.Hour)
+	h.teller.Tell("xx")
+	told(2)
+	h.hear(at(800_000), &Verdict{State: status.OK, Since: at(800_000)}, time.Hour)
+	if h.told.Snooze != nil {
+		t.Error("the next outage is not repeated, either")
 	}
 }
 

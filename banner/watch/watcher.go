@@ -255,6 +255,9 @@ func (w *Watcher) Report() Report {
 	w.mu.Unlock()
 	r := w.herald.report()
 	r.PID, r.At, r.Verdict = os.Getpid(), time.Now(), v
+	if r.Snooze != nil && !r.At.Before(r.Snooze.Until) {
+		r.Snooze = nil
+	}
 	return r
 }
 

@@ -170,7 +170,7 @@ func openDaemon(c *config.Config, deputy *deputy.Deputy, heir inheritance, log *
 	d.alarms = &alarms{stateDir: c.StateDir, note: d.journal.Note, seal: d.journal.Checkpoint, log: log}
 	d.clock = &clock{note: d.journal.Note, lines: d.eachNewest, log: log}
 	d.asked = &asked{note: d.journal.Note}
-	d.watched = &watched{note: d.journal.Note, carried: d.guard.Carried, log: log}
+	d.watched = &watched{note: d.journal.Note, carried: d.guard.Carried, log: log, runDir: c.RunDir, began: d.started}
 	d.tracker = status.NewTracker(d.facts)
 	d.alarms.look = d.tracker.Now
 	d.warnings = newWarnings(func() []warning.Warning { return hostWarnings(c) }, d.tracker.Now, d.journal.Note, log)

@@ -22,6 +22,8 @@ type watched struct {
 	note    func(auditbridge.Note)
 	carried func(order int64, failure string) // of a disk level
 	log     *slog.Logger
+	runDir  string
+	began   time.Time // when run did
 
 	mu     sync.Mutex
 	report *watch.Report // the last; nil when there was none
@@ -30,7 +32,8 @@ type watched struct {
 	last   uint64        // number of the last entry that is on record
 }
 
-// watchSilence is how long a watch that lives may say nothing.
+// watchSilence is how long a watch that lives may say nothing, or one before us may
+// take to find us.
 const watchSilence = 10 * time.Second
 
 // answerWatch takes a report, and answers what run knows of itself.
@@ -120,6 +123,10 @@ func (w *watched) fill(s *status.Status) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.report == nil {
+		// Whoever ends the watch and then has run started anew does not get rid of it so.
+		if time.Since(w.began) > watchSilence && watch.WasHere(w.runDir) {
+			s.Watch = &status.Watch{State: status.Impaired, Findings: []status.Finding{}, Missing: "it was there in this boot, before run was started anew"}
+		}
 		return
 	}
 	s.Watch = watchStatus(w.report)

@@ -25,6 +25,9 @@ import (
 // and of the terminals it writes to. Only tests set it.
 var watchRoot = ""
 
+// noLogin keeps everybody but root from logging in, nologin(5).
+const noLogin = "/run/nologin"
+
 func newWatchCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "watch",
@@ -66,7 +69,7 @@ func watchOver(ctx context.Context, file string, log *slog.Logger) error {
 	}
 	var w *watch.Watcher
 	failure := diskguard.NewFailure(settings.failure, diskguard.Means{
-		StateDir: settings.stateDir, Logger: log, NoLogin: watchRoot + "/run/nologin",
+		StateDir: settings.stateDir, Logger: log, NoLogin: watchRoot + noLogin,
 		Tell: func(text string) { tellBeforeTheEnd(text, settings.last.Exclude) },
 		Decided: func(now time.Time, action diskguard.Action, because, reason string) {
 			w.Decided(now, string(action), because, reason)

@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"auditbridge/banner/watch"
 	"auditbridge/config"
+	"auditbridge/diskguard"
 	"auditbridge/internal/control"
 
 	"github.com/spf13/cobra"
@@ -16,7 +18,7 @@ func newClearBannerCommand() *cobra.Command {
 		Use:   "clear",
 		Short: "Take away everything the watch left for logins and shells, when it is to be removed",
 		Long: `For the removal of the program: while a watch runs, it takes its messages away itself as soon as auditing works, and
-leaves them again when it does not.`,
+leaves them again when it does not. Where run does not run either, whoever is kept from logging in by them may do so again.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, _ := config.Load(configFile(cmd))
@@ -27,10 +29,11 @@ leaves them again when it does not.`,
 			}
 			s := c.Watch()
 			s.Places.Root = watchRoot
-			if err := s.Places.Remove(); err != nil {
-				return err
+			errs := []error{s.Places.Remove(), watch.Forget(c.RunDir)}
+			if _, err := control.Who(limited, c.ControlSocket()); err != nil { // else run may have its reasons
+				errs = append(errs, diskguard.AllowLogins(watchRoot+noLogin))
 			}
-			return watch.Forget(c.RunDir)
+			return errors.Join(errs...)
 		},
 	}
 }

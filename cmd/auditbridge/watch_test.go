@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"os/exec"
@@ -12,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"auditbridge/banner"
 	"auditbridge/banner/watch"
 	"auditbridge/internal/peertest"
 	"auditbridge/internal/status"
@@ -313,6 +315,32 @@ func TestARestartedWatchGoesOn(t *testing.T) {
 	d.stop()
 }
 
+// TestRunThatIsStartedAnewMissesTheWatch: whoever ends the watch, and then has run
+// started anew, does not get rid of it so; one that was there in no run of this boot,
+// or was taken away, is not missed.
+func TestRunThatIsStartedAnewMissesTheWatch(t *testing.T) {
+	dir := t.TempDir()
+	missed := func(began time.Time) bool {
+		var s status.Status
+		(&watched{runDir: dir, began: began}).fill(&s)
+		return s.Watch != nil && s.Watch.Missing != ""
+	}
+	long, now := time.Now().Add(-time.Hour), time.Now()
+	if missed(long) {
+		t.Error("there was none")
+	}
+	watch.New(watch.Config{Logger: slog.New(slog.DiscardHandler), Settings: func() (*watch.Settings, bool, error) {
+		return &watch.Settings{RunDir: dir, StateDir: dir, Places: banner.Places{Root: dir, RunDir: dir}}, true, nil
+	}})
+	if missed(now) || !missed(long) {
+		t.Error("it is not missed, or before it had time to find run")
+	}
+	must(t, watch.Forget(dir))
+	if missed(long) {
+		t.Error("it was taken away")
+	}
+}
+
 // TestSnooze: root may keep the message from terminals for a while, with a reason,
 // on record; the next login sees it all the same, and terminals hear what is new.
 func TestSnooze(t *testing.T) {
@@ -351,10 +379,17 @@ func TestSnooze(t *testing.T) {
 	if len(w.left()) == 0 {
 		t.Error("a watch that is stopped takes back what still holds")
 	}
-	clear := program("watch", "clear", "--config", d.config)
-	clear.Env = append(os.Environ(), watchRootVariable+"="+w.root)
-	if out, err := clear.CombinedOutput(); err != nil || len(w.left()) != 0 {
-		t.Errorf("clear: %v %s; left %v", err, out, w.left())
+	barred := filepath.Join(w.root, "run/nologin")
+	for text, stays := range map[string]bool{"auditbridge: audit-failure: nobody has brought auditing back\n": false, "The site is being moved.\n": true} {
+		must(t, os.WriteFile(barred, []byte(text), 0o644))
+		clear := program("watch", "clear", "--config", d.config)
+		clear.Env = append(os.Environ(), watchRootVariable+"="+w.root)
+		if out, err := clear.CombinedOutput(); err != nil || len(w.left()) != 0 {
+			t.Errorf("clear: %v %s; left %v", err, out, w.left())
+		}
+		if _, err := os.Stat(barred); stays != (err == nil) {
+			t.Errorf("clear: nologin with %q: %v", text, err)
+		}
 	}
 	if _, errs, code := auditbridgeCommand(t, "watch", "snooze", "--reason", "x", "--config", d.config); code == 0 || !strings.Contains(errs, "is not running") {
 		t.Errorf("without a watch: %s", errs)

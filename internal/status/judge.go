@@ -361,7 +361,11 @@ func watch(s *Status) []Cause {
 		return nil
 	}
 	if s.Watch.Missing != "" {
-		return []Cause{{Degraded, fmt.Sprintf("auditbridge watch (pid %d) is missing: %s", s.Watch.PID, s.Watch.Missing),
+		who := "auditbridge watch"
+		if s.Watch.PID != 0 {
+			who += fmt.Sprintf(" (pid %d)", s.Watch.PID)
+		}
+		return []Cause{{Degraded, who + " is missing: " + s.Watch.Missing,
 			"operators are not told when auditing fails", "systemctl status auditbridge-watch", ""}}
 	}
 	worst := OK

@@ -213,7 +213,7 @@ type Alarm struct {
 
 // Watch is what the watch says, which looks from outside whether auditing works.
 type Watch struct {
-	PID          int       `json:"pid"`
+	PID          int       `json:"pid"` // 0: it was not heard since run began
 	State        State     `json:"state"`
 	Since        time.Time `json:"since,omitzero"`
 	Heard        time.Time `json:"heard,omitzero"`    // when it said so
