@@ -54,6 +54,14 @@ func TestRemoteServersByCommand(t *testing.T) {
 	well("facility: \"\" -> \"local3\"", "set", "siem", "--facility", "local3")
 	d.until("the change is taken over", func(s status.Status) bool { return len(s.Destinations) == 1 && s.Destinations[0].Connected })
 
+	well("filter[0].severity: (none) -> \"info\"", "set", "siem", "--filter", "facility=auth severity=info", "--filter", "match=x y")
+	d.onRecord("op=config ", fmt.Sprintf(" uid=%d ", os.Getuid()), " key=remote-logging-server[siem].filter[0].severity ", " old=? new=info ", " res=success")
+	well("filter[1].match: \"x y\" -> (none)", "set", "siem", "filter=")
+	d.onRecord("op=config ", fmt.Sprintf(" uid=%d ", os.Getuid()), " key=remote-logging-server[siem].filter[0].severity ", " old=info new=? ", " res=success")
+	if out := well("siem: unchanged\n", "set", "siem", "format=rfc5424"); !strings.Contains(out, "written anew") {
+		t.Errorf("what is in force from elsewhere is not its own now: %s", out)
+	}
+
 	var server map[string]any
 	if err := json.Unmarshal([]byte(well("{", "get", "siem", "--json")), &server); err != nil || server["address"] != "127.0.0.1" || server["port"] != float64(far.Port) || server["facility"] != "local3" {
 		t.Errorf("%v: %v", err, server)
