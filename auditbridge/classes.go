@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 //go:embed classes.txt
@@ -58,12 +59,21 @@ type typeRange struct {
 	kind        kind
 }
 
-var classes = mustReadClasses(classesText)
+// classes is read when a record is first looked at: most commands look at none.
+var classes = sync.OnceValue(func() *classTable { return mustReadClasses(classesText) })
+
+// rowOf is a type's own row, nil when it has none.
+func rowOf(t RecordType) *kind {
+	if t < typeLimit {
+		return classes().kinds[t]
+	}
+	return nil
+}
 
 // typeName returns the name of a type, "" when it has none.
 func typeName(t RecordType) string {
-	if t < typeLimit && classes.kinds[t] != nil {
-		return classes.kinds[t].name
+	if k := rowOf(t); k != nil {
+		return k.name
 	}
 	return ""
 }
@@ -71,20 +81,21 @@ func typeName(t RecordType) string {
 // typeNameBytes returns what RecordType.String does, for a type with a name
 // without allocating.
 func typeNameBytes(t RecordType) []byte {
-	if t < typeLimit && classes.kinds[t] != nil {
-		return classes.kinds[t].nameBytes
+	if k := rowOf(t); k != nil {
+		return k.nameBytes
 	}
 	return appendType(nil, t)
 }
 
 // typeByName is the inverse of typeName. It allocates nothing.
 func typeByName(name []byte) (RecordType, bool) {
+	c := classes()
 	for i := nameHash(name); ; i++ {
-		t := classes.slots[i%uint32(len(classes.slots))]
+		t := c.slots[i%uint32(len(c.slots))]
 		if t == 0 {
 			return 0, false
 		}
-		if string(name) == classes.kinds[t].name {
+		if string(name) == c.kinds[t].name {
 			return t, true
 		}
 	}
@@ -92,11 +103,11 @@ func typeByName(name []byte) (RecordType, bool) {
 
 // kindOf returns the row of a type; one without a name has its range's.
 func kindOf(t RecordType) *kind {
-	if t < typeLimit && classes.kinds[t] != nil {
-		return classes.kinds[t]
+	if k := rowOf(t); k != nil {
+		return k
 	}
-	for i := range classes.ranges {
-		if r := &classes.ranges[i]; r.first <= t && t <= r.last {
+	for i := range classes().ranges {
+		if r := &classes().ranges[i]; r.first <= t && t <= r.last {
 			return &r.kind
 		}
 	}

@@ -114,10 +114,10 @@ func TestNoSeverityIsDebug(t *testing.T) {
 	for n := range RecordType(4000) {
 		check(kindOf(n))
 	}
-	for _, k := range classes.keys {
+	for _, k := range classes().keys {
 		check(k)
 	}
-	for _, k := range classes.ops {
+	for _, k := range classes().ops {
 		check(k)
 	}
 }
@@ -152,12 +152,12 @@ func TestClassesHaveVerbs(t *testing.T) {
 			verbs[strings.TrimSpace(name)] = true
 		}
 	}
-	for op := range classes.ops {
+	for op := range classes().ops {
 		if !verbs[op] {
 			t.Errorf("auditbridge/summary/verbs.txt has no row for op=%s", op)
 		}
 	}
-	for _, k := range classes.kinds {
+	for _, k := range classes().kinds {
 		if k != nil && !verbs[k.name] {
 			t.Errorf("auditbridge/summary/verbs.txt has no row for %s", k.name)
 		}

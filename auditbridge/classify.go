@@ -80,10 +80,10 @@ func deciding(e *Event) (int, *kind) {
 // ownKind is the row of one of our own records. Its op is its first field.
 func ownKind(r *Record) *kind {
 	op, _ := r.Stamped().Lookup("op")
-	if k := classes.ops[string(op)]; k != nil {
+	if k := classes().ops[string(op)]; k != nil {
 		return k
 	}
-	return classes.other
+	return classes().other
 }
 
 // keyKind is the row of the first of a syscall's keys that has one. Several
@@ -99,7 +99,7 @@ func keyKind(r *Record) *kind {
 	for keys := f.AppendDecoded(space[:0], r.Type); len(keys) > 0; {
 		var key []byte
 		key, keys, _ = bytes.Cut(keys, []byte{0x01})
-		if k := classes.keys[string(key)]; k != nil {
+		if k := classes().keys[string(key)]; k != nil {
 			return k
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	_ "embed"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // errno.txt is written by `go generate` in the folder interpret.
@@ -18,16 +19,17 @@ type errno struct {
 	text string // what it means; "" for those that no program sees
 }
 
-var errnos = readErrnos(errnoText)
+var errnos = sync.OnceValue(func() []errno { return readErrnos(errnoText) })
 
 // Errno names error n of Linux, "EACCES", and says what it means, "Permission
 // denied". Both are "" when it is not known, the second one too for the
 // kernel's own errors, which audit shows although no program sees them.
 func Errno(n int) (name, text string) {
-	if n < 0 || n >= len(errnos) {
+	all := errnos()
+	if n < 0 || n >= len(all) {
 		return "", ""
 	}
-	return errnos[n].name, errnos[n].text
+	return all[n].name, all[n].text
 }
 
 // ErrnoNamed is the inverse of Errno's name; auditctl's spelling of those with
@@ -43,8 +45,8 @@ func ErrnoNamed(name string) (n int, ok bool) {
 	case "ENOTSUP":
 		name = "EOPNOTSUPP"
 	}
-	for n := range errnos {
-		if errnos[n].name == name {
+	for n, e := range errnos() {
+		if e.name == name {
 			return n, true
 		}
 	}
@@ -53,8 +55,8 @@ func ErrnoNamed(name string) (n int, ok bool) {
 
 // ErrnoNames yields the names of all errors that have one.
 func ErrnoNames(yield func(string) bool) {
-	for n := range errnos {
-		if errnos[n].name != "" && !yield(errnos[n].name) {
+	for _, e := range errnos() {
+		if e.name != "" && !yield(e.name) {
 			return
 		}
 	}

@@ -7,7 +7,7 @@ import "strings"
 // what they did, too: theirs is a gap when something was lost, or went before it
 // was delivered.
 func (n *Note) Gap() bool {
-	k := classes.ops[n.Op]
+	k := classes().ops[n.Op]
 	if k == nil || k.msgID != "GAP" {
 		return false
 	}

@@ -3,6 +3,7 @@ package auditbridge
 import (
 	"bytes"
 	"strconv"
+	"sync"
 )
 
 // Result is how what an event tells of went.
@@ -242,24 +243,24 @@ func errnoReason(r *Record) []byte {
 	}
 	n := 0
 	for _, c := range v[1:] {
-		if c < '0' || c > '9' || n >= len(errnoReasons) {
+		if c < '0' || c > '9' || n >= len(errnoReasons()) {
 			return nil
 		}
 		n = 10*n + int(c-'0')
 	}
-	if n >= len(errnoReasons) {
+	if n >= len(errnoReasons()) {
 		return nil
 	}
-	return errnoReasons[n]
+	return errnoReasons()[n]
 }
 
 // errnoReasons are the names of Linux's errors, as bytes once and for all.
-var errnoReasons = func() [][]byte {
-	names := make([][]byte, len(errnos))
-	for n := range errnos {
-		if names[n] = []byte(errnos[n].name); len(names[n]) == 0 {
+var errnoReasons = sync.OnceValue(func() [][]byte {
+	names := make([][]byte, len(errnos()))
+	for n, e := range errnos() {
+		if names[n] = []byte(e.name); len(names[n]) == 0 {
 			names[n] = []byte("errno " + strconv.Itoa(n))
 		}
 	}
 	return names
-}()
+})

@@ -18,8 +18,8 @@ func TestCoverageOfTheProfiles(t *testing.T) {
 	host.IsDir = func(path string) bool { return slices.Contains([]string{"/etc/audit", "/etc/pam.d", "/usr/bin"}, path) }
 	events := RequiredEvents(host)
 	cells := map[string][]Coverage{}
-	for i := range Profiles {
-		p := &Profiles[i]
+	for i := range Profiles() {
+		p := &Profiles()[i]
 		cells[p.Name] = withBase(t, host, p).Cover(events)
 		for _, c := range cells[p.Name] {
 			if slices.Contains(c.Event.Profiles, p.Name) && !c.Caught() {

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+	"sync"
 
 	"auditbridge/auditbridge/interpret"
 	"auditbridge/internal/nearest"
@@ -23,7 +24,7 @@ type Profile struct {
 }
 
 // Profiles are all of them, in the order of their files.
-var Profiles = readProfiles()
+var Profiles = sync.OnceValue(readProfiles)
 
 func readProfiles() (all []Profile) {
 	files, err := fs.Glob(profileFiles, "profiles/*.rules")
@@ -47,11 +48,12 @@ func readProfiles() (all []Profile) {
 // FindProfile finds one by its name.
 func FindProfile(name string) (*Profile, error) {
 	var names []string
-	for i := range Profiles {
-		if Profiles[i].Name == name {
-			return &Profiles[i], nil
+	for i := range Profiles() {
+		p := &Profiles()[i]
+		if p.Name == name {
+			return p, nil
 		}
-		names = append(names, Profiles[i].Name)
+		names = append(names, p.Name)
 	}
 	c := complain("there is no profile %q", name).advise("there are %s", strings.Join(names, ", "))
 	if near := nearest.Word(name, names); near != "" {

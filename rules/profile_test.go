@@ -22,7 +22,7 @@ func TestEveryProfileIsValidEverywhere(t *testing.T) {
 	for _, arch := range []string{"x86_64", "aarch64", "ppc64le", "s390x", "riscv64", "loongarch64"} {
 		host := testHost()
 		host.Arch, _ = interpret.ArchNamed(arch)
-		for _, p := range Profiles {
+		for _, p := range Profiles() {
 			text := p.For(host)
 			f, err := Parse(p.Name, text, host)
 			if err != nil {

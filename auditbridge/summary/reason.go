@@ -2,12 +2,13 @@ package summary
 
 import (
 	"strings"
+	"sync"
 
 	"auditbridge/auditbridge"
 )
 
 // errorMeanings are what Linux's errors mean, by name.
-var errorMeanings = func() map[string]string {
+var errorMeanings = sync.OnceValue(func() map[string]string {
 	meanings := map[string]string{}
 	for n := range 134 {
 		if name, text := auditbridge.Errno(n); text != "" {
@@ -15,7 +16,7 @@ var errorMeanings = func() map[string]string {
 		}
 	}
 	return meanings
-}()
+})
 
 // lowered begins text with a small letter unless it begins with an abbreviation.
 func lowered(text string) string {
@@ -28,7 +29,7 @@ func lowered(text string) string {
 // appendReason appends why something failed: an error's name behind what it
 // means, other reasons as they are when they are nothing but words.
 func appendReason(dst, reason []byte) []byte {
-	if meaning := errorMeanings[string(reason)]; meaning != "" {
+	if meaning := errorMeanings()[string(reason)]; meaning != "" {
 		dst = append(append(dst, meaning...), " ("...)
 		return append(append(dst, reason...), ')')
 	}

@@ -14,7 +14,7 @@ func TestEveryFindingStandsInTheOperationsPage(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, table, _ := strings.Cut(string(page), "|---|---|---|---|---|---|\n")
-	for _, k := range Kinds {
+	for _, k := range Kinds() {
 		raise := k.Raise.String()
 		if k.Raise.Minutes() == 1 {
 			raise = "1m"

@@ -110,7 +110,7 @@ func TestWhatIsFound(t *testing.T) {
 			shown[code] = true
 		}
 	}
-	for _, k := range Kinds {
+	for _, k := range Kinds() {
 		if !shown[k.ID] {
 			t.Errorf("no row finds %s", k.ID)
 		}

@@ -6,6 +6,7 @@ package watch
 import (
 	_ "embed"
 	"slices"
+	"sync"
 
 	"auditbridge/internal/alarm"
 	"auditbridge/internal/status"
@@ -23,28 +24,28 @@ var table string
 
 // Kinds are all findings there are, the most telling first. The severity of each
 // is a status.State.
-var Kinds = func() []alarm.Kind {
+var Kinds = sync.OnceValue(func() []alarm.Kind {
 	kinds, err := alarm.Parse(table)
 	if err != nil {
 		panic("internal error: findings.txt: " + err.Error())
 	}
 	return kinds
-}()
+})
 
 // Lookup returns the kind of a finding, nil when there is none of that code.
 func Lookup(code string) *alarm.Kind {
-	if i := rank(code); i < len(Kinds) {
-		return &Kinds[i]
+	if i := rank(code); i < len(Kinds()) {
+		return &Kinds()[i]
 	}
 	return nil
 }
 
 // rank is where a code stands in the table.
 func rank(code string) int {
-	if i := slices.IndexFunc(Kinds, func(k alarm.Kind) bool { return k.ID == code }); i >= 0 {
+	if i := slices.IndexFunc(Kinds(), func(k alarm.Kind) bool { return k.ID == code }); i >= 0 {
 		return i
 	}
-	return len(Kinds)
+	return len(Kinds())
 }
 
 // State is what a finding makes of the whole.

@@ -16,7 +16,7 @@ import (
 // sentences.
 func TestEveryFindingIsExplained(t *testing.T) {
 	seen := map[string]bool{}
-	for _, k := range Kinds {
+	for _, k := range Kinds() {
 		if seen[k.ID] {
 			t.Errorf("%s stands twice", k.ID)
 		}
@@ -104,14 +104,14 @@ func TestAnyHistoryGivesTheRightLevel(t *testing.T) {
 		raised := map[string]bool{}
 		for range rapid.IntRange(1, 60).Draw(t, "looks") {
 			ms += rapid.SampledFrom([]int{300, 1000, 1000, 3000, 30000}).Draw(t, "pause")
-			found := rapid.SliceOfNDistinct(rapid.SampledFrom(Kinds), 0, 4, func(k alarm.Kind) string { return k.ID }).Draw(t, "found")
+			found := rapid.SliceOfNDistinct(rapid.SampledFrom(Kinds()), 0, 4, func(k alarm.Kind) string { return k.ID }).Draw(t, "found")
 			var all []Finding
 			for _, k := range found {
 				all = append(all, Finding{Code: k.ID})
 			}
 			v := l.Look(at(ms), all)
 			worst := status.OK
-			for _, k := range Kinds {
+			for _, k := range Kinds() {
 				holds := slices.ContainsFunc(found, func(f alarm.Kind) bool { return f.ID == k.ID })
 				_, held := heldSince[k.ID]
 				switch {

@@ -49,7 +49,7 @@ it is mended.
 // However long foreign text is, a banner fits a screen, and no line is cut by it.
 func TestABannerFitsAScreen(t *testing.T) {
 	v := Verdict{State: status.Impaired}
-	for _, k := range Kinds {
+	for _, k := range Kinds() {
 		v.Raised = append(v.Raised, Raised{Finding{k.ID, strings.Repeat("ö", 20), strings.Repeat("word ü ", 1000)}, at(0)})
 	}
 	text := v.Impaired("host", time.Minute)

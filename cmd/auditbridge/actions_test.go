@@ -34,15 +34,15 @@ func TestEveryRequiredEventIsFoundUnderItsProfile(t *testing.T) {
 	d.start()
 	byUser := map[string]*rules.Profile{}
 	covered := map[string][]rules.Coverage{}
-	for i := range rules.Profiles {
-		p := &rules.Profiles[i]
+	for i := range rules.Profiles() {
+		p := &rules.Profiles()[i]
 		auid := strconv.Itoa(40001 + i)
 		byUser[auid] = p
 		covered[auid] = loadProfile(t, d, host, p)
 		act(t, d.dir, auid)
 	}
 	peertest.Until(t, "all that was done is on record", func() bool {
-		return strings.Count(strings.Join(d.journalLines(), "\n"), "op=actor-ends") == len(rules.Profiles)
+		return strings.Count(strings.Join(d.journalLines(), "\n"), "op=actor-ends") == len(rules.Profiles())
 	})
 	d.stop()
 	events := foundEvents(t, d)

@@ -35,8 +35,8 @@ func newRulesListCommand() *cobra.Command {
 			}
 			t := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
 			fmt.Fprintln(t, "PROFILE\tRULES\tWHAT FOR")
-			for i := range rules.Profiles {
-				p := &rules.Profiles[i]
+			for i := range rules.Profiles() {
+				p := &rules.Profiles()[i]
 				f, err := rules.Parse(p.Name, p.For(host), host)
 				if err != nil {
 					return err

@@ -211,7 +211,7 @@ func each(of func(*status.Destination) float64) func(*status.Status, put) {
 }
 
 func warnings(s *status.Status, put put) {
-	for _, code := range warning.Codes {
+	for _, code := range warning.Codes() {
 		put(number(slices.ContainsFunc(s.Warnings, func(w warning.Warning) bool { return w.Code == code })), code)
 	}
 }

@@ -5,6 +5,7 @@ package warning
 import (
 	_ "embed"
 	"fmt"
+	"sync"
 
 	"auditbridge/internal/glossary"
 )
@@ -30,8 +31,14 @@ func (w *Warning) String() string {
 //go:embed warnings.txt
 var table string
 
+// known is read when a warning is first looked for: most commands look for none.
+var known = sync.OnceValues(func() ([]string, map[string]Warning) { return mustParse(table) })
+
 // Codes are all there are, in the order of warnings.txt.
-var Codes, kinds = mustParse(table)
+func Codes() []string {
+	codes, _ := known()
+	return codes
+}
 
 func mustParse(text string) (codes []string, kinds map[string]Warning) {
 	kinds = map[string]Warning{}
@@ -54,6 +61,7 @@ func (f *found) add(code string, holds bool, detail string, values ...any) {
 	if !holds {
 		return
 	}
+	_, kinds := known()
 	w, ok := kinds[code]
 	if !ok {
 		panic("internal error: warnings.txt has no " + code)
