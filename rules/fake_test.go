@@ -51,13 +51,13 @@ func (k *fakeKernel) serve() {
 		k.messages++
 		for b := buf[:size]; len(b) >= headerSize; {
 			length := int(binary.NativeEndian.Uint32(b))
-			k.obey(binary.NativeEndian.Uint16(b[4:]), binary.NativeEndian.Uint32(b[8:]), b[headerSize:length])
+			k.obey(binary.NativeEndian.Uint16(b[4:]), binary.NativeEndian.Uint16(b[6:]), binary.NativeEndian.Uint32(b[8:]), b[headerSize:length])
 			b = b[(length+3)&^3:]
 		}
 	}
 }
 
-func (k *fakeKernel) obey(kind uint16, seq uint32, data []byte) {
+func (k *fakeKernel) obey(kind, flags uint16, seq uint32, data []byte) {
 	switch kind {
 	case askStatus:
 		k.reply(askStatus, seq, words(k.status[:]...))
@@ -73,7 +73,9 @@ func (k *fakeKernel) obey(kind uint16, seq uint32, data []byte) {
 		}
 		k.reply(unix.NLMSG_DONE, seq, nil)
 	default:
-		k.reply(unix.NLMSG_ERROR, seq, words(-uint32(k.change(kind, data))))
+		if refusal := k.change(kind, data); refusal != 0 || flags&unix.NLM_F_ACK != 0 { // as kernel/audit.c, audit_receive
+			k.reply(unix.NLMSG_ERROR, seq, words(-uint32(refusal)))
+		}
 	}
 }
 

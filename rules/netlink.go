@@ -74,7 +74,8 @@ func newNetlink(fd int) (*Netlink, error) {
 func (n *Netlink) Close() error { return unix.Close(n.fd) }
 
 // batch is how many rules go into one message to the kernel: it takes as many
-// as its socket's buffer holds, and answers each.
+// as its socket's buffer holds. Of those it refuses it answers each, and the last one
+// whatever becomes of it; before it answers, it has obeyed.
 const batch = 32
 
 // Change implements Kernel.
@@ -91,7 +92,11 @@ func (n *Netlink) Change(changes []Change) ([]error, error) {
 				kind = deleteRule
 			}
 			wire = part[i].Rule.AppendWire(wire[:0])
-			message = n.append(message, kind, wire)
+			flags := uint16(unix.NLM_F_REQUEST)
+			if i == len(part)-1 {
+				flags |= unix.NLM_F_ACK
+			}
+			message = n.append(message, kind, flags, wire)
 		}
 		answers, err := n.exchange(message, first)
 		results = append(results, answers...)
@@ -105,7 +110,7 @@ func (n *Netlink) Change(changes []Change) ([]error, error) {
 // List implements Kernel.
 func (n *Netlink) List() (all []Rule, err error) {
 	n.many.got = 0
-	if err = n.send(n.append(nil, listRules, nil)); err == nil {
+	if err = n.send(n.append(nil, listRules, unix.NLM_F_REQUEST, nil)); err == nil {
 		for done := false; err == nil && !done; {
 			n.many.gather()
 			err = n.receive(func(kind uint16, seq uint32, data []byte) error {
@@ -227,7 +232,7 @@ func (c count) Error() string { return fmt.Sprintf("it was %d", uint32(c)) }
 
 // order sends one request and waits until it has been obeyed.
 func (n *Netlink) order(kind uint16, data []byte) error {
-	message := n.append(nil, kind, data)
+	message := n.append(nil, kind, unix.NLM_F_REQUEST|unix.NLM_F_ACK, data)
 	results, err := n.exchange(message, n.seq)
 	if err != nil {
 		return err
@@ -237,7 +242,7 @@ func (n *Netlink) order(kind uint16, data []byte) error {
 
 // ask sends one request and returns the answer, of so many bytes at least.
 func (n *Netlink) ask(kind uint16, size int) (found []byte, err error) {
-	if err := n.send(n.append(nil, kind, nil)); err != nil {
+	if err := n.send(n.append(nil, kind, unix.NLM_F_REQUEST, nil)); err != nil {
 		return nil, err
 	}
 	for found == nil && err == nil {
@@ -254,12 +259,8 @@ func (n *Netlink) ask(kind uint16, size int) (found []byte, err error) {
 }
 
 // append appends one request, with the next number.
-func (n *Netlink) append(message []byte, kind uint16, data []byte) []byte {
+func (n *Netlink) append(message []byte, kind, flags uint16, data []byte) []byte {
 	n.seq++
-	flags := uint16(unix.NLM_F_REQUEST | unix.NLM_F_ACK)
-	if kind == askStatus || kind == askFeatures || kind == listRules {
-		flags = unix.NLM_F_REQUEST
-	}
 	message = binary.NativeEndian.AppendUint32(message, uint32(headerSize+len(data)))
 	message = binary.NativeEndian.AppendUint16(message, kind)
 	message = binary.NativeEndian.AppendUint16(message, flags)
@@ -269,18 +270,19 @@ func (n *Netlink) append(message []byte, kind uint16, data []byte) []byte {
 	return append(message, "\x00\x00\x00"[:-len(data)&3]...)
 }
 
-// exchange sends the requests numbered from first, and collects the answer to
-// each.
+// exchange sends the requests numbered from first, and collects the answers until
+// that to the last one: a request without one was obeyed. An answer that found no room
+// is an error of receive's.
 func (n *Netlink) exchange(message []byte, first uint32) ([]error, error) {
 	results := make([]error, n.seq-first+1)
 	if err := n.send(message); err != nil {
 		return nil, err
 	}
-	for left := len(results); left > 0; {
+	for answered := false; !answered; {
 		err := n.receive(func(kind uint16, seq uint32, data []byte) error {
 			if i := seq - first; kind == unix.NLMSG_ERROR && int64(i) < int64(len(results)) {
 				results[i] = answer(data)
-				left--
+				answered = answered || seq == n.seq
 			}
 			return nil
 		})
