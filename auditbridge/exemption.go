@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+
+	"golang.org/x/sys/unix"
 )
 
 // auditRule is struct audit_rule_data (include/uapi/linux/audit.h) of a rule
@@ -123,10 +125,34 @@ type exemption struct {
 	file    string
 	log     *slog.Logger
 
+	left []int // in the file before we began: dead ones, and ourselves before an execve
+
 	mu    sync.Mutex
 	tried bool
 	made  bool  // or part of it
 	err   error // why there is none
+}
+
+func newExemption(c *control, file string, log *slog.Logger) *exemption {
+	left, _ := remembered(file) // that it cannot be read, succeed says
+	return &exemption{control: c, file: file, log: log, left: left}
+}
+
+// exempted are the processes whose exceptions among the kernel's rules are ours:
+// this one, and dead ones that left theirs, for as long as nobody else has their
+// pid.
+func (e *exemption) exempted() (pids []int) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.made {
+		pids = append(pids, os.Getpid())
+	}
+	for _, pid := range e.left {
+		if pid == os.Getpid() || unix.Kill(pid, 0) == unix.ESRCH {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
 }
 
 // begin makes the exception.

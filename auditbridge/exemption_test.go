@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -117,4 +119,28 @@ func TestExemptionOfALockedKernel(t *testing.T) {
 	if !strings.Contains(said.String(), "is left behind") {
 		t.Errorf("said %s", &said)
 	}
+}
+
+// TestWhoseExemptionsAreOurs: this process's, once there are any, and those of dead
+// ones that left theirs; whoever has the pid of such a one now is not spared.
+func TestWhoseExemptionsAreOurs(t *testing.T) {
+	dead := exec.Command("true")
+	if err := dead.Run(); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "exempt")
+	if err := os.WriteFile(file, fmt.Appendf(nil, "%d\n%d\n", dead.Process.Pid, os.Getppid()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	kernel := &ruledKernel{}
+	e := newExemption(&control{client: &libaudit.AuditClient{Netlink: kernel}}, file, slog.New(slog.DiscardHandler))
+	is := func(when string, want ...int) {
+		t.Helper()
+		if pids := e.exempted(); !slices.Equal(pids, want) {
+			t.Errorf("%s: those of %v are ours, want %v", when, pids, want)
+		}
+	}
+	is("at first", dead.Process.Pid)
+	e.begin()
+	is("then", os.Getpid(), dead.Process.Pid)
 }

@@ -84,7 +84,7 @@ func OpenMulticast(cfg MulticastConfig, r *ring.Ring) (*Multicast, error) {
 		m.Close()
 		return nil, fmt.Errorf("listen to kernel audit: %w", err)
 	}
-	m.exemption = &exemption{control: m.control, file: cfg.ExemptionFile, log: k.Logger}
+	m.exemption = newExemption(m.control, cfg.ExemptionFile, k.Logger)
 	if got := socket.buffer(); got < k.ReceiveBuffer {
 		m.log.Warn("the socket's buffer is smaller than it should be, so that bursts are missed earlier",
 			"bytes", got, "wanted", k.ReceiveBuffer, "why", "no CAP_NET_ADMIN, and net.core.rmem_max")
@@ -112,6 +112,10 @@ func (m *Multicast) Status() (Status, error) { return m.control.status() }
 // counted. Whoever loads rules begins by deleting all there are: then that one is
 // put back. Any goroutine may call it.
 func (m *Multicast) Rules() (int, error) { return m.exemption.keep() }
+
+// Exempted are the processes that are kept from being audited by rules of ours. Any
+// goroutine may call it; it waits while the kernel is asked for them.
+func (m *Multicast) Exempted() []int { return m.exemption.exempted() }
 
 // Audited says why this process is audited itself; nil when it is not. Where rules
 // match what it does, its own records then make more of their kind.

@@ -88,7 +88,7 @@ func OpenKernel(cfg KernelConfig, r *ring.Ring) (*Kernel, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open kernel audit: %w", err)
 	}
-	k := &Kernel{cfg: cfg, control: ctl, exemption: &exemption{control: ctl, file: cfg.ExemptionFile, log: cfg.Logger}}
+	k := &Kernel{cfg: cfg, control: ctl, exemption: newExemption(ctl, cfg.ExemptionFile, cfg.Logger)}
 	socket := k.inherit()
 	if socket == nil {
 		socket, err = k.newSocket()
@@ -151,6 +151,10 @@ func (k *Kernel) Found() Status { return k.found }
 // Rules asks the kernel how many rules are loaded, those that exempt us not counted.
 // It costs the kernel a message per rule. Any goroutine may call it.
 func (k *Kernel) Rules() (int, error) { return k.exemption.keep() }
+
+// Exempted are the processes that are kept from being audited by rules of ours. Any
+// goroutine may call it; it waits while the kernel is asked for them.
+func (k *Kernel) Exempted() []int { return k.exemption.exempted() }
 
 // Signaller is who sent this process, while it owns the kernel's audit, the last
 // SIGTERM, SIGHUP, SIGUSR1 or SIGUSR2 (kernel/audit.c, audit_signal_info). It is not

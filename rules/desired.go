@@ -13,6 +13,11 @@ type Desired struct {
 	Lenient  bool                  // -i or -c: a rule that cannot be loaded is passed over
 	Failing  bool                  // -c: and load says so in the end
 	Warnings []Problem             // lines without effect
+
+	// Exempt are the processes that may have exempted themselves from being audited,
+	// by rules that stand in no file. Whoever desires must know them by more than
+	// their rules: anybody's process can be exempted so.
+	Exempt []int
 }
 
 // Line is a rule and where it comes from.

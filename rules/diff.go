@@ -48,7 +48,7 @@ func (d *Difference) Count() int {
 func Compare(host *Host, loaded []Rule, state State, d *Desired) *Difference {
 	have := asLines(loaded)
 	diff := &Difference{Lines: []DiffLine{}, Settings: []SettingMismatch{}}
-	wanted := withExemptions(have, d.Rules)
+	wanted := d.withExemptions(have)
 	for l := ListUser; l <= ListURing; l++ {
 		diff.compareList(host, onList(have, l), onList(wanted, l))
 	}

@@ -22,8 +22,8 @@ type Loaded struct {
 // both. It succeeds only when the kernel then lists what is desired. With lock it
 // locks the rules until the next boot, last of all.
 //
-// Rules by which a process exempts itself from being audited stay in front: they
-// are the state of that process and stand in no file.
+// Rules by which one of d.Exempt exempts itself from being audited stay in front:
+// they are the state of that process and stand in no file.
 func Load(k Kernel, d *Desired, lock bool) (*Loaded, error) {
 	before, err := listed(k)
 	if err != nil {
@@ -33,7 +33,7 @@ func Load(k Kernel, d *Desired, lock bool) (*Loaded, error) {
 	if err != nil {
 		return nil, err
 	}
-	wanted := withExemptions(before, d.Rules)
+	wanted := d.withExemptions(before)
 	changes := plan(before, wanted)
 	if state.Locked() {
 		if n := len(changes) + len(d.unequal(&state)); n > 0 {
@@ -215,19 +215,20 @@ func (d *Desired) unequal(s *State) (unequal []Setting) {
 }
 
 // withExemptions is what the kernel shall list: in front of the exit rules of the
-// files those by which a process has exempted itself.
-func withExemptions(loaded, lines []Line) []Line {
+// files those by which a process has exempted itself that may.
+func (d *Desired) withExemptions(loaded []Line) []Line {
 	var exempt []Line
 	for i := range loaded {
-		if loaded[i].Rule.exempts() && !slices.ContainsFunc(lines, func(l Line) bool { return l.Rule.exempts() && l.identity() == loaded[i].identity() }) {
+		pid, ok := loaded[i].Rule.exempts()
+		if ok && slices.Contains(d.Exempt, pid) && !slices.ContainsFunc(d.Rules, func(l Line) bool { return l.identity() == loaded[i].identity() }) {
 			exempt = append(exempt, loaded[i])
 		}
 	}
 	if exempt == nil {
-		return lines
+		return d.Rules
 	}
 	var wanted []Line
-	for _, l := range lines {
+	for _, l := range d.Rules {
 		if l.Rule.List > ListTask && exempt != nil {
 			wanted, exempt = append(wanted, exempt...), nil
 		}
@@ -237,8 +238,11 @@ func withExemptions(loaded, lines []Line) []Line {
 }
 
 // exempts tells whether a rule keeps one process, or its children, from being
-// audited: never,exit with its pid and nothing else.
-func (r *Rule) exempts() bool {
-	return r.List == ListExit && r.Action == Never && r.Calls.all() && len(r.Fields) == 1 && r.Fields[0].Op == Equal &&
-		(r.Fields[0].ID == fieldPID || r.Fields[0].ID == fieldPPID)
+// audited, never,exit with its pid and nothing else, and which.
+func (r *Rule) exempts() (pid int, ok bool) {
+	if r.List != ListExit || r.Action != Never || !r.Calls.all() || len(r.Fields) != 1 {
+		return 0, false
+	}
+	f := r.Fields[0]
+	return int(f.Value), f.Op == Equal && (f.ID == fieldPID || f.ID == fieldPPID)
 }

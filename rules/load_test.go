@@ -164,25 +164,37 @@ func TestRulesAreLockedLastAndOnlyOnRequest(t *testing.T) {
 }
 
 // TestAProcessKeepsItsExemption: the rule by which a listener keeps itself from
-// being audited stays, and stays in front.
+// being audited stays, and stays in front. Anybody else's is a rule like another:
+// a difference, and deleted.
 func TestAProcessKeepsItsExemption(t *testing.T) {
 	k, n := newFakeKernel(t)
 	exempt := desire(t, "-a never,exit -F pid=77", "-a never,exit -F ppid=77")
-	for _, l := range exempt.Rules {
+	for _, l := range append(exempt.Rules, desire(t, "-a never,exit -F pid=78", "-a never,exit -F ppid=78").Rules...) {
 		k.insert(l.Rule)
+	}
+	nothing := desire(t)
+	nothing.Exempt = []int{77}
+	if diff := Compare(testHost(), k.rules, State{}, nothing); diff.Count() != 2 || !strings.Contains(diff.Text(), "-F pid=78") || !strings.Contains(diff.Text(), "-F ppid=78") {
+		t.Errorf("who exempts another is noticed so: %q", diff.Text())
 	}
 	for _, lines := range []string{"b c", "a b c", "", "c"} {
 		d := desire(t, append(keyed(lines), "-a never,task")...)
+		d.Exempt = []int{77}
 		if _, err := Load(n, d, false); err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(append([]string{"", "", ""}, strings.Fields(lines)...), keysOf(k.rules)); diff != "" || !k.rules[1].exempts() || !k.rules[2].exempts() {
+		if diff := cmp.Diff(append([]string{"", "", ""}, strings.Fields(lines)...), keysOf(k.rules)); diff != "" || !exempts(k.rules[1], 77) || !exempts(k.rules[2], 77) {
 			t.Errorf("%q: %s", lines, diff)
 		}
 		if diff := Compare(testHost(), k.rules, State{}, d); !diff.Equal() {
 			t.Errorf("%q: exemptions count as a difference: %s", lines, diff.Text())
 		}
 	}
+}
+
+func exempts(r Rule, process int) bool {
+	pid, ok := r.exempts()
+	return ok && pid == process
 }
 
 // TestManyRulesGoInFewMessages, each of which the kernel answers rule by rule.

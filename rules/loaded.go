@@ -10,13 +10,13 @@ import (
 // rule file, against which run compares the kernel from then on.
 const LoadedFile = "loaded.rules"
 
-// Record writes down what the kernel was made to have. Rules that were passed
-// over are not in it.
-func (d *Desired) Record(host *Host, done *Loaded, at time.Time) string {
+// Record writes down what the kernel was made to have: all but the rules that were
+// passed over. It may do so while Load works.
+func (d *Desired) Record(host *Host, passed []Problem, at time.Time) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# What auditbridge rules load has loaded, %s. run compares the kernel with it; it is written anew by every load.\n", at.UTC().Format(time.RFC3339))
 	skipped := map[Position]bool{}
-	for _, p := range done.Skipped {
+	for _, p := range passed {
 		skipped[p.At] = true
 	}
 	for i, value := range d.Settings {
@@ -29,9 +29,10 @@ func (d *Desired) Record(host *Host, done *Loaded, at time.Time) string {
 		}
 		fmt.Fprintf(&b, "%s %d\n", settingOptions[i], *value)
 	}
-	for _, l := range d.Rules {
-		if !skipped[l.From] {
-			fmt.Fprintln(&b, host.Show(l.Rule))
+	for i := range d.Rules {
+		if l := &d.Rules[i]; !skipped[l.From] {
+			b.WriteString(host.Show(l.Rule))
+			b.WriteByte('\n')
 		}
 	}
 	return b.String()

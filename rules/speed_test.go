@@ -19,7 +19,7 @@ func BenchmarkDesire(b *testing.B) {
 			b.Fatal(err)
 		}
 		d := f.Desire()
-		plan(nil, withExemptions(nil, d.Rules))
+		plan(nil, d.withExemptions(nil))
 		plan(d.Rules, d.Rules)
 	}
 }

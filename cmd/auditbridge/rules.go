@@ -31,34 +31,39 @@ have: what they do not have is deleted.`,
 // readRules reads the rule files named, or those of this host. Problems are
 // printed; what has been understood is returned with an exit status of 2.
 func readRules(w io.Writer, host *rules.Host, paths []string) (*rules.File, error) {
+	f, err := rules.Read(host, orRulesDirectory(paths)...)
+	return f, writeProblems(w, err)
+}
+
+func orRulesDirectory(paths []string) []string {
 	if len(paths) == 0 {
-		paths = []string{rulesDirectory}
+		return []string{rulesDirectory}
 	}
-	f, err := rules.Read(host, paths...)
+	return paths
+}
+
+// writeProblems prints what rule files have, and makes them an exit status of 2.
+func writeProblems(w io.Writer, err error) error {
 	var problems rules.Problems
 	if errors.As(err, &problems) {
 		for _, p := range problems {
 			writeProblem(w, "error", p)
 		}
 		fmt.Fprintf(w, "not valid: %s\n", count(len(problems), "problem"))
-		return f, exitStatus(2)
+		return exitStatus(2)
 	}
-	return f, err
+	return err
 }
 
-// openKernelRules opens the kernel's audit system, and says on which host.
-func openKernelRules() (*rules.Netlink, *rules.Host, error) {
-	host, err := rulesHost()
-	if err != nil {
-		return nil, nil, err
-	}
+// openKernelRules opens the kernel's audit system, if it answers us.
+func openKernelRules() (*rules.Netlink, error) {
 	k, err := rules.OpenNetlink()
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if _, err := k.State(); err != nil {
 		k.Close()
-		return nil, nil, refusedRules(err)
+		return nil, refusedRules(err)
 	}
-	return k, host, nil
+	return k, nil
 }

@@ -60,10 +60,7 @@ type checkedRules struct {
 }
 
 func checkRulesJSON(cmd *cobra.Command, host *rules.Host, paths []string) error {
-	if len(paths) == 0 {
-		paths = []string{rulesDirectory}
-	}
-	f, err := rules.Read(host, paths...)
+	f, err := rules.Read(host, orRulesDirectory(paths)...)
 	r := checkedRules{Valid: err == nil, Problems: []rules.Problem{}, Warnings: []rules.Problem{}}
 	var problems rules.Problems
 	if errors.As(err, &problems) {
@@ -85,9 +82,10 @@ func checkRulesJSON(cmd *cobra.Command, host *rules.Host, paths []string) error 
 
 // ownDirectories is where auditbridge reads and writes all the time.
 func ownDirectories(cmd *cobra.Command) []string {
-	c, _ := config.Load(configFile(cmd)) // one that is not valid says where all the same
+	c := ownPlaces(cmd)
 	return []string{c.JournalDir, c.StateDir, c.RunDir}
 }
 
-// stateDirectory is where run keeps its state.
-func stateDirectory(cmd *cobra.Command) string { return ownDirectories(cmd)[1] }
+// ownPlaces is the configuration, of which only the places are wanted: one that is
+// not valid says them all the same.
+func ownPlaces(cmd *cobra.Command) *config.Config { return config.Places(configFile(cmd)) }

@@ -1,8 +1,11 @@
 package main
 
 import (
+	"context"
 	"fmt"
 
+	"auditbridge/config"
+	"auditbridge/internal/control"
 	"auditbridge/rules"
 
 	"github.com/spf13/cobra"
@@ -17,7 +20,11 @@ func newRulesDiffCommand() *cobra.Command {
 their order. Rules that do the same are the same, however they are written.
 Exit status: 0 equal, 1 not, 2 the files are not valid.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			k, host, err := openKernelRules()
+			host, err := rulesHost()
+			if err != nil {
+				return err
+			}
+			k, err := openKernelRules()
 			if err != nil {
 				return err
 			}
@@ -26,7 +33,9 @@ Exit status: 0 equal, 1 not, 2 the files are not valid.`,
 			if err != nil {
 				return err
 			}
-			d, err := compareRules(k, host, f.Desire())
+			desired := f.Desire()
+			desired.Exempt = exemptedRun(cmd.Context(), ownPlaces(cmd))
+			d, err := compareRules(k, host, desired)
 			if err != nil {
 				return err
 			}
@@ -46,6 +55,20 @@ Exit status: 0 equal, 1 not, 2 the files are not valid.`,
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
 	return cmd
+}
+
+// exemptedRun is the process that may have exempted itself from being audited by
+// rules of its own: run, if it is there. Who that is says the kernel, of the socket in
+// run-dir, where nobody but root can put himself. Neither what a rule says nor what a
+// process is called, or which program it says it runs, makes an exemption ours.
+func exemptedRun(ctx context.Context, c *config.Config) []int {
+	limited, cancel := context.WithTimeout(ctx, answerWait)
+	defer cancel()
+	who, err := control.Who(limited, c.ControlSocket())
+	if err != nil {
+		return nil
+	}
+	return []int{who.PID}
 }
 
 func compareRules(k rules.Kernel, host *rules.Host, desired *rules.Desired) (*rules.Difference, error) {

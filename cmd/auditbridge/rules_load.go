@@ -25,16 +25,29 @@ Exit status: 0 loaded, 1 not, or with -c in the files when a rule was passed ove
 2 the files are not valid.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			debug.SetGCPercent(-1) // it is over before that would pay
-			k, host, err := openKernelRules()
+			host, err := rulesHost()
+			if err != nil {
+				return err
+			}
+			read := ahead(func() (desired *rules.Desired, err error) {
+				f, err := rules.Read(host, orRulesDirectory(args)...)
+				if err == nil {
+					desired = f.Desire()
+				}
+				return desired, err
+			})
+			k, err := openKernelRules()
 			if err != nil {
 				return err
 			}
 			defer k.Close()
-			f, err := readRules(cmd.ErrOrStderr(), host, args)
+			c := ownPlaces(cmd)
+			exempt := exemptedRun(cmd.Context(), c)
+			desired, err := read()
 			if err != nil {
-				return err
+				return writeProblems(cmd.ErrOrStderr(), err)
 			}
-			desired := f.Desire()
+			desired.Exempt = exempt
 			if dryRun {
 				d, err := compareRules(k, host, desired)
 				if err != nil {
@@ -45,18 +58,22 @@ Exit status: 0 loaded, 1 not, or with -c in the files when a rule was passed ove
 			if err := seesWhatTheHostSees(desired); err != nil {
 				return err
 			}
-			stateDir := stateDirectory(cmd)
-			held, err := lockRules(stateDir)
+			held, err := lockRules(c.StateDir)
 			if err != nil {
 				fmt.Fprintf(cmd.ErrOrStderr(), "warning: %v\n", err)
 			} else {
 				defer held.Close()
 			}
+			record := ahead(func() (string, error) { return desired.Record(host, nil, time.Now()), nil })
 			done, err := rules.Load(k, desired, lock)
 			if err != nil {
 				return refusedRules(err)
 			}
-			if err := rememberRules(stateDir, desired.Record(host, done, time.Now())); err != nil {
+			text, _ := record()
+			if len(done.Skipped) > 0 {
+				text = desired.Record(host, done.Skipped, time.Now())
+			}
+			if err := rememberRules(c.StateDir, text); err != nil {
 				fmt.Fprintf(cmd.ErrOrStderr(), "warning: run will not notice when they are changed: %v\n", err)
 			}
 			return reportLoad(cmd, done, desired)
@@ -65,6 +82,18 @@ Exit status: 0 loaded, 1 not, or with -c in the files when a rule was passed ove
 	cmd.Flags().BoolVar(&lock, "lock", false, "then lock the rules until the next boot: nobody can change them, root neither")
 	cmd.Flags().BoolVarP(&dryRun, "dry-run", "n", false, "print what would be changed, as diff does, and change nothing")
 	return cmd
+}
+
+// ahead has something worked out while we do something else.
+func ahead[T any](do func() (T, error)) (wait func() (T, error)) {
+	var result T
+	var err error
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		result, err = do()
+	}()
+	return func() (T, error) { <-done; return result, err }
 }
 
 // rememberRules leaves what was loaded for run, which compares the kernel with it.

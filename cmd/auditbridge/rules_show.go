@@ -19,7 +19,11 @@ func newRulesShowCommand() *cobra.Command {
 What it prints is a rule file that loads the same again.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			k, host, err := openKernelRules()
+			host, err := rulesHost()
+			if err != nil {
+				return err
+			}
+			k, err := openKernelRules()
 			if err != nil {
 				return err
 			}

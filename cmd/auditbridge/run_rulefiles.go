@@ -41,13 +41,13 @@ func (d *daemon) newRuleFiles(host *rules.Host) *ruleFiles {
 // the same: nobody shall hide a change behind the next.
 const unsettled = 4 * settle
 
-// watch reads the files and tells, until ctx ends, when some have changed and been
-// left alone for a while.
+// watch tells, until ctx ends, when some have changed and been left alone for a
+// while.
 func (f *ruleFiles) watch(ctx context.Context) <-chan struct{} {
 	if f == nil {
 		return nil
 	}
-	f.texts = f.textsNow()
+	f.texts = map[string]string{}
 	watcher, err := fsnotify.NewWatcher()
 	if err != nil {
 		return nil
@@ -105,8 +105,8 @@ func (f *ruleFiles) textsNow() map[string]string {
 }
 
 // lookAtFiles puts on record what has changed in the rule files, and loads them
-// where that is wanted.
-func (g *ruleGuard) lookAtFiles() {
+// where that is wanted. why says what hindered to see it at once, if something did.
+func (g *ruleGuard) lookAtFiles(why string) (changes bool) {
 	now, before := g.files.textsNow(), g.files.texts
 	var changed []string
 	for name := range now {
@@ -120,23 +120,24 @@ func (g *ruleGuard) lookAtFiles() {
 		}
 	}
 	if len(changed) == 0 {
-		return
+		return false
 	}
 	slices.Sort(changed)
 	g.files.texts = now
 	f, err := rules.Read(g.host, g.files.dir)
 	for _, name := range changed {
-		g.noteFile(name, textOfFile(before, name), textOfFile(now, name), err)
+		g.noteFile(name, textOfFile(before, name), textOfFile(now, name), why, err)
 	}
 	g.files.read = g.end()
 	switch {
 	case err != nil:
 		g.log.Error("the audit rule files have changed and are not valid", "err", err, "hint", "auditbridge rules check")
-	case g.files.loads():
+	case g.files.loads() && why != notKnownSince:
 		g.loadFiles(f.Desire())
 	default:
 		g.log.Info("the audit rule files have changed", "files", changed, "hint", "auditbridge rules load")
 	}
+	return true
 }
 
 func textOfFile(texts map[string]string, name string) *string {
@@ -155,8 +156,31 @@ const (
 
 // noteFile puts one changed file on record: the difference, whether all files
 // together are valid, and who wrote it, when the kernel audits that.
-func (g *ruleGuard) noteFile(name string, before, after *string, invalid error) {
+func (g *ruleGuard) noteFile(name string, before, after *string, why string, invalid error) {
 	actor, exe := g.files.who(lately(g.files.read, g.end()), name)
+	var more []auditbridge.Field
+	if why != "" {
+		more = foundFields(name, why)
+	}
+	g.noteText(name, before, after, actor, exe, more, invalid)
+}
+
+// noteLoaded puts on record how what was loaded has changed: who changed the
+// kernel's rules last has written it, if it was `rules load`.
+func (g *ruleGuard) noteLoaded(before []byte) {
+	var was *string
+	why := whatIsLoaded
+	if before != nil {
+		was = new(string(before))
+		if g.judged.IsZero() {
+			why = whileAway
+		}
+	}
+	actor, exe := g.who(lately(g.agreed, g.end()))
+	g.noteText(g.file, was, new(string(g.text)), actor, exe, foundFields(g.file, why), nil)
+}
+
+func (g *ruleGuard) noteText(name string, before, after *string, actor auditbridge.Actor, exe string, more []auditbridge.Field, invalid error) {
 	if exe == "" {
 		actor, exe = nobody, "?"
 	}
@@ -164,6 +188,7 @@ func (g *ruleGuard) noteFile(name string, before, after *string, invalid error) 
 	for i, part := range parts {
 		n := auditbridge.OwnNote(auditbridge.TypeDaemonConfig, "rule-file", auditbridge.Text("file", name), auditbridge.Text("exe", exe))
 		n.Actor = actor
+		n.Fields = append(n.Fields, more...)
 		if len(parts) > 1 {
 			n.Fields = append(n.Fields, auditbridge.Text("part", fmt.Sprintf("%d/%d", i+1, len(parts))))
 		}
@@ -219,11 +244,12 @@ func (g *ruleGuard) loadAlone(desired *rules.Desired) (*rules.Loaded, error) {
 	if err := seesWhatTheHostSees(desired); err != nil {
 		return nil, err
 	}
+	desired.Exempt = g.exempt()
 	done, err := rules.Load(g.kernel, desired, false)
 	if err != nil {
 		return nil, err
 	}
-	return done, rememberRules(g.stateDir, desired.Record(g.host, done, time.Now()))
+	return done, rememberRules(g.stateDir, desired.Record(g.host, done.Skipped, time.Now()))
 }
 
 // whoWroteFile finds, in the journal from a sequence on, the last event in which

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -25,26 +26,32 @@ type ruleGuard struct {
 	host   *rules.Host
 	file   string // what was loaded, as rules.LoadedFile has it
 	heals  func() bool
+	exempt func() []int // the processes whose exemptions from being audited are run's own
 	note   func(auditbridge.Note)
 	who    func(from auditbridge.Sequence) (auditbridge.Actor, string)
 	end    func() auditbridge.Sequence // of the journal
 	log    *slog.Logger
 
-	stateDir string
-	changed  <-chan struct{} // the kernel said that rules were changed; nil never does
-	files    *ruleFiles
+	stateDir  string
+	changed   <-chan struct{} // the kernel said that rules were changed; nil never does
+	files     *ruleFiles
+	ranBefore bool // a run before this one
 
 	desired *rules.Desired
-	read    time.Time            // the file's, when it was read
+	text    []byte               // what was loaded, as it was read last; nil: nothing ever was
+	read    time.Time            // the file's, when that was
+	missing string               // why the file is not to be read now
 	agreed  auditbridge.Sequence // the journal's end when all was as it should be
 	seen    int                  // looks in a row that found a difference
 	told    string               // the difference that is on record
 	drift   atomic.Int64         // what differs
 
-	judged  time.Time // when it was last known whether they differ
-	tried   time.Time // when putting back failed last
-	failed  string    // and why, as it is on record
-	trouble string    // why nothing can be compared, as it was logged
+	judged  time.Time    // when it was last known whether they differ
+	seenAt  []rules.Rule // while somebody else loads
+	moved   time.Time    // when they were others last
+	tried   time.Time    // when putting back failed last
+	failed  string       // and why, as it is on record
+	trouble string       // why nothing can be compared, as it was logged
 }
 
 // A difference is believed when it is seen twice: whoever changes rules seldom
@@ -55,6 +62,7 @@ const (
 	ruleBelieved = 2
 
 	ruleLoading = 10 * time.Second // how long a load may keep us from judging: its lock is only a file's
+	ruleStalled = 3 * time.Second  // and how long one that changes nothing may
 	ruleRetry   = 5 * time.Second  // until what could not be put back is tried again
 )
 
@@ -84,11 +92,16 @@ func (d *daemon) openRules() error {
 	if from, ok := d.source.(interface{ RulesChanged() <-chan struct{} }); ok {
 		changed = from.RulesChanged()
 	}
+	exempt := func() []int { return nil }
+	if from, ok := d.source.(interface{ Exempted() []int }); ok {
+		exempt = from.Exempted
+	}
 	d.rules = &ruleGuard{
 		kernel: k, host: host, file: filepath.Join(d.cfg.StateDir, rules.LoadedFile), log: d.log,
-		stateDir: d.cfg.StateDir, changed: changed, files: d.newRuleFiles(host),
-		heals: func() bool { return d.now.Load().Rules.SelfHeal },
-		note:  func(n auditbridge.Note) { d.journal.Note(n) },
+		stateDir: d.cfg.StateDir, changed: changed, files: d.newRuleFiles(host), ranBefore: d.previousVersion() != "",
+		heals:  func() bool { return d.now.Load().Rules.SelfHeal },
+		exempt: exempt,
+		note:   func(n auditbridge.Note) { d.journal.Note(n) },
 		who: func(from auditbridge.Sequence) (auditbridge.Actor, string) {
 			return whoChangedRules(d.cfg.JournalDir, from)
 		},
@@ -103,6 +116,7 @@ func (d *daemon) openRules() error {
 func (g *ruleGuard) Run(ctx context.Context) error {
 	g.files.read = g.end() // what was written before is not asked who wrote it
 	files := g.files.watch(ctx)
+	g.lookBack()
 	next := time.NewTimer(0)
 	defer next.Stop()
 	for {
@@ -110,7 +124,9 @@ func (g *ruleGuard) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-files:
-			g.lookAtFiles()
+			if g.lookAtFiles("") {
+				g.remember()
+			}
 			continue
 		case <-g.changed:
 		case <-next.C:
@@ -142,16 +158,27 @@ func (g *ruleGuard) lookAlone(now time.Time) error {
 	held, err := tryLockRules(g.stateDir)
 	if held != nil {
 		defer held.Close()
+		g.moved = time.Time{}
 		return g.look(now, true)
 	}
-	if g.judged.IsZero() {
-		g.judged = now
-	}
-	if err == nil && now.Sub(g.judged) < ruleLoading {
+	if err == nil && g.loading(now) {
 		g.seen = 0
 		return nil
 	}
 	return errors.Join(err, g.look(now, false))
+}
+
+// loading tells whether whoever holds the lock is at work: what the kernel has
+// becomes another again and again, and that has an end.
+func (g *ruleGuard) loading(now time.Time) bool {
+	if g.judged.IsZero() {
+		g.judged = now
+	}
+	loaded, err := g.kernel.List()
+	if g.moved.IsZero() || !reflect.DeepEqual(loaded, g.seenAt) {
+		g.seenAt, g.moved = loaded, now
+	}
+	return err == nil && now.Sub(g.moved) < ruleStalled && now.Sub(g.judged) < ruleLoading
 }
 
 // look compares once. alone tells whether nobody else loads rules meanwhile.
@@ -173,8 +200,9 @@ func (g *ruleGuard) compare(now time.Time, alone bool) error {
 	if err != nil {
 		return err
 	}
+	g.desired.Exempt = g.exempt() // asked behind the list, which it may have got into meanwhile
 	diff := rules.Compare(g.host, loaded, state, g.desired)
-	if diff.Equal() {
+	if diff.Equal() && g.missing == "" {
 		g.judged = now
 		if g.told != "" {
 			g.log.Info("the kernel's rules are those that were loaded again")
@@ -187,8 +215,12 @@ func (g *ruleGuard) compare(now time.Time, alone bool) error {
 		return nil
 	}
 	g.judged = now
-	g.drift.Store(int64(diff.Count()))
-	if text := diff.Text(); text != g.told {
+	n := diff.Count()
+	if g.missing != "" {
+		n++
+	}
+	g.drift.Store(int64(n))
+	if text := diff.Text() + g.missing; text != g.told {
 		g.told = text
 		g.tell(diff, len(loaded))
 		g.tried = time.Time{}
@@ -199,21 +231,52 @@ func (g *ruleGuard) compare(now time.Time, alone bool) error {
 	return nil
 }
 
-// readFile reads what was loaded, when that has changed. That the file is gone
-// is no reason to forget it: whoever deletes rules could delete it first.
+// readFile reads what was loaded, when that has changed. That the file is gone, or
+// cannot be read, is no reason to forget it: whoever deletes rules could delete it
+// first. Then what was known last counts on, and that is a difference, too.
 func (g *ruleGuard) readFile() error {
 	info, err := os.Stat(g.file)
-	if errors.Is(err, os.ErrNotExist) {
+	if err == nil && info.ModTime().Equal(g.read) {
 		return nil
 	}
-	if err != nil || info.ModTime().Equal(g.read) {
+	if err == nil {
+		err = g.readLoaded(info.ModTime())
+	}
+	if g.missing = ""; err == nil || g.text == nil && errors.Is(err, os.ErrNotExist) {
+		return nil // or nothing was ever loaded
+	}
+	g.read = time.Time{}
+	if g.text != nil {
+		g.missing = brief(firstProblem(err))
+	}
+	if g.desired == nil && g.text != nil {
+		if f, failed := rules.Parse(g.file, string(g.text), g.host); failed == nil {
+			g.desired = f.Desire()
+		}
+	}
+	if errors.Is(err, os.ErrNotExist) {
+		return nil // it is on record
+	}
+	return fmt.Errorf("read what was loaded: %w", err)
+}
+
+// readLoaded takes over what was loaded, and puts on record how it is another than
+// before.
+func (g *ruleGuard) readLoaded(written time.Time) error {
+	text, err := rules.ReadText(g.file)
+	if err != nil {
 		return err
 	}
-	f, err := rules.Read(g.host, g.file)
+	f, err := rules.Parse(g.file, string(text), g.host)
 	if err != nil {
-		return fmt.Errorf("read what was loaded: %w", err)
+		return err
 	}
-	g.desired, g.read = f.Desire(), info.ModTime()
+	before := g.text
+	g.desired, g.read, g.text = f.Desire(), written, text
+	if !bytes.Equal(before, text) {
+		g.noteLoaded(before)
+		g.remember()
+	}
 	return nil
 }
 
@@ -240,6 +303,9 @@ func (g *ruleGuard) tell(diff *rules.Difference, have int) {
 	if first != "" {
 		n.Fields = append(n.Fields, auditbridge.Text("first", brief(first)))
 	}
+	if g.missing != "" {
+		n.Fields = append(n.Fields, auditbridge.Text("why", g.missing))
+	}
 	g.note(n)
 	g.log.Error("the kernel's audit rules are not those that were loaded", "rules", have, "missing", missing, "extra", extra, "hint", "auditbridge rules diff "+g.file)
 }
@@ -250,6 +316,9 @@ func (g *ruleGuard) heal(now time.Time) {
 	var done *rules.Loaded
 	if err == nil {
 		done, err = rules.Load(g.kernel, g.desired, false)
+	}
+	if err == nil && g.missing != "" {
+		err = rememberRules(g.stateDir, string(g.text))
 	}
 	if err != nil {
 		g.tried = now

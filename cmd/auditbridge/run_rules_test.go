@@ -66,6 +66,50 @@ func TestRulesChangedByHandAreNoticedAndPutBack(t *testing.T) {
 	}
 }
 
+// TestOnlyRunsOwnExemptionIsSpared: whoever blinds the kernel to a process by a rule
+// for its pid, as run does for itself beside auditd, is noticed, and it is undone.
+func TestOnlyRunsOwnExemptionIsSpared(t *testing.T) {
+	t.Parallel()
+	kernel := audittest.Kernel(t)
+	kernel.Enable()
+	d := newDaemon(t, fmt.Sprintf("[audit]\nsource = \"multicast\"\n[rules]\npath = %q\n", filepath.Join(t.TempDir(), "rules.d")))
+	d.start()
+	file := filepath.Join(d.dir, "own.rules")
+	must(t, os.WriteFile(file, []byte("-a always,exit -F arch=b64 -S getpgid -F a0=999999 -k ours\n"), 0o600))
+	rules := func(verb string) (out string, differs int) {
+		out, _, _ = auditbridgeCommand(t, "rules", verb, "--config", d.config, file)
+		_, _, differs = auditbridgeCommand(t, "rules", "diff", "--config", d.config, file)
+		return out, differs
+	}
+	exempts := func(pid int) bool { return strings.Count(kernel.Rules(), fmt.Sprintf("pid=%d\n", pid)) == 2 }
+	peertest.Until(t, "run is not audited itself", func() bool { return exempts(d.cmd.Process.Pid) })
+	if out, differs := rules("load"); !strings.HasPrefix(out, "loaded: 1 rule added, 0 deleted") || differs != 0 {
+		t.Fatalf("load says %s, and then diff exits with %d", out, differs)
+	}
+	sleeper := exec.Command("sleep", "600")
+	must(t, peertest.StartChild(sleeper))
+	defer func() { sleeper.Process.Kill(); sleeper.Wait() }()
+	pid := fmt.Sprintf("pid=%d", sleeper.Process.Pid)
+	kernel.AddRule("-A", "never,exit", "-F", pid)
+	kernel.AddRule("-A", "never,exit", "-F", "p"+pid)
+	peertest.Until(t, "it is on record that a process is blinded", func() bool {
+		return d.onRecord("op=rules-drift", "missing=0 extra=2", "exe=/usr/sbin/auditctl", `first="--a never,exit -S all -F pp`+pid[1:]) != ""
+	})
+	d.until("it is an alarm", func(s status.Status) bool { return s.RulesDrift == 2 })
+	out, differs := rules("diff")
+	if want := fmt.Sprintf("--a never,exit -S all -F p%s\n--a never,exit -S all -F %[1]s\n", pid); out != want || differs != 1 {
+		t.Errorf("diff says %q and exits with %d, want %q", out, differs, want)
+	}
+	if out, differs := rules("load"); !strings.HasPrefix(out, "loaded: 0 rules added, 2 deleted") || differs != 0 {
+		t.Errorf("load says %s, and then diff exits with %d", out, differs)
+	}
+	if exempts(sleeper.Process.Pid) || !exempts(d.cmd.Process.Pid) {
+		t.Errorf("loaded are\n%s", kernel.Rules())
+	}
+	d.until("all is well again", func(s status.Status) bool { return s.RulesDrift == 0 })
+	d.stop()
+}
+
 // noticedWithin compares the times of records: the kernel's, that the last rule
 // was removed, and ours.
 func noticedWithin(t *testing.T, d *instance, most time.Duration) {
@@ -166,10 +210,11 @@ func TestADifferenceIsToldOnceAndBelievedAtTheSecondLook(t *testing.T) {
 	must(t, err)
 	var notes []string
 	now := time.Unix(1000, 0)
-	k, file := &someKernel{}, filepath.Join(t.TempDir(), "loaded.rules")
+	state := t.TempDir()
+	k, file := &someKernel{}, filepath.Join(state, rules.LoadedFile)
 	heals := false
 	g := &ruleGuard{
-		kernel: k, host: host, file: file, heals: func() bool { return heals }, log: slog.New(slog.DiscardHandler),
+		kernel: k, host: host, file: file, stateDir: state, files: &ruleFiles{}, heals: func() bool { return heals }, exempt: func() []int { return nil }, log: slog.New(slog.DiscardHandler),
 		note: func(n auditbridge.Note) {
 			notes = append(notes, string(auditbridge.AppendNote(nil, &n, time.Unix(1, 0), 1)))
 		},
@@ -196,7 +241,7 @@ func TestADifferenceIsToldOnceAndBelievedAtTheSecondLook(t *testing.T) {
 	}
 	looks("nothing was ever loaded", 0)
 	must(t, os.WriteFile(file, []byte("-a always,exit -S all -F uid=1\n-a always,exit -S all -F uid=2\n"), 0o600))
-	looks("the kernel is not so yet", 0)
+	looks("the kernel is not so yet", 0, "op=rule-file auid=1000 pid=7…file="+file+` exe=/usr/sbin/auditctl why="what was loaded" ouid=0`)
 	f, err := rules.Read(host, file)
 	must(t, err)
 	for _, l := range f.Desire().Rules {
@@ -234,11 +279,11 @@ func TestADifferenceIsToldOnceAndBelievedAtTheSecondLook(t *testing.T) {
 			t.Error("nobody hears that what was loaded cannot be read")
 		}
 	}
-	if g.drift.Load() != 2 {
-		t.Error("with the file, what was loaded is forgotten")
+	if g.drift.Load() != 3 || !strings.Contains(notes[len(notes)-1], " missing=2 ") {
+		t.Errorf("with the file, what was loaded is forgotten: drift %d, told %q", g.drift.Load(), notes)
 	}
 	must(t, os.Remove(file))
-	looks("nor does it help to delete it", 2)
+	looks("nor does it help to delete it", 3, "missing=2…why=\"stat "+file)
 }
 
 // TestWhoeverHoldsTheLockHidesNothing: a load is waited for, but not for ever.
@@ -248,18 +293,23 @@ func TestWhoeverHoldsTheLockHidesNothing(t *testing.T) {
 	dir, now := t.TempDir(), time.Unix(1000, 0)
 	k, told := &someKernel{}, 0
 	g := &ruleGuard{
-		kernel: k, host: host, stateDir: dir, file: filepath.Join(dir, "loaded.rules"), log: slog.New(slog.DiscardHandler),
-		heals: func() bool { return true },
-		note:  func(auditbridge.Note) { told++ },
-		who:   func(auditbridge.Sequence) (auditbridge.Actor, string) { return auditbridge.Actor{}, "" },
-		end:   func() auditbridge.Sequence { return 5 },
+		kernel: k, host: host, stateDir: dir, file: filepath.Join(dir, rules.LoadedFile), files: &ruleFiles{}, log: slog.New(slog.DiscardHandler),
+		heals:  func() bool { return true },
+		exempt: func() []int { return nil },
+		note:   func(auditbridge.Note) { told++ },
+		who:    func(auditbridge.Sequence) (auditbridge.Actor, string) { return auditbridge.Actor{}, "" },
+		end:    func() auditbridge.Sequence { return 5 },
 	}
 	must(t, os.WriteFile(g.file, []byte("-a always,exit -S all -F uid=1\n"), 0o600))
 	held, err := lockRules(dir)
 	must(t, err)
 	defer func() { held.Close() }()
+	works := func(k *someKernel) {
+		k.rules = append(k.rules, rules.Rule{Fields: []rules.Field{{Value: uint32(len(k.rules))}}})
+	}
 	for range 9 {
 		now = now.Add(time.Second)
+		works(k)
 		must(t, g.lookAlone(now))
 	}
 	must(t, held.Close()) // for a moment: only the first look is had
@@ -269,13 +319,38 @@ func TestWhoeverHoldsTheLockHidesNothing(t *testing.T) {
 	if g.drift.Load() != 0 {
 		t.Error("a load was not waited for")
 	}
+	told = 0 // of what was loaded
 	for range 4 {
 		now = now.Add(time.Second)
+		works(k)
 		must(t, os.Chtimes(g.file, now, now)) // that it seems to be new hides nothing either
 		must(t, g.lookAlone(now))
 	}
+	if g.drift.Load() == 0 || told == 0 {
+		t.Errorf("drift %d, %d on record: want it told that what works for ten seconds does not come to an end", g.drift.Load(), told)
+	}
+
+	held.Close()
+	f, err := rules.Read(host, g.file)
+	must(t, err)
+	k.rules = []rules.Rule{f.Desire().Rules[0].Rule}
+	must(t, g.lookAlone(now))
+	held, err = lockRules(dir)
+	must(t, err)
+	k.rules, told = nil, 0
+	for range 3 {
+		now = now.Add(time.Second)
+		must(t, g.lookAlone(now))
+	}
+	if g.drift.Load() != 0 || told != 0 {
+		t.Errorf("drift %d, %d on record: a load was not waited for", g.drift.Load(), told)
+	}
+	for range ruleBelieved {
+		now = now.Add(time.Second)
+		must(t, g.lookAlone(now))
+	}
 	if g.drift.Load() != 1 || told != 1 || len(k.rules) != 0 {
-		t.Errorf("drift %d, %d on record, %d rules: want it told, and left to whoever loads", g.drift.Load(), told, len(k.rules))
+		t.Errorf("drift %d, %d on record, %d rules: want it told that nothing moves, and left to whoever loads", g.drift.Load(), told, len(k.rules))
 	}
 }
 
@@ -312,6 +387,85 @@ func TestWhoWroteAFileIsNotToldByItsNameAlone(t *testing.T) {
 			t.Errorf("%s: %s by %+v, want %s", c.what, w.exe, w.actor, c.exe)
 		}
 	}
+}
+
+// TestWhatChangesWhileNobodyLooksIsFoundByTheNextStart: the rule files, what was
+// loaded, and that it is gone.
+func TestWhatChangesWhileNobodyLooksIsFoundByTheNextStart(t *testing.T) {
+	host, err := rules.ThisHost()
+	must(t, err)
+	state, dir := t.TempDir(), t.TempDir()
+	file, loaded := filepath.Join(dir, "10-own.rules"), filepath.Join(state, rules.LoadedFile)
+	write := func(name, text string) {
+		t.Helper()
+		must(t, os.WriteFile(name, []byte(text), 0o600))
+		must(t, os.Chtimes(name, time.Unix(1700000000, 0), time.Unix(1700000000+int64(len(text)), 0)))
+	}
+	k, heals, loads, ranBefore := &someKernel{}, false, false, false
+	var notes []string
+	var g *ruleGuard
+	starts := func(what string, drift int64, told ...string) {
+		t.Helper()
+		notes = nil
+		nobodyWrote := func(auditbridge.Sequence, string) (auditbridge.Actor, string) { return auditbridge.Actor{}, "" }
+		g = &ruleGuard{
+			kernel: k, host: host, stateDir: state, file: loaded, ranBefore: ranBefore, log: slog.New(slog.DiscardHandler),
+			heals: func() bool { return heals }, exempt: func() []int { return nil },
+			files: &ruleFiles{dir: dir, texts: map[string]string{}, loads: func() bool { return loads }, who: nobodyWrote},
+			note: func(n auditbridge.Note) {
+				notes = append(notes, string(auditbridge.AppendNote(nil, &n, time.Unix(1, 0), 1)))
+			},
+			who: func(auditbridge.Sequence) (auditbridge.Actor, string) { return auditbridge.Actor{}, "" },
+			end: func() auditbridge.Sequence { return 5 },
+		}
+		g.lookBack()
+		for range ruleBelieved {
+			g.look(time.Now(), true)
+		}
+		ranBefore = true
+		if g.drift.Load() != drift || len(notes) != len(told) {
+			t.Fatalf("%s: drift %d, want %d; told %q", what, g.drift.Load(), drift, notes)
+		}
+		for i := range told {
+			for part := range strings.SplitSeq(told[i], "…") {
+				if !strings.Contains(notes[i], part) {
+					t.Errorf("%s: told %q, want %q", what, notes[i], part)
+				}
+			}
+		}
+	}
+	hexed := func(text string) string { return strings.ToUpper(fmt.Sprintf("%x", text)) }
+	write(file, "-b 8192\n")
+	starts("the first start", 0)
+	starts("nothing has changed", 0)
+	write(file, "-b 64\n")
+	starts("a file has changed", 0, "op=rule-file auid=4294967295…file="+file+` exe=? why="changed while not running" ouid=0 mtime=2023-11-14T22:13:26.000Z…`+hexed("-b 8192\n+-b 64\n"))
+	starts("it is told once", 0)
+	must(t, os.Rename(file, filepath.Join(dir, "20-own.rules")))
+	starts("a file is gone, another there", 0, `why="changed while not running" diff=…`+hexed("+++ /dev/null\n"), "file="+filepath.Join(dir, "20-own.rules"))
+
+	write(loaded, "-a always,exit -S all -F uid=1\n")
+	f, err := rules.Read(host, loaded)
+	must(t, err)
+	k.rules = []rules.Rule{f.Desire().Rules[0].Rule}
+	starts("rules are loaded", 0, "op=rule-file…file="+loaded+` exe=? why="what was loaded" ouid=0 mtime=…`+hexed("+-a always,exit -S all -F uid=1\n"))
+	write(loaded, "# nothing\n")
+	starts("what was loaded is another", 1, "file="+loaded+` exe=? why="changed while not running"`, "op=rules-drift…extra=1")
+	write(loaded, "-a always,exit -S all -F uid=1\n")
+	starts("and again", 0, "file="+loaded)
+	must(t, os.Remove(loaded))
+	starts("what was loaded is gone", 1, `op=rules-drift…missing=0 extra=0…why="stat `+loaded+": no such file or directory\"")
+	k.rules = nil
+	starts("nor does it help that it is", 2, `op=rules-drift…missing=1 extra=0…why="stat `)
+	heals = true
+	starts("it is put back", 2, "op=rules-drift…missing=1", "op=rules-healed…added=1")
+	starts("all is well", 0)
+	must(t, os.Remove(filepath.Join(state, knownRulesFile)))
+	loads = true
+	starts("what was known is gone", 0, "file="+filepath.Join(state, knownRulesFile)+` exe=? why="what it was before is not known"`,
+		"file="+filepath.Join(dir, "20-own.rules")+` exe=? why="what it was before is not known" ouid=0`, "file="+loaded)
+	write(filepath.Join(dir, "20-own.rules"), "# the same\n-a always,exit -S all -F uid=1\n")
+	starts("a change is loaded where that is wanted", 0, `why="changed while not running"`, "op=rules-loaded…added=0 deleted=0 kept=1", "file="+loaded)
 }
 
 // TestOldRecordsAreNotAskedWhoChangedSomething just now, nor so many that the newest
@@ -361,7 +515,7 @@ func TestALongDifferenceIsToldByAsManyRecordsAsItTakes(t *testing.T) {
 		},
 	}
 	text := strings.Repeat("# noise\n", 1000) + "-a never,task\n"
-	g.noteFile("10-own.rules", nil, &text, nil)
+	g.noteFile("10-own.rules", nil, &text, "", nil)
 	if len(notes) != 4 || !strings.Contains(notes[0], " part=1/4 ") || !strings.Contains(notes[3], fmt.Sprintf("%X", "+-a never,task\n")) {
 		t.Errorf("told %q", notes)
 	}
