@@ -13,7 +13,8 @@ import (
 const (
 	probeEvery   = time.Minute            // when all is well: each probe is a record
 	probeAgain   = 5 * time.Second        // when one was lost
-	probeTime    = 700 * time.Millisecond // within which it must be in the journal, or something before it
+	probeTime    = 400 * time.Millisecond // within which it must be in the journal, or something before it
+	probeTurns   = 3                      // and looks, for we may have been stopped with everybody else
 	probeBusy    = busyTime               // the same where others hold run up
 	clockGrain   = 100 * time.Millisecond // by how much the kernel's clock for records may be behind
 	searchTime   = 200 * time.Millisecond
@@ -30,6 +31,7 @@ type probing struct {
 	nonce   []byte
 	from    auditbridge.Sequence // where in the journal it may be
 	moved   time.Time            // when something came out last that the kernel made
+	turns   int                  // looks in which nothing did since
 }
 
 // doubt has the next look send one.
@@ -69,7 +71,7 @@ func (p *probing) next(journalDir string) (message string, ok bool) {
 // sent begins to wait for it. One that replaces a lost one is overdue until it
 // arrives: that it is tried again is no reason to believe anything.
 func (p *probing) sent(at time.Time) {
-	p.probe, p.moved = Probe{Sent: at, Overdue: p.probe.Overdue && !p.probe.Arrived}, at
+	p.probe, p.moved, p.turns = Probe{Sent: at, Overdue: p.probe.Overdue && !p.probe.Arrived}, at, 0
 }
 
 // forget gives up on a message that nobody can have stored.
@@ -94,8 +96,8 @@ func (p *probing) look(journalDir string, busy bool, now time.Time) Probe {
 type sought struct{ found, overtaken, read bool }
 
 func (p *probing) judge(s sought, busy bool, now time.Time) {
-	if s.read {
-		p.moved = now
+	if p.turns++; s.read {
+		p.moved, p.turns = now, 0
 	}
 	limit := probeTime
 	if busy {
@@ -104,7 +106,7 @@ func (p *probing) judge(s sought, busy bool, now time.Time) {
 	switch {
 	case s.found:
 		p.probe.Arrived, p.probe.Overdue = true, false
-	case s.overtaken, now.Sub(p.moved) > limit:
+	case s.overtaken, now.Sub(p.moved) >= limit && p.turns >= probeTurns:
 		p.probe.Overdue = true
 	}
 }

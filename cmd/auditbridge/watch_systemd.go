@@ -11,6 +11,9 @@ import (
 	"auditbridge/banner/watch"
 )
 
+// answerLimit is how long systemd is waited for: others wait to be told meanwhile.
+const answerLimit = 500 * time.Millisecond
+
 // systemctl asks systemd, where that is process 1 (sd_booted(3)), and waits no longer
 // than limit; "" is no answer.
 func systemctl(limit time.Duration, args ...string) string {
@@ -25,12 +28,12 @@ func systemctl(limit time.Duration, args ...string) string {
 
 // hostStops says that systemd is taking the host down.
 func hostStops() bool {
-	return strings.TrimSpace(systemctl(time.Second, "is-system-running")) == "stopping"
+	return strings.TrimSpace(systemctl(answerLimit, "is-system-running")) == "stopping"
 }
 
 // unitNow is how systemd sees a service.
 func unitNow(name string) watch.Unit {
-	return unitOf(name, systemctl(500*time.Millisecond, "show", "--property="+unitProperties, name))
+	return unitOf(name, systemctl(answerLimit, "show", "--property="+unitProperties, name))
 }
 
 const unitProperties = "LoadState,ActiveState,SubState,Job,NRestarts,MainPID,ControlPID"
