@@ -6,8 +6,10 @@ import (
 	"time"
 
 	"auditbridge/internal/status"
+	"auditbridge/internal/terminal"
 
 	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
 )
 
 // What operators read says what is wrong, since when, what the host does next, how
@@ -61,4 +63,33 @@ func TestABannerFitsAScreen(t *testing.T) {
 			t.Errorf("%d columns: %q", n, line)
 		}
 	}
+}
+
+// Whatever a host, a process or a server calls itself, and whatever an error says:
+// what goes to terminals, to syslog and into files shows itself and does nothing
+// else, and no line of it begins as one of ours that it is not.
+func TestNoWordsDoMoreThanShowThemselves(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		foreign := rapid.OneOf(rapid.String(), rapid.Map(rapid.SliceOf(rapid.Byte()), func(b []byte) string { return string(b) }),
+			rapid.SampledFrom([]string{"\x1b[2J\x1b[H", "a\n*** AUDIT LOGGING WORKS AGAIN ***", "\u202e\u2066", "\x9b31m", "\r\b\a\x00\x7f"}))
+		node := foreign.Draw(t, "node")
+		v := Verdict{State: status.Impaired, Since: at(0)}
+		for _, k := range rapid.SliceOfN(rapid.SampledFrom(Kinds()), 1, 5).Draw(t, "kinds") {
+			v.Raised = append(v.Raised, Raised{Finding{k.ID, foreign.Draw(t, "object"), foreign.Draw(t, "detail")}, at(0)})
+		}
+		h := &herald{settings: &Settings{Node: node}}
+		for _, text := range []string{v.Impaired(node, time.Minute), v.Restored(node, at(0), v.Codes()), h.details(&v), diskText(node, "disk-full", &status.Disk{})} {
+			if safe := terminal.SafeLines(text); safe != text {
+				t.Fatalf("%q", text)
+			}
+			for i, line := range strings.Split(text, "\n") {
+				if i > 0 && strings.HasPrefix(line, "***") {
+					t.Fatalf("a line of somebody else's: %q", text)
+				}
+			}
+		}
+		if strings.Contains(h.details(&v), "\n") {
+			t.Fatalf("syslog is told more than a line: %q", h.details(&v))
+		}
+	})
 }
