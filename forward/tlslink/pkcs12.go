@@ -10,6 +10,7 @@ import (
 	"encoding/asn1"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -38,8 +39,11 @@ func (c *Config) loadPKCS12(read reader) (*tls.Certificate, error) {
 		}
 		defer clear(password)
 	}
-	if means := otherMeans(text); fips140.Enabled() && len(means) > 0 {
-		return nil, fail("it is protected by "+strings.Join(means, ", ")+", which the FIPS 140-3 module in force does not have",
+	switch by := protection(text); {
+	case by.rounds > maxRounds:
+		return nil, fail(fmt.Sprintf("its password is to be hashed %d times, more than %d", by.rounds, maxRounds), "openssl pkcs12 -export -iter 600000 -inkey KEY -in CERTIFICATE makes one with less", nil)
+	case fips140.Enabled() && len(by.others) > 0:
+		return nil, fail("it is protected by "+strings.Join(by.others, ", ")+", which the FIPS 140-3 module in force does not have",
 			"openssl pkcs12 -export -inkey KEY -in CERTIFICATE -keypbe AES-256-CBC -certpbe AES-256-CBC -macalg SHA256 makes one that it has", nil)
 	}
 	word := string(bytes.TrimSuffix(bytes.TrimSuffix(password, []byte("\n")), []byte("\r")))
@@ -163,16 +167,29 @@ var meansNames = map[string]string{
 
 const hmacSHA1 = "HMAC-SHA-1" // PBKDF2's where it names none
 
-// otherMeans names what protects the file's parts and is not approved. A file of another
-// shape has none: whoever reads it says what is wrong with it.
-func otherMeans(text []byte) (names []string) {
-	add := func(a pkix.AlgorithmIdentifier) { names = append(names, unapproved(a)...) }
+// means are how a file's parts are protected.
+type means struct {
+	others []string // names of what is not approved
+	rounds int      // how often a password is hashed, at most
+}
+
+// maxRounds is some seconds' work: a file that asks for more would hold up whoever
+// connects.
+const maxRounds = 5_000_000
+
+// protection looks for the means. A file of another shape has none: whoever reads it
+// says what is wrong with it.
+func protection(text []byte) (by means) {
+	add := func(a pkix.AlgorithmIdentifier) {
+		by.others, by.rounds = append(by.others, unapproved(a)...), max(by.rounds, greatest(a.Parameters.FullBytes))
+	}
 	var file pfx
 	if !parses(text, &file) {
-		return nil
+		return means{}
 	}
 	if file.Mac.Digest.Algorithm.Algorithm != nil {
 		add(file.Mac.Digest.Algorithm)
+		by.rounds = max(by.rounds, file.Mac.Iterations)
 	}
 	var parts []contentInfo
 	parses(octets(file.AuthSafe), &parts)
@@ -192,8 +209,31 @@ func otherMeans(text []byte) (names []string) {
 			}
 		}
 	}
-	slices.Sort(names)
-	return slices.Compact(names)
+	slices.Sort(by.others)
+	by.others = slices.Compact(by.others)
+	return by
+}
+
+// greatest is the greatest number in an algorithm's parameters, which is how often it is
+// gone through; one that has no place in an int is the greatest there is.
+func greatest(der []byte) (most int) {
+	for len(der) > 0 {
+		var v asn1.RawValue
+		rest, err := asn1.Unmarshal(der, &v)
+		if err != nil {
+			return most
+		}
+		der = rest
+		n := 0
+		switch {
+		case v.IsCompound:
+			n = greatest(v.Bytes)
+		case v.Class == asn1.ClassUniversal && v.Tag == asn1.TagInteger && !parses(v.FullBytes, &n):
+			n = math.MaxInt
+		}
+		most = max(most, n)
+	}
+	return most
 }
 
 // unapproved names an algorithm, or those it is made of, where they are not approved.

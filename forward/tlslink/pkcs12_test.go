@@ -1,6 +1,7 @@
 package tlslink
 
 import (
+	"bytes"
 	"crypto/fips140"
 	"crypto/x509/pkix"
 	"encoding/asn1"
@@ -12,6 +13,8 @@ import (
 
 	"auditbridge/internal/keyfile"
 	"auditbridge/internal/peertest"
+
+	"software.sslmate.com/src/go-pkcs12"
 )
 
 // TestPKCS12UnderFIPS: what stock openssl exports is read wherever the FIPS 140-3 module
@@ -82,6 +85,28 @@ func TestPKCS12UnderFIPS(t *testing.T) {
 	}
 }
 
+// A file that would keep whoever connects busy for hours is refused before it does.
+func TestPKCS12ThatTakesForEver(t *testing.T) {
+	t.Parallel()
+	ca := peertest.NewCA(t, "Root", nil)
+	own := ca.Client("auditbridge", nil)
+	for name, encoder := range map[string]*pkcs12.Encoder{"old": pkcs12.LegacyDES, "new": pkcs12.Modern2023, "PBMAC1": pkcs12.Modern2026} {
+		const rounds = 0x010203
+		text, err := encoder.WithIterations(rounds).Encode(own.Key, own.Cert, nil, "secret")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := protection(text); got.rounds != rounds {
+			t.Errorf("%s: %d rounds", name, got.rounds)
+		}
+		s := newSite(t, ca)
+		s.cfg.PKCS12File = s.write("client.p12", bytes.ReplaceAll(text, []byte{2, 3, 1, 2, 3}, []byte{2, 3, 0x7f, 0xff, 0xff}), 0o600)
+		s.cfg.PasswordFile = s.write("password", []byte("secret"), 0o600)
+		_, err = s.cfg.Look()
+		fileError(t, err, "pkcs12-file", "8388607 times")
+	}
+}
+
 // What is refused under FIPS is told by its shape; another shape is nobody's means.
 func TestMeansOfPKCS12(t *testing.T) {
 	oid := func(text string) asn1.ObjectIdentifier {
@@ -131,8 +156,29 @@ func TestMeansOfPKCS12(t *testing.T) {
 		}
 	}
 	for _, text := range []string{"", "hello", "0\x80\x00\x00"} {
-		if got := otherMeans([]byte(text)); got != nil {
-			t.Errorf("%q: %q", text, got)
+		if got := protection([]byte(text)); got.others != nil || got.rounds != 0 {
+			t.Errorf("%q: %+v", text, got)
 		}
 	}
+}
+
+// Whatever is in a file, to read it comes to an end, and is an error or a certificate.
+func FuzzPKCS12(f *testing.F) {
+	ca := peertest.NewCA(f, "Root", nil)
+	own := ca.Client("auditbridge", nil)
+	for _, encoder := range []*pkcs12.Encoder{pkcs12.LegacyRC2, pkcs12.LegacyDES, pkcs12.Modern2023, pkcs12.Modern2026, pkcs12.Passwordless} {
+		text, err := encoder.WithIterations(2).Encode(own.Key, own.Cert, nil, "")
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		if protection(text).rounds > 10_000 {
+			return
+		}
+		if in, err := decodePKCS12(text, ""); err == nil && len(in.chain) == 0 {
+			t.Error("neither a certificate nor an error")
+		}
+	})
 }
