@@ -56,6 +56,8 @@ func TestWhatAScrapeSays(t *testing.T) {
 		{"auditbridge_checkpoint_timestamp_seconds", "", func() {}},
 		{"auditbridge_checkpoint_timestamp_seconds", "auditbridge_checkpoint_timestamp_seconds 1.7e+09", func() { s.Checkpoint.Time = time.Unix(1700000000, 0) }},
 		{"auditbridge_destination_missed_records_total", "auditbridge_destination_missed_records_total{destination=\"a \\\"b\\\"\\n\\\\c\"} 4\nauditbridge_destination_missed_records_total{destination=\"siem\"} 0", func() {}},
+		{"auditbridge_destination_certificate_expires_timestamp_seconds", "", func() {}},
+		{"auditbridge_destination_certificate_expires_timestamp_seconds", "auditbridge_destination_certificate_expires_timestamp_seconds{destination=\"siem\"} 1.7e+09", func() { s.Destinations[0].Expiring = &status.Certificate{NotAfter: time.Unix(1700000000, 0)} }},
 		{"auditbridge_destination_read_events_total", "auditbridge_destination_read_events_total{destination=\"siem\",class=\"login\"} 3", func() {}},
 	} {
 		row.change()

@@ -124,6 +124,14 @@ var table = []metric{
 		each(func(d *status.Destination) float64 { return float64(d.Pending) })},
 	{"auditbridge_destination_missed_records_total", counter, "destinations[].missed", "Records dropped from the journal before they were sent.", []string{"destination"},
 		each(func(d *status.Destination) float64 { return float64(d.Missed) })},
+	{"auditbridge_destination_certificate_expires_timestamp_seconds", gauge, "destinations[].expiring", "When the first of the certificates expires that sending needs, the server's as it was last seen.", []string{"destination"},
+		func(s *status.Status, put put) {
+			for i := range s.Destinations {
+				if first := s.Destinations[i].Expiring; first != nil {
+					put(float64(first.NotAfter.Unix()), s.Destinations[i].Name)
+				}
+			}
+		}},
 	{"auditbridge_destination_read_events_total", counter, "destinations[].classes", "Events its relay has read since the sender started, sent or not.", []string{"destination", "class"},
 		func(s *status.Status, put put) {
 			for i := range s.Destinations {
