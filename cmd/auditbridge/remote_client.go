@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"text/tabwriter"
@@ -13,6 +14,7 @@ import (
 	"auditbridge/forward/tlslink"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 )
 
 func newClientCertificateCommand() *cobra.Command {
@@ -36,11 +38,20 @@ func newClientSetCommand() *cobra.Command {
 		Short: "Take this certificate with its key as the one that is shown",
 		Long: `Takes a PKCS#12 file, or a certificate and its key in PEM; what leads from the certificate to its root may stand behind it. The key has to be there and be the certificate's,
 the certificate has to be of today and from a root that the servers' are from. The files that are named stay as they are and are not needed any more.`,
-		Example: "  auditbridge remote client-certificate set --pkcs12-file client.p12 --pkcs12-password-file password",
-		Args:    cobra.NoArgs,
+		Example: `  auditbridge remote client-certificate set --pkcs12-file client.p12 --pkcs12-password-file password
+  systemd-ask-password | auditbridge remote client-certificate set --pkcs12-file client.p12 --pkcs12-password-file -`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if (given.PKCS12File == "") == (given.CertificateFile == "" && given.KeyFile == "") || (given.CertificateFile == "") != (given.KeyFile == "") || given.PKCS12File == "" && given.PasswordFile != "" {
 				return &usageError{errors.New("either --pkcs12-file, or --certificate-file and --key-file"), cmd.CommandPath()}
+			}
+			if given.PasswordFile == "-" {
+				piped, err := pipedPassword(cmd.InOrStdin())
+				if err != nil {
+					return err
+				}
+				defer piped.Close()
+				given.PasswordFile = fmt.Sprintf("/proc/self/fd/%d", piped.Fd())
 			}
 			change, err := setClientCertificate(cmd, given)
 			if err != nil {
@@ -51,12 +62,40 @@ the certificate has to be of today and from a root that the servers' are from. T
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&given.PKCS12File, "pkcs12-file", "", "certificate, chain and key in this `FILE`")
-	flags.StringVar(&given.PasswordFile, "pkcs12-password-file", "", "the `FILE` whose one line opens it")
+	flags.StringVar(&given.PasswordFile, "pkcs12-password-file", "", "the `FILE` whose one line opens it; - is standard input")
 	flags.StringVar(&given.CertificateFile, "certificate-file", "", "PEM `FILE` of the certificate and what leads to its root")
 	flags.StringVar(&given.KeyFile, "key-file", "", "PEM `FILE` of its key")
 	flags.BoolVar(&asJSON, "json", false, "print what has changed as one JSON object")
 	return cmd
 }
+
+// pipedPassword is what somebody pipes to us as a file in memory: it stands nowhere else.
+func pipedPassword(in io.Reader) (*os.File, error) {
+	if isTerminal(in) {
+		return nil, withHint(errors.New("standard input is a terminal, which would show the password"), "systemd-ask-password | auditbridge remote client-certificate set …")
+	}
+	word, err := io.ReadAll(io.LimitReader(in, maxPassword))
+	if err != nil {
+		return nil, fmt.Errorf("read the password: %w", err)
+	}
+	defer clear(word)
+	fd, err := unix.MemfdCreate("password", unix.MFD_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("keep the password: %w", err)
+	}
+	file := os.NewFile(uintptr(fd), "password")
+	if _, err = file.Write(word); err == nil {
+		err = file.Chmod(0o600)
+	}
+	if err != nil {
+		file.Close()
+		return nil, fmt.Errorf("keep the password: %w", err)
+	}
+	return file, nil
+}
+
+// maxPassword bounds in bytes what is read of one.
+const maxPassword = 4 << 10
 
 func setClientCertificate(cmd *cobra.Command, given tlslink.Config) (*remoteChange, error) {
 	c, _ := config.Load(configFile(cmd))

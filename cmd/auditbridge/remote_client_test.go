@@ -80,6 +80,11 @@ func TestClientCertificateByCommand(t *testing.T) {
 		}
 	}
 	well("client-certificate: unchanged\n", "set", "--pkcs12-file", pfx, "--pkcs12-password-file", password)
+	piped := program("remote", "client-certificate", "--config", d.config, "set", "--pkcs12-file", pfx, "--pkcs12-password-file", "-")
+	piped.Stdin = strings.NewReader("s3cret\n")
+	if out, err := piped.CombinedOutput(); err != nil || string(out) != "client-certificate: unchanged\n" {
+		t.Errorf("by a pipe: %v: %s", err, out)
+	}
 
 	var shown struct {
 		Subject, Issuer, Serial, SHA256 string
