@@ -4,7 +4,8 @@
 // The promise: an event counts when the server has answered a request that held it
 // with 2xx and, where its interface has an answer for each, with one that it took it.
 // One request is under way at a time. What a server did not take of one is sent again
-// alone; what it will never take holds the destination, and is told.
+// alone; what it will never take holds the destination, and is told. An answer that was
+// there before its request is none.
 //
 // No environment variable is obeyed (proxies, certificates), no redirection followed,
 // and no server has us wait longer than half a minute.
@@ -77,6 +78,7 @@ type Client struct {
 	cancel   context.CancelFunc
 	left     chan struct{}
 	leave    sync.Once
+	turn     turn
 
 	ends    []int // of the events of the batch
 	arrived uint64
@@ -84,7 +86,7 @@ type Client struct {
 
 // Open connects, so that what is wrong with the way is known before anything is sent.
 func Open(ctx context.Context, cfg Config, dial Dial) (*Client, error) {
-	first, err := dial(ctx)
+	first, err := greet(ctx, dial)
 	if err != nil {
 		return nil, err
 	}
@@ -100,10 +102,14 @@ func Open(ctx context.Context, cfg Config, dial Dial) (*Client, error) {
 		DialTLSContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			select {
 			case conn := <-given:
-				return conn, nil
+				return turned{conn, &c.turn}, nil
 			default:
-				return dial(ctx)
 			}
+			conn, err := greet(ctx, dial)
+			if err != nil {
+				return nil, err
+			}
+			return turned{conn, &c.turn}, nil
 		},
 		MaxConnsPerHost:        1,
 		DisableCompression:     true, // no answer unfolds into more than was sent
@@ -123,8 +129,22 @@ func Open(ctx context.Context, cfg Config, dial Dial) (*Client, error) {
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
 		RetryMax: retries, CheckRetry: mayRetry, Backoff: delay, ErrorHandler: retryablehttp.PassthroughErrorHandler,
+		RequestLogHook: func(_ retryablehttp.Logger, r *http.Request, _ int) { c.turn.begin(int(r.ContentLength)) }, // each time
 	}
 	return c, nil
+}
+
+// greet connects to a server that says nothing until it is asked.
+func greet(ctx context.Context, dial Dial) (net.Conn, error) {
+	conn, err := dial(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := silent(conn); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return conn, nil
 }
 
 // mayRetry: what a server says of its load is tried again here; a connection that
@@ -264,6 +284,8 @@ func (c *Client) request(body []byte, ends []int) ([]refusal, error) {
 		return nil, &RefusedError{Status: answer.StatusCode, Text: []byte(answer.Header.Get("Location"))}
 	case answer.StatusCode/100 != 2:
 		return nil, &RefusedError{Status: answer.StatusCode, Text: text[:min(len(text), 200)]}
+	case !c.turn.answered():
+		return nil, &UnsentError{}
 	}
 	return answersOf(c.cfg.Body, text, body, ends)
 }

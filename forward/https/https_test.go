@@ -1,12 +1,20 @@
 package https
 
 import (
+	"bufio"
+	"context"
+	"errors"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"auditbridge/internal/peertest"
 )
 
 // A server is waited for as it asks, but not longer than half a minute.
@@ -51,6 +59,102 @@ func TestEventsInBodies(t *testing.T) {
 			t.Errorf("%s: %q, want %q", row.body, got, row.want)
 		}
 	}
+}
+
+// A server that answers before it was asked, or twice, has acknowledged nothing by it.
+func TestAnswersToWhatWasNotSent(t *testing.T) {
+	const ok = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+	for _, row := range []struct {
+		name   string
+		serve  func(c net.Conn, in *bufio.Reader, due func() bool)
+		unsent bool
+	}{
+		{"in turn", func(c net.Conn, in *bufio.Reader, due func() bool) {
+			for due() {
+				io.WriteString(c, ok)
+			}
+		}, false},
+		{"before it is asked", func(c net.Conn, in *bufio.Reader, due func() bool) { io.WriteString(c, ok); hear(in) }, true},
+		{"twice at once", func(c net.Conn, in *bufio.Reader, due func() bool) {
+			due()
+			io.WriteString(c, ok+ok)
+			hear(in)
+			hear(in)
+		}, false},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			served, due := make(chan struct{}, 10), atomic.Int32{}
+			l := peertest.Listen(t, func(conn net.Conn) {
+				defer conn.Close()
+				in := bufio.NewReader(conn)
+				row.serve(told{conn, served}, in, func() bool {
+					if !hear(in) {
+						return false
+					}
+					due.Add(1)
+					return true
+				})
+			})
+			c, err := Open(t.Context(), Config{Host: "h", Path: "/", Body: NDJSON, Compression: Plain, Timeout: time.Minute}, func(context.Context) (net.Conn, error) {
+				conn, err := net.Dial("tcp", l.Addr().String())
+				if row.unsent {
+					<-served
+				}
+				return conn, err
+			})
+			taken := int32(0)
+			if err == nil {
+				defer c.Close()
+				for range 3 {
+					if err = c.Send(c.Frame(nil, []byte("{}"))); err != nil {
+						break
+					}
+					taken++
+				}
+			}
+			if taken > due.Load() || row.unsent != (taken == 0) {
+				t.Errorf("%d requests count as taken, %d were answered when they had been sent; %v", taken, due.Load(), err)
+			}
+			if row.unsent && !errors.As(err, new(*UnsentError)) {
+				t.Errorf("%v, want an *UnsentError", err)
+			}
+		})
+	}
+	answers := turn{}
+	for _, row := range []struct {
+		written []string // then something is read
+		is      bool
+	}{{nil, false}, {[]string{"POST / HTTP/1.1\r\nA: b\r\n"}, false}, {[]string{"POST /\r\n", "\r\n", "123"}, false}, {[]string{"POST /\r\n", "\r", "\n12345"}, true}, {[]string{"POST /\r\r\n\r\n", "12", "345"}, true}} {
+		answers.begin(5)
+		for _, p := range row.written {
+			answers.write([]byte(p))
+		}
+		answers.read()
+		if got := answers.answered(); got != row.is {
+			t.Errorf("after %q: %v, want %v", row.written, got, row.is)
+		}
+	}
+}
+
+// hear reads a request.
+func hear(in *bufio.Reader) bool {
+	r, err := http.ReadRequest(in)
+	if err == nil {
+		_, err = io.Copy(io.Discard, r.Body)
+	}
+	return err == nil
+}
+
+// told says when something was written.
+type told struct {
+	net.Conn
+	written chan struct{}
+}
+
+func (c told) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	c.written <- struct{}{}
+	return n, err
 }
 
 // What a server answers to a bulk request costs what its documents do, however much it
