@@ -39,7 +39,7 @@ const (
 // stands in front of it for sshd. What would do more than show itself is made
 // harmless. Each place is tried, whatever comes of the others.
 func (p *Places) Show(text string) error {
-	safe := terminal.SafeLines(strings.TrimSuffix(text, "\n")) + "\n"
+	safe := placed(text)
 	return errors.Join(
 		put(p.RunDir, bannerFile, safe),
 		put(p.Root+motdDir, motdFile, safe),
@@ -66,6 +66,45 @@ func (p *Places) Remove() error {
 	off := *p
 	off.SSHD = false
 	return off.Clear()
+}
+
+// Leave puts text where the next login and open shells find it, unless there is a
+// message already: for when nobody is there to Show it.
+func (p *Places) Leave(text string) error {
+	safe := placed(text)
+	return errors.Join(leave(p.RunDir, bannerFile, safe), leave(p.Root+motdDir, motdFile, safe))
+}
+
+// Retract takes away the text that Leave left, and no other.
+func (p *Places) Retract(text string) error {
+	safe := placed(text)
+	return errors.Join(retract(p.RunDir, bannerFile, safe), retract(p.Root+motdDir, motdFile, safe))
+}
+
+// placed is text as it stands in a file: what would do more than show itself is made
+// harmless.
+func placed(text string) string { return terminal.SafeLines(strings.TrimSuffix(text, "\n")) + "\n" }
+
+func leave(dir, name, text string) error {
+	if _, err := os.Lstat(filepath.Join(dir, name)); err == nil {
+		return nil
+	}
+	return put(dir, name, text)
+}
+
+func retract(dir, name, text string) error {
+	d, err := durable.OpenDir(dir, 0, -1)
+	if err == nil {
+		defer d.Close()
+		var now []byte
+		if now, err = durable.Read(d, name, int64(len(text))); err == nil && string(now) == text {
+			err = d.Remove(name)
+		}
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("take a message away: %w", err)
+	}
+	return nil
 }
 
 // showIssue has the text in RunDir, which does not survive a reboot, and only a

@@ -74,6 +74,35 @@ func TestPlacesShowAMessageAndForgetIt(t *testing.T) {
 	}
 }
 
+// Who stands in for the watch leaves what he has to say only where there is nothing,
+// and takes away only that.
+func TestWhoStandsInOverwritesNothing(t *testing.T) {
+	p := places(t)
+	if err := p.Leave("the watch is gone\x1b"); err != nil {
+		t.Fatal(err)
+	}
+	for _, at := range []string{"/run/motd.d/00-auditbridge", strings.TrimPrefix(p.RunDir, p.Root) + "/banner"} {
+		if got := text(t, p.Root+at); got != "the watch is gone\\x1B\n" {
+			t.Errorf("%s: %q", at, got)
+		}
+	}
+	if err := p.Retract("the watch is gone\x1b"); err != nil || len(everything(t, p.Root)) != 0 {
+		t.Errorf("%v, left behind: %v", err, everything(t, p.Root))
+	}
+	if err := p.Show("impaired"); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(p.Leave("the watch is gone"), p.Retract("the watch is gone")); err != nil || text(t, p.Root+"/run/motd.d/00-auditbridge") != "impaired\n" {
+		t.Errorf("%v, and the watch's own message is %q", err, text(t, p.Root+"/run/motd.d/00-auditbridge"))
+	}
+	if err := p.Clear(); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Retract("the watch is gone"); err != nil {
+		t.Errorf("the watch has taken it away, and then: %v", err)
+	}
+}
+
 // sshd's file is the site's own text, byte for byte, with the message behind it
 // while there is one.
 func TestTheSitesOwnTextStands(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"auditbridge/internal/alarm"
 	"auditbridge/internal/status"
 	"auditbridge/internal/terminal"
 )
@@ -57,6 +58,24 @@ func (v *Verdict) Restored(node string, since time.Time, causes []string) string
 		paragraph(&b, "    ", "Still to be looked after: "+strings.Join(rest, ", ")+". See auditbridge status.")
 	}
 	return b.String()
+}
+
+// Unwatched is what operators read while the watch is missing, and why it is: its
+// alarm's words.
+func Unwatched(node, why string, since time.Time, repeat time.Duration) string {
+	var b strings.Builder
+	kind := alarm.Lookup("watch-gone")
+	fmt.Fprintf(&b, "*** AUDIT LOGGING IS NOT WATCHED on %s since %s ***\n", terminal.Safe(node), stamp(since))
+	paragraph(&b, "  - ", fmt.Sprintf("%s: %s. [%s]", kind.Title, why, kind.ID))
+	paragraph(&b, "    ", kind.Description)
+	paragraph(&b, "    To confirm: ", "systemctl status auditbridge-watch; systemctl start auditbridge-watch.")
+	paragraph(&b, "", fmt.Sprintf("Records are kept: auditbridge status. This is repeated every %s until it is mended.", every(repeat)))
+	return b.String()
+}
+
+// WatchedAgain is what they read when it is back.
+func WatchedAgain(node string) string {
+	return fmt.Sprintf("*** AUDIT LOGGING IS WATCHED AGAIN on %s ***\n", terminal.Safe(node))
 }
 
 // Codes names what is raised, each of several with what it is about. Foreign text

@@ -26,6 +26,7 @@ type instance struct {
 	dir     string
 	journal string
 	config  string
+	root    string          // in front of every path where people are told something
 	as      func(*exec.Cmd) // how to run it, when not like a child of any kind
 	cmd     *exec.Cmd
 	stdin   *os.File // write end of its standard input
@@ -42,7 +43,7 @@ func newDaemon(t *testing.T, settings string) *instance {
 	for d := dir; d != "/tmp" && d != "/"; d = filepath.Dir(d) {
 		os.Chmod(d, 0o755) // ship, another user, reads its keys below
 	}
-	d := &instance{t: t, dir: dir, journal: filepath.Join(dir, "journal"), config: filepath.Join(dir, "auditbridge.toml")}
+	d := &instance{t: t, dir: dir, root: filepath.Join(dir, "root"), journal: filepath.Join(dir, "journal"), config: filepath.Join(dir, "auditbridge.toml")}
 	d.configure(settings)
 	t.Cleanup(d.keepSamples)
 	return d
@@ -126,6 +127,7 @@ func (d *instance) start() {
 func (d *instance) launch() {
 	d.t.Helper()
 	d.cmd = program("run", "--config", d.config)
+	d.cmd.Env = append(os.Environ(), watchRootVariable+"="+d.root)
 	stdin, feed, err := os.Pipe()
 	if err != nil {
 		d.t.Fatal(err)

@@ -137,6 +137,7 @@ type daemon struct {
 
 	supervisor *supervisor
 	watched    *watched
+	vigil      *vigil
 	restarter  *restarter
 	heir       inheritance
 	asked      *asked
@@ -171,6 +172,7 @@ func openDaemon(c *config.Config, deputy *deputy.Deputy, heir inheritance, log *
 	d.clock = &clock{note: d.journal.Note, lines: d.eachNewest, log: log}
 	d.asked = &asked{note: d.journal.Note}
 	d.watched = &watched{note: d.journal.Note, carried: d.guard.Carried, log: log, runDir: c.RunDir, began: d.started}
+	d.vigil = newVigil(d.watched.missing, func() watch.Settings { return d.now.Load().Watch() }, log)
 	d.tracker = status.NewTracker(d.facts)
 	d.alarms.look = d.tracker.Now
 	d.warnings = newWarnings(func() []warning.Warning { return hostWarnings(c) }, d.tracker.Now, d.journal.Note, log)

@@ -66,6 +66,7 @@ func (d *daemon) Run(ctx context.Context) (*handover, error) {
 	stage(d.reloader.Run, beside, nil)
 	stage(d.alarms.Run, beside, nil)
 	stage(d.warnings.Run, beside, nil)
+	stage(d.vigil.Run, beside, nil)
 	if d.rules != nil {
 		stage(d.rules.Run, beside, nil)
 	}

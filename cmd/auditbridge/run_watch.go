@@ -122,23 +122,45 @@ func askWatch(ctx context.Context, c *config.Config, s *status.Status) {
 func (w *watched) fill(s *status.Status) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	why := w.why()
+	switch {
+	case w.report != nil:
+		s.Watch = watchStatus(w.report)
+		s.Watch.Heard, s.Watch.Missing = w.at, why
+	case why != "":
+		s.Watch = &status.Watch{State: status.Impaired, Findings: []status.Finding{}, Missing: why}
+	}
+}
+
+// missing is why the watch says nothing any more; "" while it is there, and where
+// there is to be none in this boot.
+func (w *watched) missing() (why string, there bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	why = w.why()
+	return why, why == "" && w.report != nil && watch.LifeOf(w.by.PID) == watch.Alive
+}
+
+// why is missing's, for who holds mu.
+func (w *watched) why() (why string) {
 	if w.report == nil {
-		// Whoever ends the watch and then has run started anew does not get rid of it so.
-		if time.Since(w.began) > watchSilence && watch.WasHere(w.runDir) {
-			s.Watch = &status.Watch{State: status.Impaired, Findings: []status.Finding{}, Missing: "it was there in this boot, before run was started anew"}
+		if time.Since(w.began) > watchSilence { // whoever ends it and then has run started anew does not get rid of it so
+			why = "it was there before run was started anew"
 		}
-		return
+	} else {
+		switch life := watch.LifeOf(w.by.PID); {
+		case life == watch.Gone:
+			why = "its process has ended"
+		case life == watch.Stopped:
+			why = "its process is stopped"
+		case time.Since(w.at) > watchSilence:
+			why = "it says nothing"
+		}
 	}
-	s.Watch = watchStatus(w.report)
-	s.Watch.Heard = w.at
-	switch life := watch.LifeOf(w.by.PID); {
-	case life == watch.Gone:
-		s.Watch.Missing = "its process has ended"
-	case life == watch.Stopped:
-		s.Watch.Missing = "its process is stopped"
-	case time.Since(w.at) > watchSilence:
-		s.Watch.Missing = "it says nothing"
+	if why != "" && !watch.WasHere(w.runDir) { // never was, or was taken away
+		return ""
 	}
+	return why
 }
 
 // watchStatus is a report as status shows it.

@@ -49,8 +49,8 @@ func elsewhere(t *testing.T) (settings, log string) {
 
 func newLookout(t *testing.T, d *instance) *lookout {
 	t.Helper()
-	w := &lookout{t: t, d: d, root: t.TempDir()}
-	return w
+	must(t, os.MkdirAll(d.root, 0o755))
+	return &lookout{t: t, d: d, root: d.root}
 }
 
 func (w *lookout) start() {
@@ -277,7 +277,7 @@ func freezer(t *testing.T, pid int) (freeze, thaw func()) {
 
 // TestARestartedWatchGoesOn: a watch that is killed while something is wrong leaves
 // the message; the next one neither tells it as news nor forgets to take it back.
-// run notices that it is gone, on record.
+// run notices that it is gone, on record, and tells who is there.
 func TestARestartedWatchGoesOn(t *testing.T) {
 	beside(t)
 	source, _ := elsewhere(t)
@@ -288,10 +288,15 @@ func TestARestartedWatchGoesOn(t *testing.T) {
 	w.start()
 	d.until("run has heard of the watch", func(s status.Status) bool { return s.Watch != nil })
 	must(t, w.cmd.Process.Signal(syscall.SIGSTOP))
+	stopped := time.Now()
+	t.Logf("watch-gone: told after %v", ann.Sees(t, "[watch-gone]").Sub(stopped))
 	d.until("run misses the watch", func(s status.Status) bool {
 		return s.Watch.Missing == "its process is stopped" && hasAlarm(s, "watch-gone")
 	})
+	peertest.Until(t, "the next login sees it", func() bool { return strings.Contains(w.motd(), "AUDIT LOGGING IS NOT WATCHED") })
 	must(t, w.cmd.Process.Signal(syscall.SIGCONT))
+	ann.Sees(t, "AUDIT LOGGING IS WATCHED AGAIN")
+	w.quiet()
 	d.until("it is back", func(s status.Status) bool { return s.Watch.Missing == "" && !hasAlarm(s, "watch-gone") })
 	must(t, d.cmd.Process.Signal(syscall.SIGSTOP))
 	ann.Sees(t, "[run-stopped,")
