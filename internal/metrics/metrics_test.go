@@ -3,6 +3,7 @@ package metrics
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -170,11 +171,11 @@ func TestUnixSocket(t *testing.T) {
 // A port that somebody has taken keeps nothing from running, and is had as soon
 // as it is free.
 func TestPortThatIsTaken(t *testing.T) {
-	squatter, err := net.Listen("tcp", "127.0.0.1:0")
+	at := fmt.Sprint("127.0.0.1:", peertest.FreePort(t))
+	squatter, err := net.Listen("tcp", at)
 	if err != nil {
 		t.Fatal(err)
 	}
-	at := squatter.Addr().String()
 	said := &words{}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error)

@@ -100,7 +100,7 @@ func (s *LoginSSHD) client(t testing.TB, user, password, option string, command 
 	writeFile(t, s.askpass, fmt.Sprintf("#!/bin/sh\necho '%s'\n", password), 0o700)
 	cmd := exec.Command("ssh", "-F", "none", "-p", fmt.Sprint(s.Port), "-l", user,
 		"-o", "UserKnownHostsFile="+s.knownHosts, "-o", "StrictHostKeyChecking=yes",
-		"-o", "PreferredAuthentications=password", "-o", "NumberOfPasswordPrompts=1", "-o", "ConnectTimeout=20",
+		"-o", "PreferredAuthentications=password", "-o", "NumberOfPasswordPrompts=1", "-o", "ConnectTimeout=120",
 	)
 	if option != "" {
 		cmd.Args = append(cmd.Args, option)

@@ -143,25 +143,49 @@ func Descendants(pid int) (found []int) {
 
 // nextPort counts through ports below the kernel's ephemeral range
 // (net.ipv4.ip_local_port_range), so that no outgoing connection can take one
-// between our finding it free and the peer's binding it. Test processes that
-// run at the same time begin at different places.
+// between our finding it free and the peer's binding it.
 var nextPort atomic.Uint32
 
 const firstPort, portCount = 12000, 20000
 
-// FreePort finds a loopback port that nobody uses, another one at every call.
+// FreePort finds a loopback port that nobody uses, another one at every call. It is
+// the test's until that ends, whether somebody listens there or not: no test in any
+// process of this machine is given it.
 func FreePort(t testing.TB) int {
 	t.Helper()
 	for range portCount {
 		port := firstPort + int((uint32(os.Getpid())*131+nextPort.Add(1))%portCount)
-		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
-		if err == nil {
-			l.Close()
+		if reserved(t, port) {
 			return port
 		}
 	}
 	t.Fatal("no free port")
 	return 0
+}
+
+// reserved takes a port's name, which only one process can have and which the
+// kernel takes back from the dead: an abstract Unix socket's (unix(7)), of which each
+// network has its own, as of ports.
+func reserved(t testing.TB, port int) bool {
+	name, err := net.ListenPacket("unixgram", fmt.Sprint("@auditbridge-test-port-", port))
+	if err != nil {
+		return false
+	}
+	at := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+	syscall.ForkLock.RLock() // a child that is being started would go on listening until it executes
+	defer syscall.ForkLock.RUnlock()
+	tcp, err := net.Listen("tcp", at)
+	if err == nil {
+		tcp.Close()
+		var udp net.PacketConn
+		if udp, err = net.ListenPacket("udp", at); err == nil {
+			udp.Close()
+			t.Cleanup(func() { name.Close() })
+			return true
+		}
+	}
+	name.Close()
+	return false
 }
 
 // untilListening waits until the process answers, or fails when it ends.
@@ -207,11 +231,11 @@ func (o *output) String() string {
 	return o.buf.String()
 }
 
-// Listen listens on a loopback port until the test ends. Each connection is serve's, in
-// a goroutine of its own.
+// Listen listens on a loopback port of its own until the test ends. Each connection is
+// serve's, in a goroutine of its own.
 func Listen(t testing.TB, serve func(net.Conn)) net.Listener {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(FreePort(t))))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 )
@@ -93,7 +92,7 @@ func StartRsyslogWith(t testing.TB, port int, file, configuration string) *Rsysl
 // Start runs the server again, after Kill.
 func (r *Rsyslog) Start(t testing.TB) {
 	t.Helper()
-	r.Process = start(t, "rsyslogd", "-n", "-f", r.conf, "-i", r.conf+"."+strconv.Itoa(FreePort(t))+".pid")
+	r.Process = start(t, "rsyslogd", "-n", "-f", r.conf, "-i", filepath.Join(t.TempDir(), "pid")) // one that was killed leaves its own
 	r.untilListening(r.Port)
 }
 
