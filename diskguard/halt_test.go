@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"auditbridge/internal/peertest"
 	"auditbridge/journal"
 
 	"golang.org/x/sys/unix"
@@ -21,6 +22,7 @@ import (
 const childVariable = "AUDITBRIDGE_TEST_HALT_CHILD"
 
 func TestMain(m *testing.M) {
+	peertest.OwnMounts()
 	if _, test := Protected(); !test {
 		panic("this program is not known to be a test: it could halt the machine")
 	}
@@ -57,7 +59,7 @@ func haltAtOnce() error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	return g.Run(ctx)
 }

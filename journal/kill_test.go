@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"auditbridge/internal/faultdisk"
+	"auditbridge/internal/peertest"
 	"auditbridge/journal/ring"
 )
 
@@ -42,6 +43,7 @@ func killedConfig(base string) Config {
 }
 
 func TestMain(m *testing.M) {
+	peertest.OwnMounts()
 	faultdisk.Main()
 	if base := os.Getenv("JOURNAL_TEST_KILLED"); base != "" {
 		killedProcess(base)
@@ -60,7 +62,7 @@ func TestAKillAtAnyInstantLosesNothing(t *testing.T) {
 		cmd := exec.Command(os.Args[0])
 		cmd.Env = append(os.Environ(), "JOURNAL_TEST_KILLED="+base)
 		cmd.Stderr = os.Stderr
-		if err := cmd.Start(); err != nil {
+		if err := peertest.StartChild(cmd); err != nil {
 			t.Fatal(err)
 		}
 		mark := filepath.Join(base, "journal", markName)

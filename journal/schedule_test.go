@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"auditbridge/auditbridge"
+	"auditbridge/internal/peertest"
 	"auditbridge/seal"
 )
 
@@ -179,7 +180,7 @@ func TestAnotherProcessIsWoken(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := cmd.Start(); err != nil {
+	if err := peertest.StartChild(cmd); err != nil {
 		t.Fatal(err)
 	}
 	word := make([]byte, 16)

@@ -16,6 +16,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// TestMain has what a test mounts go with it.
+func TestMain(m *testing.M) {
+	peertest.OwnMounts()
+	os.Exit(m.Run())
+}
+
 // heard is a herald below a root of its own, where nobody sits at a terminal, and
 // what it said to syslog.
 func heard(t *testing.T, down func() bool) (h *herald, syslog *[]string) {

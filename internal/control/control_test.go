@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"auditbridge/internal/peertest"
 )
 
 const (
@@ -87,7 +89,7 @@ func TestAskAndAnswer(t *testing.T) {
 func TestAnotherUserIsRefused(t *testing.T) {
 	denied := make(chan string, 1)
 	path := serve(t, map[string]Handler{"word": word}, func(who Peer, what string) { denied <- fmt.Sprint(who.UID, " ", what) })
-	for dir := filepath.Dir(path); dir != "/tmp" && dir != "/"; dir = filepath.Dir(dir) {
+	for dir := filepath.Dir(path); dir != filepath.Clean(os.TempDir()) && dir != "/"; dir = filepath.Dir(dir) {
 		if err := os.Chmod(dir, 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -127,10 +129,10 @@ func TestNobodyElseIsAsked(t *testing.T) {
 			must(t, os.Chown(dir, 65534, -1)) // while it listens
 			child := exec.Command("/proc/self/exe")
 			child.Env = append(os.Environ(), listenVariable+"="+filepath.Join(dir, SocketName))
-			child.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}, Pdeathsig: syscall.SIGKILL}
+			child.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
 			said, err := child.StdoutPipe()
 			must(t, err)
-			must(t, child.Start())
+			must(t, peertest.StartChild(child))
 			t.Cleanup(func() { child.Process.Kill(); child.Wait() })
 			if _, err := said.Read(make([]byte, 1)); err != nil {
 				t.Fatal("it does not listen:", err)
@@ -139,7 +141,7 @@ func TestNobodyElseIsAsked(t *testing.T) {
 		}, "of uid 65534 (nobody) listens there"},
 	} {
 		path := serve(t, map[string]Handler{"word": word})
-		for dir := filepath.Dir(path); dir != "/tmp" && dir != "/"; dir = filepath.Dir(dir) {
+		for dir := filepath.Dir(path); dir != filepath.Clean(os.TempDir()) && dir != "/"; dir = filepath.Dir(dir) {
 			must(t, os.Chmod(dir, 0o755))
 		}
 		row.change(t, filepath.Dir(path))
@@ -223,7 +225,7 @@ func TestWhoListensAndDoesNotAnswer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := cmd.Start(); err != nil {
+	if err := peertest.StartChild(cmd); err != nil {
 		t.Fatal(err)
 	}
 	defer cmd.Wait()

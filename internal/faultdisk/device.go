@@ -87,7 +87,7 @@ func (d *Disk) Remount(t testing.TB) {
 	command(t, "umount", d.Dir)
 	d.mounts = false
 	for waited := time.Now(); d.inUse(t); time.Sleep(10 * time.Millisecond) {
-		if time.Since(waited) > time.Minute {
+		if time.Since(waited) > 2*time.Minute {
 			t.Fatal("somebody has a mount namespace in which ", d.image, " is still mounted")
 		}
 	}
@@ -160,16 +160,27 @@ func (d *Disk) Feed(t testing.TB) {
 }
 
 // Freeze holds all writing, as a snapshot does, until the returned function is
-// called, from any goroutine.
+// called, from any goroutine, or this process has died: what is still frozen when it
+// is unmounted stays so until the next boot.
 func (d *Disk) Freeze(t testing.TB) (thaw func()) {
 	t.Helper()
-	command(t, "fsfreeze", "-f", d.Dir)
+	snapshot := exec.Command("sh", "-c", `fsfreeze -f "$0" || exit; echo frozen; read -r _; fsfreeze -u "$0"`, d.Dir)
+	snapshot.Stderr = os.Stderr
+	held, err := snapshot.StdinPipe()
+	must(t, err)
+	said, err := snapshot.StdoutPipe()
+	must(t, err)
+	must(t, snapshot.Start()) // it outlives us
 	thaw = sync.OnceFunc(func() {
-		if out, err := exec.Command("fsfreeze", "-u", d.Dir).CombinedOutput(); err != nil {
-			t.Errorf("thaw: %v\n%s", err, out)
+		held.Close()
+		if err := snapshot.Wait(); err != nil {
+			t.Errorf("freeze, thaw: %v", err)
 		}
 	})
 	t.Cleanup(thaw)
+	if _, err := said.Read(make([]byte, 16)); err != nil {
+		t.Fatal("freeze: ", err)
+	}
 	return thaw
 }
 
@@ -189,7 +200,7 @@ func must(t testing.TB, err error) {
 
 func until(t testing.TB, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !ok(); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); !ok(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("it does not come true")
 		}

@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 
+	"auditbridge/internal/peertest"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -81,7 +83,6 @@ func Mount(t testing.TB) *Faulty {
 	cmd := exec.Command("/proc/self/exe")
 	cmd.Env = append(os.Environ(), served+"="+base)
 	cmd.Stderr = os.Stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -90,7 +91,7 @@ func Mount(t testing.TB) *Faulty {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := cmd.Start(); err != nil {
+	if err := peertest.StartChild(cmd); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {

@@ -6,9 +6,12 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+
+	"auditbridge/internal/peertest"
 )
 
 func TestMain(m *testing.M) {
+	peertest.OwnMounts()
 	Main()
 	os.Exit(m.Run())
 }

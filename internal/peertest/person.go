@@ -46,7 +46,7 @@ func StartPerson(t testing.TB, root string, uid int, command string) *Person {
 	cmd := exec.Command("/bin/sh", "-c", script, "sh", fmt.Sprint(uid), command)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, slave
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
-	if err := cmd.Start(); err != nil {
+	if err := StartChild(cmd); err != nil {
 		t.Fatal(err)
 	}
 	p.PID = cmd.Process.Pid

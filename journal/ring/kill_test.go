@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"auditbridge/internal/peertest"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -46,7 +48,7 @@ func TestKilledAtAnyInstant(t *testing.T) {
 		worker.Env = append(os.Environ(), "RING_WORKER="+dir)
 		worker.ExtraFiles = []*os.File{theirs}
 		worker.Stderr = os.Stderr
-		if err := worker.Start(); err != nil {
+		if err := peertest.StartChild(worker); err != nil {
 			t.Fatal(err)
 		}
 		return worker
