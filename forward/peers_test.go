@@ -24,9 +24,10 @@ func tunnelTo(t testing.TB, s *peertest.SSHD, sshPort int, c Config) Dialer {
 	return tunnelOf(t, tunnelConfig(s, sshPort), c)
 }
 
+// tunnelConfig takes a peer that does not get to run for no dead one.
 func tunnelConfig(s *peertest.SSHD, sshPort int) tunnel.Config {
-	return tunnel.Config{Name: "siem-tunnel", ServerAddress: "127.0.0.1", ServerPort: sshPort, User: s.User,
-		IdentityFile: s.Identity, KnownHosts: s.KnownHosts, KeepaliveInterval: 200 * time.Millisecond, KeepaliveTimeout: 2 * time.Second}
+	return tunnel.Config{Name: "siem-tunnel", ServerAddress: "127.0.0.1", ServerPort: sshPort, User: s.User, IdentityFile: s.Identity, KnownHosts: s.KnownHosts,
+		ConnectTimeout: peertest.Patience, HandshakeTimeout: peertest.Patience, KeepaliveInterval: 200 * time.Millisecond, KeepaliveTimeout: peertest.Patience}
 }
 
 func tunnelOf(t testing.TB, cfg tunnel.Config, c Config) Dialer {
@@ -145,19 +146,20 @@ func TestFarEndDownUnderLoad(t *testing.T) {
 	for _, row := range []struct {
 		name     string
 		down, up func(t *testing.T, s *peertest.SSHD, far *peertest.Rsyslog, p *peertest.Proxy)
+		silence  time.Duration // after which a connection is dead
 	}{
 		{"sshd killed",
 			func(t *testing.T, s *peertest.SSHD, far *peertest.Rsyslog, p *peertest.Proxy) { s.Kill() },
-			func(t *testing.T, s *peertest.SSHD, far *peertest.Rsyslog, p *peertest.Proxy) { s.Start(t) }},
+			func(t *testing.T, s *peertest.SSHD, far *peertest.Rsyslog, p *peertest.Proxy) { s.Start(t) }, peertest.Patience},
 		{"black hole",
 			func(t *testing.T, s *peertest.SSHD, far *peertest.Rsyslog, p *peertest.Proxy) { p.Pause() },
-			func(t *testing.T, s *peertest.SSHD, far *peertest.Rsyslog, p *peertest.Proxy) { p.Cut(); p.Resume() }},
+			func(t *testing.T, s *peertest.SSHD, far *peertest.Rsyslog, p *peertest.Proxy) { p.Cut(); p.Resume() }, 4 * time.Second},
 		{"reset and refused",
 			func(t *testing.T, s *peertest.SSHD, far *peertest.Rsyslog, p *peertest.Proxy) {
 				p.Refuse(true)
 				p.Cut()
 			},
-			func(t *testing.T, s *peertest.SSHD, far *peertest.Rsyslog, p *peertest.Proxy) { p.Refuse(false) }},
+			func(t *testing.T, s *peertest.SSHD, far *peertest.Rsyslog, p *peertest.Proxy) { p.Refuse(false) }, peertest.Patience},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
@@ -165,10 +167,11 @@ func TestFarEndDownUnderLoad(t *testing.T) {
 			proxy := peertest.StartProxy(t, fmt.Sprintf("127.0.0.1:%d", s.Port))
 			known := peertest.KnownHostsLine(t, proxy.Port, s.HostKey)
 			writeKnownHosts(t, s.KnownHosts, known)
-			c := to(far.Port)
+			c, cfg := to(far.Port), tunnelConfig(s, proxy.Port)
+			cfg.KeepaliveTimeout = row.silence
 			j := newMemJournal()
 			stopLoad := load(j, 20)
-			r := startRelay(t, c, j, tunnelTo(t, s, proxy.Port, c), journal.Cursor{})
+			r := startRelay(t, c, j, tunnelOf(t, cfg, c), journal.Cursor{})
 			peertest.Until(t, "records flow", func() bool { return r.Stats().Delivered > 1000 })
 			row.down(t, s, far, proxy)
 			peertest.Until(t, "the relay notices", func() bool { return !r.Stats().Connected })
@@ -217,6 +220,7 @@ func TestDeafNeighbourInTheSameTunnel(t *testing.T) {
 	for _, r := range relays {
 		r.end(t)
 	}
+	peertest.Until(t, "sshd has said who came", func() bool { return strings.Contains(s.Output(), "Accepted publickey") })
 	if n := strings.Count(s.Output(), "Accepted publickey"); n != 1 {
 		t.Errorf("%d SSH connections, want one", n)
 	}

@@ -114,7 +114,7 @@ func TestOutages(t *testing.T) {
 			proxy := peertest.StartProxy(t, fmt.Sprintf("127.0.0.1:%d", far.Port))
 			c := inTLS(t, to(proxy.Port), t.TempDir(), ca, nil)
 			if outlast {
-				c.WriteTimeout, c.ConnectTimeout, c.TLS.HandshakeTimeout = 300*time.Millisecond, 300*time.Millisecond, 300*time.Millisecond
+				c.WriteTimeout, c.TLS.HandshakeTimeout = 2*time.Second, 2*time.Second
 			}
 			before := events(0, 100)
 			j := newMemJournal(before...)
@@ -133,7 +133,6 @@ func TestOutages(t *testing.T) {
 				proxy.Cut()
 			}
 			proxy.Resume()
-			c.TLS.HandshakeTimeout = peertest.Patience
 			peertest.Until(t, "everything is there", func() bool { return len(onceEach(t, rawLines(far.Received()), sent)) == len(sent) })
 			told := strings.Join(r.seen.told(), "\n")
 			if downs := strings.Count(told, "up=false"); (downs > 0) != outlast {

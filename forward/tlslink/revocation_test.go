@@ -165,7 +165,9 @@ func TestRevocation(t *testing.T) {
 		{name: "no answer", want: FaultUnknownStatus, of: theLeaf, word: "does not answer",
 			byAsk: func(w *world) {
 				w.site.cfg.OCSPTimeout = 50 * time.Millisecond
-				w.ocsp.serve = func(http.ResponseWriter, []byte) { time.Sleep(time.Second) }
+				over := make(chan struct{})
+				w.site.t.Cleanup(func() { close(over) })
+				w.ocsp.serve = func(http.ResponseWriter, []byte) { <-over }
 			}},
 	}
 	for _, row := range rows {

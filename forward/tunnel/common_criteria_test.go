@@ -21,6 +21,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -105,14 +106,14 @@ type peer struct {
 	serve func(*ssh.ServerConn, <-chan ssh.NewChannel) // after the handshake
 
 	port     int
-	attempts int // to log in
+	attempts atomic.Int32 // to log in
 }
 
 // start returns the configuration that reaches p with the key identity.
 func (p *peer) start(t *testing.T, identity string, allowed Algorithms) Config {
 	t.Helper()
 	server := &ssh.ServerConfig{Config: p.ssh, PublicKeyCallback: func(ssh.ConnMetadata, ssh.PublicKey) (*ssh.Permissions, error) { return nil, nil },
-		AuthLogCallback: func(ssh.ConnMetadata, string, error) { p.attempts++ }}
+		AuthLogCallback: func(ssh.ConnMetadata, string, error) { p.attempts.Add(1) }}
 	server.AddHostKey(p.host)
 	p.port = peertest.PortOf(peertest.Listen(t, func(raw net.Conn) {
 		conn, channels, requests, err := ssh.NewServerConn(raw, server)
@@ -148,7 +149,7 @@ func configOf(t *testing.T, port int, identity string, allowed Algorithms, hosts
 	}
 	return Config{Name: "siem-tunnel", ServerAddress: "127.0.0.1", ServerPort: port, RemoteHost: "127.0.0.1", RemotePort: 9, User: "audit",
 		IdentityFile: identity, KnownHosts: filepath.Join(dir, "known_hosts"), Algorithms: allowed,
-		ConnectTimeout: 20 * time.Second, HandshakeTimeout: 20 * time.Second, KeepaliveInterval: 20 * time.Second, KeepaliveTimeout: 20 * time.Second}
+		ConnectTimeout: peertest.Patience, HandshakeTimeout: peertest.Patience, KeepaliveInterval: 20 * time.Second, KeepaliveTimeout: peertest.Patience}
 }
 
 // anRSAKey stands in known hosts wherever one of its kind is enough: to make one takes a
@@ -282,7 +283,7 @@ func negativeRows(t *testing.T) {
 				if !errors.As(err, &none) && !(errors.As(err, &kind) && kind.Problem == HostKeyRefused) {
 					t.Errorf("got %v, want that they have nothing in common", err)
 				}
-				if p.attempts > 0 {
+				if p.attempts.Load() > 0 {
 					t.Error("somebody tried to log in")
 				}
 			})
@@ -329,7 +330,7 @@ func hostDatabaseRows(t *testing.T) {
 			if !errors.As(err, &refused) || refused.Problem != row.want {
 				t.Errorf("got %v, want %q", err, row.want)
 			}
-			if p.attempts > 0 {
+			if p.attempts.Load() > 0 {
 				t.Error("somebody tried to log in")
 			}
 		})
@@ -355,7 +356,7 @@ func shortKeys(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), "bits, fewer than") {
 				t.Errorf("got %v, want that our key is too short", err)
 			}
-			if p.attempts > 0 {
+			if p.attempts.Load() > 0 {
 				t.Error("somebody tried to log in")
 			}
 		})
@@ -470,10 +471,14 @@ func pump(from, to net.Conn, done <-chan struct{}) {
 			}
 		}
 	}()
-	go io.Copy(io.Discard, to)
+	copied := make(chan struct{})
+	go func() {
+		defer close(copied)
+		io.Copy(io.Discard, to)
+	}()
 	<-ended
 	to.SetReadDeadline(time.Now()) // ends the copying
-	time.Sleep(10 * time.Millisecond)
+	<-copied
 	to.SetReadDeadline(time.Time{})
 }
 
@@ -517,7 +522,7 @@ func strictRows(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := server.Start(); err != nil {
+		if err := peertest.StartChild(server); err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { server.Process.Kill(); server.Wait() })

@@ -53,7 +53,7 @@ func TestThroughAnotherTunnel(t *testing.T) {
 			t.Errorf("the way is told as %q", peer)
 		}
 	}
-	if at, there := strings.Count(jump.Output(), "Accepted publickey"), strings.Count(far.Output(), "Accepted publickey"); at != 1 || there != 2 {
+	if at, there := logins(t, jump, 1), logins(t, far, 2); at != 1 || there != 2 {
 		t.Errorf("%d logins at the first, %d at the second server; want one, shared, and two", at, there)
 	}
 	var steps []string
@@ -110,15 +110,14 @@ func TestRenewalOfATunnelBelow(t *testing.T) {
 	(<-accepted).Close()
 	select {
 	case <-renewed:
-	case <-time.After(time.Minute):
+	case <-time.After(peertest.Patience):
 		t.Fatal("nothing was made anew")
 	}
 	dial(t, tun)
 	(<-accepted).Close()
 	first.Close()
-	if at, there := strings.Count(jump.Output(), "Accepted publickey"), strings.Count(far.Output(), "Accepted publickey"); at < 2 || there < 2 {
-		t.Errorf("%d logins at the first, %d at the second server", at, there)
-	}
+	logins(t, jump, 2)
+	logins(t, far, 2)
 	peertest.Until(t, "the old connections are gone", func() bool {
 		return strings.Contains(jump.Output(), "Connection closed by") && strings.Contains(far.Output(), "Connection closed by")
 	})

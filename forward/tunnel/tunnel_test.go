@@ -27,7 +27,7 @@ type hinter interface {
 func through(s *peertest.SSHD, remotePort int) Config {
 	return Config{Name: "siem-tunnel", ServerAddress: "127.0.0.1", ServerPort: s.Port, RemoteHost: "127.0.0.1", RemotePort: remotePort,
 		User: s.User, IdentityFile: s.Identity, KnownHosts: s.KnownHosts,
-		ConnectTimeout: 10 * time.Second, HandshakeTimeout: 10 * time.Second, KeepaliveInterval: 10 * time.Second, KeepaliveTimeout: 10 * time.Second}
+		ConnectTimeout: peertest.Patience, HandshakeTimeout: peertest.Patience, KeepaliveInterval: 10 * time.Second, KeepaliveTimeout: peertest.Patience}
 }
 
 func open(t *testing.T, cfg Config) *Tunnel {
@@ -86,25 +86,41 @@ func TestDestinationsShareOneSSHConnection(t *testing.T) {
 		dial(t, tun)
 		defer (<-accepted).Close()
 	}
-	if n := strings.Count(s.Output(), "Accepted publickey"); n != 1 {
+	if n := logins(t, s, 1); n != 1 {
 		t.Errorf("logged in %d times, want once", n)
 	}
+}
+
+// logins are how often somebody has logged in, as soon as the server, which tells its
+// client first, says that it was at least so often.
+func logins(t *testing.T, s *peertest.SSHD, least int) (n int) {
+	t.Helper()
+	peertest.Until(t, "sshd has said who came", func() bool {
+		n = strings.Count(s.Output(), "Accepted publickey")
+		return n >= least
+	})
+	return n
 }
 
 func TestDeadlines(t *testing.T) {
 	port, accepted := listen(t)
 	conn := dial(t, open(t, through(peertest.StartSSHD(t), port)))
-	defer (<-accepted).Close() // reads nothing
+	far := <-accepted
+	defer far.Close()
 	conn.SetReadDeadline(time.Now().Add(10 * time.Millisecond))
 	if _, err := conn.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("read: %v, want the deadline", err)
 	}
-	conn.SetWriteDeadline(time.Now().Add(300 * time.Millisecond))
-	var err error
-	for block := make([]byte, 1<<20); err == nil; {
-		_, err = conn.Write(block)
+	conn.SetWriteDeadline(time.Now().Add(-time.Second))
+	if _, err := conn.Write([]byte("x")); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("write after it: %v, want the deadline", err)
 	}
-	if !errors.Is(err, os.ErrDeadlineExceeded) {
+	conn.SetWriteDeadline(time.Time{})
+	go func() { // while it is being written, for more than this nobody reads
+		far.Read(make([]byte, 1))
+		conn.SetWriteDeadline(time.Now())
+	}()
+	if _, err := conn.Write(make([]byte, 64<<20)); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("write: %v, want the deadline", err)
 	}
 	conn.SetWriteDeadline(time.Time{})
@@ -137,12 +153,21 @@ func TestSilentServerIsNoticed(t *testing.T) {
 	s := peertest.StartSSHD(t)
 	cfg := through(s, port)
 	cfg.KeepaliveInterval, cfg.KeepaliveTimeout = 50*time.Millisecond, 200*time.Millisecond
-	conn := dial(t, open(t, cfg))
+	var silence *SilenceError
+	var conn *Conn
+	tun := open(t, cfg)
+	peertest.Until(t, "it is connected", func() (connected bool) { // a server that does not get to run is a silent one, too
+		var err error
+		if conn, err = tun.Dial(t.Context()); err != nil && !errors.As(err, &silence) {
+			t.Fatal(err)
+		}
+		return err == nil
+	})
+	defer conn.Close()
 	defer (<-accepted).Close()
 	s.Signal(syscall.SIGSTOP)
 	defer s.Signal(syscall.SIGCONT)
 	_, err := conn.Read(make([]byte, 1))
-	var silence *SilenceError
 	if !errors.As(err, &silence) {
 		t.Errorf("read: %v, want *SilenceError", err)
 	}

@@ -76,7 +76,7 @@ func TestAServerGetsNothingOfUs(t *testing.T) {
 				if got != "done" {
 					t.Fatalf("it was granted %s", got)
 				}
-			case <-time.After(time.Minute):
+			case <-time.After(peertest.Patience):
 				t.Fatal("the server is still at it")
 			}
 			first := <-warned
