@@ -40,8 +40,9 @@ const (
 // is written while we have no connection is a gap, on record from source-lost to
 // source-heard.
 type Dispatcher struct {
-	cfg  DispatcherConfig
-	ring *ring.Ring
+	cfg     DispatcherConfig
+	ring    *ring.Ring
+	settled time.Duration
 	hearing
 	dispatchBook
 }
@@ -57,7 +58,7 @@ func OpenDispatcher(cfg DispatcherConfig, r *ring.Ring) (*Dispatcher, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Dispatcher{cfg: cfg, ring: r}, nil
+	return &Dispatcher{cfg: cfg, ring: r, settled: settled}, nil
 }
 
 // Run reads until ctx ends, and connects as often as it takes.
@@ -89,7 +90,7 @@ func (d *Dispatcher) hear(ctx context.Context) (heard bool, err error) {
 	defer conn.Close()
 	var once sync.Once
 	hears := func() { once.Do(func() { heard = true; d.heard() }) }
-	quiet := time.AfterFunc(settled, hears)
+	quiet := time.AfterFunc(d.settled, hears)
 	lines, err := OpenLines(noticing{conn, hears}, d.cfg.Pressure, d.ring)
 	if err == nil {
 		lines.saw = d.note

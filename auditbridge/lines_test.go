@@ -124,8 +124,11 @@ func TestLinesStopWithTheContextAndKeepWhatCame(t *testing.T) {
 	case <-time.After(2 * time.Minute):
 		t.Fatal("Run hangs on an open pipe")
 	}
-	if got := string(r.Pending()); got != "one\ntwo\n" {
-		t.Errorf("stored %q", got)
+	to.Close()
+	from.SetReadDeadline(time.Time{})
+	left, err := io.ReadAll(from) // it may have noticed before
+	if got := string(r.Pending()) + string(left); got != "one\ntwo\n" || err != nil {
+		t.Errorf("stored %q, left in the pipe %q, %v", r.Pending(), left, err)
 	}
 }
 

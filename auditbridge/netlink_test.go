@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"os"
-	"os/exec"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -127,6 +126,7 @@ func (c *consumer) line(what string) (line string) {
 
 func TestKernelRecordsArriveWholeAndTheKernelIsGivenBack(t *testing.T) {
 	audit := audittest.Kernel(t)
+	audit.Patient()
 	before := audit.Status()
 	c := startCapture(t, KernelConfig{})
 	const events = 20000
@@ -274,18 +274,7 @@ func TestKernelAuditOfAnotherOwnerIsRefused(t *testing.T) {
 
 func TestStockAuditdAsOwnerIsNamed(t *testing.T) {
 	audit := audittest.Kernel(t)
-	dir := t.TempDir()
-	conf := "local_events = yes\nwrite_logs = no\nlog_file = " + dir + "/audit.log\nplugin_dir = " + dir +
-		"\nspace_left = 75\nspace_left_action = syslog\nadmin_space_left = 50\nadmin_space_left_action = suspend\n"
-	if err := os.WriteFile(dir+"/auditd.conf", []byte(conf), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	auditd := exec.Command("auditd", "-n", "-c", dir)
-	if err := auditd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer func() { auditd.Process.Signal(os.Interrupt); auditd.Process.Kill(); auditd.Wait() }()
-	audittest.Poll(t, "auditd owns kernel audit", func() bool { return audit.Status().PID == auditd.Process.Pid })
+	auditd := startAuditd(t, audit)
 	r, err := ring.Open(ring.Config{})
 	if err != nil {
 		t.Fatal(err)
@@ -293,7 +282,7 @@ func TestStockAuditdAsOwnerIsNamed(t *testing.T) {
 	defer r.Unmap()
 	_, err = OpenKernel(KernelConfig{}, r)
 	var owned OwnedError
-	if !errors.As(err, &owned) || owned.PID != auditd.Process.Pid || !strings.Contains(err.Error(), "auditd") {
+	if !errors.As(err, &owned) || owned.PID != auditd.PID() || !strings.Contains(err.Error(), "auditd") {
 		t.Errorf("opened beside auditd: %v", err)
 	}
 }

@@ -2,6 +2,7 @@ package banner
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -50,14 +51,10 @@ func TestAHookThatDoesNotEndIsKilled(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- runProgram(ctx, nil, time.Hour, hook) }()
 	child := 0
-	for child == 0 {
-		for _, c := range text(t, pids) {
-			if c >= '0' && c <= '9' {
-				child = child*10 + int(c-'0')
-			}
-		}
-		time.Sleep(time.Millisecond)
-	}
+	peertest.Until(t, "it has a child", func() bool {
+		fmt.Sscan(text(t, pids), &child)
+		return child != 0
+	})
 	cancel()
 	if err := <-ended; err == nil {
 		t.Error("it ended in order")

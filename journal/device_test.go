@@ -228,19 +228,25 @@ func TestAPowerCutCostsAFlushInterval(t *testing.T) {
 		t.Run("T-STG-PERSIST "+kind, func(t *testing.T) {
 			disk := faultdisk.Make(t, faultdisk.Options{Kind: kind})
 			r := recordOn(t, disk.Dir)
-			var when []time.Time // each record was handed over
-			longest := time.Duration(0)
+			var when []time.Time        // each record was handed over
+			longest := time.Duration(0) // a sync, or that nobody here got to run
+			looked := time.Now()
+			look := func() {
+				longest = max(longest, r.syncing(), time.Since(looked))
+				looked = time.Now()
+			}
 			for range 200 {
 				for len(when) < r.fed+20 {
 					when = append(when, time.Now())
 				}
 				r.feed(t, 20)
 				time.Sleep(2 * time.Millisecond) // the load's pace; nothing waits for it
-				longest = max(longest, r.syncing())
+				look()
 			}
 			durable := r.j.Mark().Durable()
+			look()
+			cut := time.Now() // it takes its time
 			disk.CutPower(t)
-			cut := time.Now()
 			r.stop(t)
 			disk.Remount(t)
 			os.Remove(r.path) // memory is gone, too
