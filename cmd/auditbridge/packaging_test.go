@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"auditbridge/internal/peertest"
 )
@@ -123,7 +124,7 @@ func TestRulesAreLoadedWhereEverybodyLooks(t *testing.T) {
 }
 
 // TestAMissingProgramIsTold: the unit's last resort tells terminals and the next
-// login, once, and says nothing where the program is.
+// login, every minute, and says nothing where the program is.
 func TestAMissingProgramIsTold(t *testing.T) {
 	beside(t)
 	root := t.TempDir()
@@ -150,6 +151,10 @@ func TestAMissingProgramIsTold(t *testing.T) {
 	if n := strings.Count(ann.Shown(), "IS IMPAIRED"); n != 1 {
 		t.Errorf("told %d times", n)
 	}
+	long := time.Now().Add(-2 * time.Minute)
+	must(t, os.Chtimes(motd, long, long))
+	tell("/usr/sbin/no-such-program")
+	peertest.Until(t, "it is repeated after a minute", func() bool { return strings.Count(ann.Shown(), "IS IMPAIRED") == 2 })
 	d := newDaemon(t, "")
 	w := newLookout(t, d)
 	w.root = root
