@@ -28,16 +28,16 @@ func TestDemoOnTheLiveKernel(t *testing.T) {
 }
 
 // TestDemoWithoutTheKernel: whoever may not use the live kernel sees the bundled
-// capture travel, and is told why.
+// capture travel, and is told why; also where only what FIPS approves is allowed.
 func TestDemoWithoutTheKernel(t *testing.T) {
 	beside(t)
-	out := demonstrate(t, &syscall.Credential{Uid: 65534, Gid: 65534})
+	out := demonstrate(t, &syscall.Credential{Uid: 65534, Gid: 65534}, "GODEBUG=fips140=only")
 	wantAll(t, out, "Source: the bundled capture, because the live kernel is not free: not root.")
 }
 
 // demonstrate runs the demonstration to its end, which must be a good one and
 // leave nothing behind, and returns what it printed, all blanks as one.
-func demonstrate(t *testing.T, as *syscall.Credential) string {
+func demonstrate(t *testing.T, as *syscall.Credential, with ...string) string {
 	t.Helper()
 	place, err := os.MkdirTemp("", "demo") // not below t.TempDir: others may not enter that
 	must(t, err)
@@ -47,7 +47,7 @@ func demonstrate(t *testing.T, as *syscall.Credential) string {
 		must(t, os.Chown(place, int(as.Uid), int(as.Gid)))
 	}
 	cmd := program("demo")
-	cmd.Env = append(os.Environ(), "TMPDIR="+place)
+	cmd.Env = append(append(os.Environ(), "TMPDIR="+place), with...)
 	cmd.Dir = "/"
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: as, Pdeathsig: syscall.SIGTERM}
 	var out, errs bytes.Buffer
