@@ -170,6 +170,7 @@ func (d *instance) isUntouched() {
 // the first with who. Removing files instead is a gap on record.
 func administratorDeletes(t *testing.T) {
 	d := newDaemon(t, fromStdin+"max-size = \"16MiB\"\n")
+	d.unseeing()
 	d.start()
 	for from := 1; from < 6000; from += 1000 {
 		d.feed(numbered(from, 1000))

@@ -13,7 +13,7 @@ import (
 )
 
 // answerWait is how long run may take to answer before it counts as hanging.
-const answerWait = 3 * time.Second
+var answerWait = 3 * time.Second
 
 // question is what a command asks run over the control socket.
 type question struct {

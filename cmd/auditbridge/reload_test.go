@@ -43,6 +43,7 @@ func TestReloadTakesOverAllOrNothing(t *testing.T) {
 
 func reloadsAllOrNothing(t *testing.T) {
 	d := newDaemon(t, fromStdin+"retention = \"90d\"\n")
+	d.unseeing()
 	d.start()
 	reload := func() (string, string, int) { return auditbridgeCommand(t, "reload", "--config", d.config) }
 	if out, errs, code := reload(); code != 0 || out != "nothing has changed\n" {
@@ -108,6 +109,7 @@ func TestSIGHUPReloads(t *testing.T) {
 	t.Parallel()
 	audittest.Kernel(t)
 	d := newDaemon(t, "[audit]\nretention = \"90d\"\n")
+	d.unseeing()
 	d.start()
 	must(t, os.WriteFile(d.config+".new", []byte(strings.Replace(read(t, d.config), "90d", "60d", 1)), 0o600))
 	must(t, os.Rename(d.config+".new", d.config))

@@ -51,6 +51,7 @@ func TestClientCertificateByCommand(t *testing.T) {
 	far := peertest.StartRsyslogTLS(t, ca, ca.Server(nil, "127.0.0.1"), "audited.example.org")
 	d := newDaemon(t, "")
 	d.configure(fromStdin + inTLS("siem", far.Port, `format = "audit"`, d.tlsFiles(ca, nil)))
+	d.unseeing()
 	d.start()
 	d.feed(mixed)
 	well := func(says string, args ...string) string {

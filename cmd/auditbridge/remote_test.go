@@ -18,6 +18,7 @@ import (
 func TestRemoteServersByCommand(t *testing.T) {
 	far := peertest.StartRsyslog(t)
 	d := newDaemon(t, fromStdin)
+	d.unseeing()
 	d.start()
 	remote := func(args ...string) (string, string, int) {
 		return auditbridgeCommand(t, append([]string{"remote", "--config", d.config}, args...)...)

@@ -34,7 +34,7 @@ type reloader struct {
 
 // settle is how long the files must be left alone before they are read: an
 // editor or a package writes them in several steps.
-const settle = 500 * time.Millisecond
+var settle = 500 * time.Millisecond
 
 // Run reloads when the files change or SIGHUP comes, until ctx ends.
 func (r *reloader) Run(ctx context.Context) error {

@@ -39,7 +39,7 @@ func (d *daemon) newRuleFiles(host *rules.Host) *ruleFiles {
 
 // unsettled is how long files may be changed without end before they are read all
 // the same: nobody shall hide a change behind the next.
-const unsettled = 4 * settle
+const unsettled = 2 * time.Second
 
 // watch tells, until ctx ends, when some have changed and been left alone for a
 // while.

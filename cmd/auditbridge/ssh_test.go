@@ -22,6 +22,7 @@ func TestATunnelIsSetUpAndTried(t *testing.T) {
 	identity, known := filepath.Join(d.dir, "ssh", "id"), filepath.Join(d.dir, "ssh", "known_hosts")
 	d.configure(fmt.Sprintf("%s[[remote-logging-server]]\nname = \"siem\"\naddress = \"127.0.0.1\"\nport = %d\nvia = \"tunnel\"\n[[port-forwarding]]\nname = \"tunnel\"\nserver-address = \"127.0.0.1\"\nserver-port = %d\nuser = %q\nidentity-file = %q\nknown-hosts = %q\n",
 		fromStdin, collector.Port, server.Port, server.User, identity, known))
+	d.unseeing()
 	d.start()
 	ssh := func(args ...string) (stdout, stderr string, code int) {
 		return auditbridgeCommand(t, append([]string{"ssh", "--config", d.config}, args...)...)

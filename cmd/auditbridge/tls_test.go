@@ -253,6 +253,7 @@ func TestCertificateIsAskedFor(t *testing.T) {
 	trust := d.tlsFiles(ca, nil)
 	cert, key := filepath.Join(d.dir, "tls", "client.pem"), filepath.Join(d.dir, "tls", "client.key")
 	d.configure(fromStdin + inTLS("siem", far.Port, `format = "audit"`, trust, fmt.Sprintf("certificate-file = %q\nkey-file = %q\n", cert, key)))
+	d.unseeing()
 	d.start()
 	d.feed(mixed)
 	request, stderr, code := auditbridgeCommand(t, "csr", "--config", d.config, "--cn", "audited.example.org", "--o", "Example", "--san", "audited.example.org", "--san", "192.0.2.1")
