@@ -46,7 +46,7 @@ cat /proc/cmdline >cmdline
 echo o >/proc/sysrq-trigger
 sleep 1000
 `, dir, self, watchRootVariable), 0o700))
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	host := exec.CommandContext(ctx, "linux.uml", "mem=256M", "rootfstype=hostfs", "rw", "init="+inside("init"), "uml_dir="+dir, "audit=0", "con=null", "con0=fd:0,fd:1")
 	host.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -151,6 +152,9 @@ func bootWith(t *testing.T, files map[string]string) string {
 	return bootOn(t, results, files)
 }
 
+// hosts counts those that this process boots: two at a time may have no name in common.
+var hosts atomic.Int32
+
 // bootOn is bootWith where /results outlives the host: a disk that the next boot
 // finds as this one leaves it.
 func bootOn(t *testing.T, results string, files map[string]string) string {
@@ -179,9 +183,9 @@ func bootOn(t *testing.T, results string, files map[string]string) string {
 	run("mount", "-t", "overlay", "auditbridge-test", root,
 		"-o", fmt.Sprintf("lowerdir=%s:/,upperdir=%s/changed,workdir=%s/work", ours, memory, memory))
 	t.Cleanup(func() { run("umount", "--lazy", root) })
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
-	nspawn := exec.CommandContext(ctx, "systemd-nspawn", "--quiet", "--directory="+root, fmt.Sprintf("--machine=auditbridge-%d", os.Getpid()),
+	nspawn := exec.CommandContext(ctx, "systemd-nspawn", "--quiet", "--directory="+root, fmt.Sprintf("--machine=auditbridge-%d-%d", os.Getpid(), hosts.Add(1)),
 		"--register=no", "--keep-unit", "--private-network", "--link-journal=no", "--drop-capability=CAP_AUDIT_CONTROL,CAP_AUDIT_WRITE,CAP_AUDIT_READ",
 		"--bind="+results+":/results", "--console=pipe", "--boot", "systemd.unit=booted.target")
 	var out bytes.Buffer

@@ -40,7 +40,7 @@ type instance struct {
 func newDaemon(t *testing.T, settings string) *instance {
 	t.Helper()
 	dir := t.TempDir()
-	for d := dir; d != "/tmp" && d != "/"; d = filepath.Dir(d) {
+	for d := dir; d != filepath.Clean(os.TempDir()) && d != "/"; d = filepath.Dir(d) {
 		os.Chmod(d, 0o755) // ship, another user, reads its keys below
 	}
 	d := &instance{t: t, dir: dir, root: filepath.Join(dir, "root"), journal: filepath.Join(dir, "journal"), config: filepath.Join(dir, "auditbridge.toml")}

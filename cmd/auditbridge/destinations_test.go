@@ -242,7 +242,7 @@ func (row *trouble) run(t *testing.T) {
 	peertest.Until(t, "one is in trouble, the other has everything, all is recorded", func() bool {
 		var ok bool
 		s, ok = d.status()
-		return ok && len(s.Destinations) == 2 && s.Destinations[0].LastError != "" && !s.Destinations[0].Connected &&
+		return ok && len(s.Destinations) == 2 && strings.Contains(s.Destinations[0].LastError, row.says) && !s.Destinations[0].Connected &&
 			s.Destinations[1].Connected && s.Destinations[1].Delivered >= 11 && s.Stored == 11 && s.Destinations[0].Pending >= 11
 	})
 	bad := s.Destinations[0]

@@ -2,10 +2,10 @@ package main
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"auditbridge/internal/audittest"
 	"auditbridge/internal/peertest"
@@ -20,6 +20,7 @@ import (
 func TestKernelRecordsOnADiskThatOthersFill(t *testing.T) {
 	t.Parallel()
 	kernel := audittest.Kernel(t)
+	kernel.Patient()
 	kernel.OnlySystemCalls()
 	for _, kind := range []string{"PROCTITLE", "EOE"} {
 		kernel.AddRule("-a", "always,exclude", "-F", "msgtype="+kind)
@@ -28,20 +29,25 @@ func TestKernelRecordsOnADiskThatOthersFill(t *testing.T) {
 	smallDisk(t, d, "64m")
 	d.start()
 	d.until("run owns kernel audit", func(s status.Status) bool { return s.Kernel != nil && s.Ours && s.Enabled == 1 })
-	const made, after = 60_000, 1000
-	load := kernel.StartGenerate(made, 5000, "load")
+	const after = 1000
+	load := kernel.StartGenerate(10_000_000, 1000, "load") // the disk has room for that for minutes
 	ballast := filepath.Join(d.journal, "ballast")
-	must(t, exec.Command("sh", "-c", `while head -c 1M /dev/zero >>"$0" 2>&-; do sleep 0.05; done`, ballast).Run())
+	others, err := os.Create(ballast)
+	must(t, err)
+	for mib := make([]byte, 1<<20); err == nil; time.Sleep(50 * time.Millisecond) { // their pace
+		_, err = others.Write(mib)
+	}
+	others.Close()
 	d.until("what comes is counted", func(s status.Status) bool { return s.Disk.Level == "disk-full" && s.Refused > 0 })
 	d.onRecord("op=alarm-raised ", " alarm=disk-full ", " of=no-space ") // in the reserve: nobody has made room
 	must(t, os.Remove(ballast))
 	d.until("recording goes on", func(s status.Status) bool { return s.Recording == status.RecordingOK && s.Disk.Level == "ok" })
-	load.Wait()
+	d.onRecord("op=alarm-raised ", " alarm=flood ", "exe=", "key=load") // who filled the journal, as the kernel says
+	made := uint64(load.Stop())
 	kernel.Generate(after, 0, "after")
 	peertest.Until(t, "what came last is stored", func() bool {
 		return strings.Count(strings.Join(d.journalLines(), "\n"), `key="after"`) == after
 	})
-	d.onRecord("op=alarm-raised ", " alarm=flood ", "exe=", "key=load") // who filled the journal, as the kernel says
 	d.stop()
 
 	s, _ := d.status()

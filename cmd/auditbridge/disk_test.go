@@ -167,9 +167,10 @@ func TestHaltOnAFullDisk(t *testing.T) {
 	if text := console(); !strings.Contains(text, "auditbridge: disk-full: ") || !strings.Contains(text, "will power this host off") {
 		t.Errorf("the console shows %q", text)
 	}
-	if text := strings.Join(collector.Received(), "\n"); !strings.Contains(text, "halted the host") && !strings.Contains(text, "op=halt") {
-		t.Error("the remote server does not know of the halt")
-	}
+	peertest.Until(t, "the remote server knows of the halt", func() bool {
+		text := strings.Join(collector.Received(), "\n")
+		return strings.Contains(text, "halted the host") || strings.Contains(text, "op=halt")
+	})
 	d.verifies(d.journal)
 
 	console = d.aHost(2)

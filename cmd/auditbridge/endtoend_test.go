@@ -80,6 +80,7 @@ func TestReadmeConfigurationShipsLoginsAndConfigChangesOnly(t *testing.T) {
 	peertest.Until(t, "the last login arrives", func() bool {
 		return slices.ContainsFunc(collector.Received(), func(m string) bool { return strings.Contains(m, "end-marker") })
 	})
+	d.untilDelivered()
 	d.stop()
 
 	want := readEvents(t, d, "login,config-change")
@@ -130,6 +131,7 @@ func TestNothingIsLostWhenTheFarEndIsDown(t *testing.T) {
 
 func farEndIsDown(t *testing.T) {
 	kernel := audittest.Kernel(t)
+	kernel.Patient()
 	before := kernel.Status()
 	far, collector := peertest.StartSSHD(t), peertest.StartRsyslog(t)
 	d := newDaemon(t, "")
@@ -159,6 +161,7 @@ func farEndIsDown(t *testing.T) {
 	if lost := kernel.Status().Lost - before.Lost; lost != 0 {
 		t.Errorf("the kernel lost %d records", lost)
 	}
+	d.untilReceived(collector)
 	requireSameLines(t, d.journalLines(), collector.Received())
 	if out, errs, code := auditbridgeCommand(t, "verify", collector.File); code != 0 {
 		t.Errorf("verify the far end's file: exit %d: %s%s", code, out, errs)
@@ -185,6 +188,7 @@ func TestACrashLosesNothingThatWasHeard(t *testing.T) {
 	if out, errs, code := auditbridgeCommand(t, "verify", d.journal); code != 0 {
 		t.Errorf("verify the journal: exit %d: %s%s", code, out, errs)
 	}
+	d.untilReceived(collector)
 	requireSameLines(t, d.journalLines(), collector.Received())
 }
 

@@ -32,7 +32,7 @@ func TestAHostThatNobodyRecordsOnIsHalted(t *testing.T) {
 				t.Logf("boot %d: %s", boot, said)
 			}
 		})
-		must(t, watch.Start())
+		must(t, peertest.StartChild(watch))
 		return console, watch
 	}
 	console, watch := host(1)

@@ -25,7 +25,7 @@ func TestFollowsStockAuditdThroughRotation(t *testing.T) {
 	d := newDaemon(t, "[audit]\nsource = \"file:"+auditd.Log+"\"\n")
 	d.start()
 	auditd.Start(t)
-	peertest.Until(t, "auditd owns kernel audit", func() bool { return kernel.Status().PID == auditd.PID() })
+	untilOwner(t, kernel, auditd)
 	for round, end := range []func(){d.kill, d.stop, d.kill, d.kill} {
 		load := kernel.StartGenerate(6000, 0, fmt.Sprint("round", round))
 		d.until("some is stored", func(s status.Status) bool { return s.Stored > 500 })

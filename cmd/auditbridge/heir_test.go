@@ -37,8 +37,8 @@ func TestAnHeirGoesOnWithADeadProcessesSocket(t *testing.T) {
 		d.start()
 	}
 	first := kernel.Status().PID
-	d.until("it owns the kernel's audit", func(s status.Status) bool { return s.Kernel != nil && s.Ours })
-	if s, _ := d.status(); s.State != status.OK || s.KernelPID != 0 || first == s.PID {
+	d.until("it owns the kernel's audit, and all is well", func(s status.Status) bool { return s.Kernel != nil && s.Ours && s.State == status.OK })
+	if s, _ := d.status(); s.KernelPID != 0 || first == s.PID {
 		t.Errorf("registered for %d, and status says %+v", first, s)
 	}
 	exempt := fmt.Sprintf(" -F pid=%d", d.cmd.Process.Pid)
@@ -129,7 +129,7 @@ func TestKilledOrReplacedAtAnyMoment(t *testing.T) {
 			d.untilAnswering()
 			ctx, cancel := context.WithCancel(t.Context())
 			asked := program("restart", "--config", d.config)
-			must(t, asked.Start())
+			must(t, peertest.StartChild(asked))
 			stop := context.AfterFunc(ctx, func() { asked.Process.Kill() })
 			moment(r, 600*time.Millisecond)
 			defer func() { cancel(); stop(); asked.Wait() }()

@@ -38,7 +38,7 @@ func TestStatusKnowsTheKernel(t *testing.T) {
 	d.tells(t, nil, "auditbridge run is not running", "nobody records what the kernel audits")
 
 	auditd := peertest.StartAuditd(t)
-	peertest.Until(t, "auditd owns kernel audit", func() bool { return kernel.Status().PID == auditd.PID() })
+	untilOwner(t, kernel, auditd)
 	d.tells(t, nil, fmt.Sprintf("auditbridge run is not running; its last sign of life was .*; kernel audit is owned by auditd (pid %d)", auditd.PID()))
 
 	must(t, os.Chmod(filepath.Join(d.dir, "journal"), 0o700))

@@ -29,7 +29,7 @@ func TestMetricsAreTheStatus(t *testing.T) {
 	t.Parallel()
 	collector := peertest.StartRsyslog(t)
 	t.Run("of lines, over the loopback interface", func(t *testing.T) {
-		const at = "127.94.64.1:9464" // nobody else's
+		at := fmt.Sprint("127.0.0.1:", peertest.FreePort(t))
 		d := newDaemon(t, "metrics.listen = \""+at+"\"\n"+fromStdin+plain("siem", collector.Port, `include = ["login"]`)+plain("dead", 1))
 		d.start()
 		d.until("it is connected", func(s status.Status) bool { return s.Destinations[0].Connected })

@@ -7,7 +7,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -61,6 +60,7 @@ func pluginConf(t *testing.T, d *instance) string {
 func TestPluginOfStockAuditd(t *testing.T) {
 	t.Parallel()
 	kernel := audittest.Kernel(t)
+	kernel.OnlySystemCalls() // whoever logs in while nobody hears the kernel
 	d := newDaemon(t, fromStdin)
 	auditd := peertest.NewAuditd(t, "q_depth = 90000\nnum_logs = 0\nmax_log_file_action = ignore\n")
 	auditd.Plugin(t, "auditbridge", pluginConf(t, d))
@@ -80,14 +80,14 @@ func TestPluginOfStockAuditd(t *testing.T) {
 	auditd.Tell(syscall.SIGHUP)
 	peertest.Until(t, "auditd has reloaded", func() bool { return strings.Contains(read(t, auditd.Log), "op=reconfigure") })
 	kernel.Generate(1000, 0, "reloaded")
-	s, _ := d.status()
-	if !s.Running || !s.Balanced {
-		t.Errorf("after a reload: %+v", s)
-	}
+	killed := 0
+	d.until("the books balance after a reload", func(s status.Status) bool {
+		killed = s.PID
+		return s.Running && s.Answering && s.Balanced
+	})
 
 	// Killed while it does not read, so that what auditd has written is lost with the
 	// socket it stands in.
-	killed := s.PID
 	must(t, syscall.Kill(killed, syscall.SIGSTOP))
 	kernel.Generate(2000, 0, "kill")
 	must(t, syscall.Kill(killed, syscall.SIGKILL))
@@ -202,7 +202,8 @@ func TestPluginBeforeItsPredecessorHasEnded(t *testing.T) {
 		must(t, err)
 		cmd.Stdout, cmd.Stderr = null, null
 	}
-	blocked(t, d.launch)
+	blocked(t, d)
+	d.launch()
 	d.feed(numbered(101, 2_000)) // far more than the pipe holds, and nobody stores it yet
 	select {
 	case <-firstEnded:
@@ -224,19 +225,16 @@ func TestPluginBeforeItsPredecessorHasEnded(t *testing.T) {
 	}
 }
 
-// blocked runs start with those signals blocked that auditd's dispatcher thread
+// blocked has d started with those signals blocked that auditd's dispatcher thread
 // has blocked.
-func blocked(t *testing.T, start func()) {
+func blocked(t *testing.T, d *instance) {
 	t.Helper()
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	var set, before unix.Sigset_t
-	for _, s := range []syscall.Signal{syscall.SIGHUP, syscall.SIGTERM, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGCHLD, syscall.SIGCONT} {
-		set.Val[0] |= 1 << (s - 1)
+	exe, as := executable(t, d), d.as
+	d.as = func(cmd *exec.Cmd) {
+		as(cmd)
+		cmd.Path = "/usr/bin/env"
+		cmd.Args = append([]string{"env", "--block-signal=HUP,TERM,USR1,USR2,CHLD,CONT", exe}, cmd.Args[1:]...)
 	}
-	must(t, unix.PthreadSigmask(unix.SIG_BLOCK, &set, &before))
-	defer unix.PthreadSigmask(unix.SIG_SETMASK, &before, nil)
-	start()
 }
 
 // TestUnixSocketOfStockAuditd: auditd's own plugin af_unix hands its records to
@@ -313,7 +311,7 @@ func TestWhereNothingIsReadSyslogIsTold(t *testing.T) {
 			must(t, err)
 			cmd := exec.Command("unshare", "--mount", "--propagation", "private", "bash", "-c",
 				`mount --bind "$2" /dev && exec -a auditbridge "$0" run --config "$1" </dev/null >/dev/null 2>&1`, self, d.config, dev)
-			must(t, cmd.Start())
+			must(t, peertest.StartChild(cmd))
 			defer cmd.Wait()
 			must(t, syslog.SetReadDeadline(time.Now().Add(peertest.Patience)))
 			said := make([]byte, 9000)

@@ -126,7 +126,7 @@ func TestCtrlCEndsWhatWaitsForInput(t *testing.T) {
 			must(t, err)
 			defer feed.Close()
 			cmd.Stdin = stdin
-			must(t, cmd.Start())
+			must(t, peertest.StartChild(cmd))
 			ended := make(chan error, 1)
 			go func() { ended <- cmd.Wait() }()
 			defer cmd.Process.Kill()

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"auditbridge/internal/peertest"
 )
 
 // Whatever comes, and however much of it, read needs no more than 64 MB.
@@ -113,7 +115,7 @@ func needsLittleMemory(t *testing.T, write func(io.Writer), flags ...string) {
 	must(t, err)
 	out, err := cmd.StdoutPipe()
 	must(t, err)
-	must(t, cmd.Start())
+	must(t, peertest.StartChild(cmd))
 	go func() {
 		w := bufio.NewWriterSize(in, 1<<20)
 		write(w)

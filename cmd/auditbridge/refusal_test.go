@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -60,6 +61,7 @@ func TestRunRefusesPolitely(t *testing.T) {
 		{name: "a second instance",
 			prepare: func(t *testing.T, d *instance) {
 				d.start()
+				standStill(t, d.cmd.Process.Pid) // or its journal would grow while we look
 				d.ownConfiguration()
 				d.replace(`"plugin"`, `"kernel"`) // which waits for nobody to end
 			},
@@ -67,6 +69,7 @@ func TestRunRefusesPolitely(t *testing.T) {
 		{name: "a second instance on the journal alone",
 			prepare: func(t *testing.T, d *instance) {
 				d.start()
+				standStill(t, d.cmd.Process.Pid) // or its journal would grow while we look
 				d.ownConfiguration()
 				d.replace(`/run"`, `/other-run"`)
 				d.replace(`/state"`, `/other-state"`)
@@ -75,6 +78,7 @@ func TestRunRefusesPolitely(t *testing.T) {
 		{name: "a second instance on the state alone",
 			prepare: func(t *testing.T, d *instance) {
 				d.start()
+				standStill(t, d.cmd.Process.Pid) // or its journal would grow while we look
 				d.ownConfiguration()
 				d.replace(`/run"`, `/other-run"`)
 				d.replace(`/journal"`, `/other-journal"`)
@@ -160,7 +164,7 @@ func TestAuditdKeepsTheKernel(t *testing.T) {
 	t.Parallel()
 	kernel := audittest.Kernel(t)
 	auditd := peertest.StartAuditd(t)
-	peertest.Until(t, "auditd owns kernel audit", func() bool { return kernel.Status().PID == auditd.PID() })
+	untilOwner(t, kernel, auditd)
 	kernel.AddRule("-a", "always,exit", "-F", "arch=b64", "-S", "getpgid", "-F", "a0=999999", "-k", "theirs")
 	before, rules := kernel.Status(), kernel.Rules()
 	d := newDaemon(t, "")
@@ -185,6 +189,15 @@ func TestAuditdKeepsTheKernel(t *testing.T) {
 	peertest.Until(t, "auditd records what comes then", func() bool {
 		log, _ := os.ReadFile(auditd.Log)
 		return bytes.Contains(log, []byte("after-the-refusal"))
+	})
+}
+
+// untilOwner waits until an auditd owns kernel audit and has enabled it.
+func untilOwner(t *testing.T, kernel *audittest.Audit, auditd *peertest.Auditd) {
+	t.Helper()
+	peertest.Until(t, "auditd owns kernel audit", func() bool {
+		s := kernel.Status()
+		return s.PID == auditd.PID() && s.Enabled == 1
 	})
 }
 
@@ -301,6 +314,19 @@ func (d *instance) ownConfiguration() {
 	must(d.t, err)
 	d.config = filepath.Join(d.dir, "second.toml")
 	must(d.t, os.WriteFile(d.config, text, 0o600))
+}
+
+// standStill stops a process, and returns when none of its threads is doing anything
+// any more.
+func standStill(t *testing.T, pid int) {
+	t.Helper()
+	must(t, syscall.Kill(pid, syscall.SIGSTOP))
+	peertest.Until(t, "all of its threads stand still", func() bool {
+		return !slices.ContainsFunc(glob(t, fmt.Sprintf("/proc/%d/task/*/stat", pid)), func(thread string) bool {
+			stat, err := os.ReadFile(thread)
+			return err == nil && !bytes.HasPrefix(stat[bytes.LastIndexByte(stat, ')')+1:], []byte(" T"))
+		})
+	})
 }
 
 // contents lists what evidence and state there is, each file with its hash. The

@@ -21,6 +21,7 @@ import (
 func TestRestartInPlaceLosesNothing(t *testing.T) {
 	t.Parallel()
 	kernel := audittest.Kernel(t)
+	kernel.Patient()
 	before := kernel.Status()
 	d := newDaemon(t, "")
 	m := startManager(t)

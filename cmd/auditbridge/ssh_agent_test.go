@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -29,9 +30,15 @@ func TestAnAgentSignsForTheSender(t *testing.T) {
 	asSender := &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
 	agent := exec.Command("ssh-agent", "-D", "-a", socket)
 	agent.SysProcAttr = asSender
-	must(t, agent.Start())
+	must(t, peertest.StartChild(agent))
 	t.Cleanup(func() { agent.Process.Kill(); agent.Wait() })
-	peertest.Until(t, "the agent is there", func() bool { _, err := os.Stat(socket); return err == nil })
+	peertest.Until(t, "the agent is there", func() bool {
+		conn, err := net.Dial("unix", socket)
+		if err == nil {
+			conn.Close()
+		}
+		return err == nil
+	})
 	add := exec.Command("ssh-add", "-q", private)
 	add.SysProcAttr, add.Env = asSender, append(os.Environ(), "SSH_AUTH_SOCK="+socket)
 	if out, err := add.CombinedOutput(); err != nil {

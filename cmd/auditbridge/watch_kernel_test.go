@@ -108,8 +108,7 @@ func TestABusyMachineIsNotImpaired(t *testing.T) {
 	d.until("all is well", func(s status.Status) bool { return s.Watch != nil && s.Watch.State == status.OK })
 	for range 5 * runtime.NumCPU() {
 		spin := exec.Command("/bin/sh", "-c", "while :; do :; done")
-		spin.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-		must(t, spin.Start())
+		must(t, peertest.StartChild(spin))
 		t.Cleanup(func() {
 			spin.Process.Kill()
 			spin.Wait()
@@ -136,7 +135,7 @@ func TestOperatorsHearThatAuditdIsGone(t *testing.T) {
 	t.Parallel()
 	kernel := audittest.Kernel(t)
 	auditd := peertest.StartAuditd(t)
-	peertest.Until(t, "auditd owns kernel audit", func() bool { return kernel.Status().PID == auditd.PID() })
+	untilOwner(t, kernel, auditd)
 	d := newDaemon(t, "[audit]\nsource = \"multicast\"\n"+quickly)
 	w := newLookout(t, d)
 	ann := peertest.StartPerson(t, w.root, 46234, "bash")

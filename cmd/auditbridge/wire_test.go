@@ -43,7 +43,9 @@ func TestTheTunnelHidesAndListensNowhere(t *testing.T) {
 	far, collector := peertest.StartSSHD(t), peertest.StartRsyslog(t)
 	wire := startWiretap(t, far.Port)
 	d := newDaemon(t, "")
+	local := peertest.FreePort(t)
 	settings := strings.Replace(tunnelled(d, far, collector, "audit"), "local-port     = 7777", "local-port     = 7777\nlocal-interface = \"lo\"", 1)
+	settings = strings.ReplaceAll(settings, "7777", fmt.Sprint(local))
 	settings = strings.Replace(settings, fmt.Sprintf("server-port    = %d", far.Port), fmt.Sprintf("server-port    = %d", wire.port), 1)
 	d.configure(fromStdin + settings)
 	rewrite(t, far.KnownHosts+".ours", peertest.KnownHostsLine(t, wire.port, far.HostKey))
@@ -55,7 +57,7 @@ func TestTheTunnelHidesAndListensNowhere(t *testing.T) {
 	if to := s.Destinations[0]; to.Via != "siem-tunnel" || !to.Connected {
 		t.Errorf("the destination does not go through the tunnel: %+v", to)
 	}
-	if conn, err := net.Dial("tcp", "127.0.0.1:7777"); err == nil {
+	if conn, err := net.Dial("tcp", fmt.Sprint("127.0.0.1:", local)); err == nil {
 		conn.Close()
 		t.Error("something listens on the forwarding's local port")
 	}
