@@ -37,6 +37,8 @@ type Netlink struct {
 	fd   int
 	seq  uint32
 	many *datagrams
+
+	likely int // rules in the next listing, at most
 }
 
 // OpenNetlink opens a socket of its own: the one that records come over would
@@ -98,6 +100,7 @@ func (n *Netlink) Change(changes []Change) ([]error, error) {
 			}
 			message = n.append(message, kind, flags, wire)
 		}
+		n.likely += len(part)
 		answers, err := n.exchange(message, first)
 		results = append(results, answers...)
 		if err != nil {
@@ -110,6 +113,7 @@ func (n *Netlink) Change(changes []Change) ([]error, error) {
 // List implements Kernel.
 func (n *Netlink) List() (all []Rule, err error) {
 	n.many.got = 0
+	all = slices.Grow(all, n.likely)
 	if err = n.send(n.append(nil, listRules, unix.NLM_F_REQUEST, nil)); err == nil {
 		for done := false; err == nil && !done; {
 			n.many.gather()
@@ -132,6 +136,7 @@ func (n *Netlink) List() (all []Rule, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("list the kernel's audit rules: %w", err)
 	}
+	n.likely = len(all)
 	return all, nil
 }
 

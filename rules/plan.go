@@ -31,7 +31,7 @@ func onList(all []Line, l List) []Line {
 
 func planList(changes []Change, loaded, wanted []Line) []Change {
 	have, want := identities(loaded), identities(wanted)
-	at, meant := places(have), places(want)
+	at := places(have)
 	from, to := longestRun(at, want)
 	put := func(i int, prepend bool) {
 		if place, ok := at[want[i]]; ok {
@@ -47,6 +47,10 @@ func planList(changes []Change, loaded, wanted []Line) []Change {
 	for i := to; i < len(wanted); i++ {
 		put(i, false)
 	}
+	if len(loaded) == 0 {
+		return changes
+	}
+	meant := places(want)
 	for i := range loaded {
 		if _, ok := meant[have[i]]; !ok {
 			changes = append(changes, Change{Delete: true, Rule: loaded[i].Rule})

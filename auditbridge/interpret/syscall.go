@@ -4,7 +4,6 @@ import (
 	_ "embed"
 	"fmt"
 	"iter"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -102,56 +101,95 @@ func callOf(a *arch, nr int) *call {
 var inherited = map[string]string{"s390": "s390x"}
 
 // readSyscalls reads tables whose rows are a call's name and its numbers on the
-// architectures that the last row beginning with "call" names.
+// architectures that the last row beginning with "call" names. A column's numbers are
+// read when they are first asked for: most commands ask for one column's.
 func readSyscalls(texts ...string) *callTable {
-	t := &callTable{byName: map[string]*call{}, columns: map[string]*column{}}
-	cells := map[string][]cell{}
-	var columns []string
-	for row := range rows(texts...) {
-		if row[0] == "call" {
-			columns = row[1:]
+	t := &callTable{byName: make(map[string]*call, 600), columns: map[string]*column{}}
+	places := map[string]map[string]int{} // of a column in the rows below a heading
+	var rows []callRow
+	var heading string
+	for line := range eachLine(texts) {
+		line, _, _ = strings.Cut(line, "#")
+		name, numbers, _ := strings.Cut(strings.TrimSpace(line), " ")
+		switch name {
+		case "":
+			continue
+		case "call":
+			heading, places[numbers] = numbers, map[string]int{}
+			for i, column := range strings.Fields(numbers) {
+				places[heading][column] = i
+				t.columns[column] = nil
+			}
 			continue
 		}
-		c := t.byName[row[0]]
+		c := t.byName[name]
 		if c == nil {
-			c = &call{name: row[0]}
-			t.byName[c.name] = c
+			c = &call{name: name}
+			t.byName[name] = c
 		}
-		for i, word := range row[1:] {
-			if word != "-" {
-				cells[columns[i]] = append(cells[columns[i]], cell{c, word})
-			}
-		}
+		rows = append(rows, callRow{c, places[heading], numbers})
 	}
-	for column, from := range inherited {
-		cells[column] = slices.Concat(cells[from], cells[column])
-	}
-	for name, has := range cells {
-		t.columns[name] = newColumn(has)
+	for name := range t.columns {
+		t.columns[name] = newColumn(rows, inherited[name], name)
 	}
 	return t
 }
 
-// A cell is a call and its number in one column.
-type cell struct {
-	call   *call
-	number string
+func eachLine(texts []string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for _, text := range texts {
+			for line := range strings.Lines(text) {
+				if !yield(line) {
+					return
+				}
+			}
+		}
+	}
 }
 
-func newColumn(cells []cell) *column {
+// A callRow is a call and its numbers, in the columns of the heading above.
+type callRow struct {
+	call    *call
+	place   map[string]int
+	numbers string
+}
+
+// number is the call's in a column.
+func (r *callRow) number(column string) (nr int, ok bool) {
+	place, ok := r.place[column]
+	if !ok {
+		return 0, false
+	}
+	numbers := r.numbers
+	for range place {
+		_, numbers, _ = strings.Cut(numbers, " ")
+	}
+	word, _, _ := strings.Cut(numbers, " ")
+	if word == "-" || word == "" {
+		return 0, false
+	}
+	nr, err := strconv.Atoi(word)
+	if err != nil {
+		panic(fmt.Sprintf("syscalls: %s: %v", r.call.name, err))
+	}
+	return nr, true
+}
+
+// newColumn reads columns of that name, what a later one says before the others.
+func newColumn(rows []callRow, columns ...string) *column {
 	byNumber := sync.OnceValue(func() map[int]*call {
-		numbers := make(map[int]*call, len(cells))
-		for _, c := range cells {
-			nr, err := strconv.Atoi(c.number)
-			if err != nil {
-				panic(fmt.Sprintf("syscalls: %s: %v", c.call.name, err))
+		numbers := make(map[int]*call, len(rows))
+		for _, column := range columns {
+			for i := range rows {
+				if nr, ok := rows[i].number(column); ok {
+					numbers[nr] = rows[i].call
+				}
 			}
-			numbers[nr] = c.call
 		}
 		return numbers
 	})
 	return &column{byNumber: byNumber, byName: sync.OnceValue(func() map[string]int {
-		names := make(map[string]int, len(cells))
+		names := make(map[string]int, len(byNumber()))
 		for nr, c := range byNumber() {
 			if other, two := names[c.name]; !two || nr < other {
 				names[c.name] = nr

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -64,16 +65,22 @@ Exit status: 0 loaded, 1 not, or with -c in the files when a rule was passed ove
 			} else {
 				defer held.Close()
 			}
-			record := ahead(func() (string, error) { return desired.Record(host, nil, time.Now()), nil })
+			record := ahead(func() (string, error) {
+				text := desired.Record(host, nil, time.Now())
+				return text, leaveRules(c.StateDir, text)
+			})
 			done, err := rules.Load(k, desired, lock)
+			_, failed := record() // written down, and not in force before the kernel has it
 			if err != nil {
 				return refusedRules(err)
 			}
-			text, _ := record()
 			if len(done.Skipped) > 0 {
-				text = desired.Record(host, done.Skipped, time.Now())
+				failed = leaveRules(c.StateDir, desired.Record(host, done.Skipped, time.Now()))
 			}
-			if err := rememberRules(c.StateDir, text); err != nil {
+			if failed == nil {
+				failed = takeRules(c.StateDir)
+			}
+			if err := failed; err != nil {
 				fmt.Fprintf(cmd.ErrOrStderr(), "warning: run will not notice when they are changed: %v\n", err)
 			}
 			return reportLoad(cmd, done, desired)
@@ -99,6 +106,14 @@ func ahead[T any](do func() (T, error)) (wait func() (T, error)) {
 // rememberRules leaves what was loaded for run, which compares the kernel with it.
 // Nothing of it must outlive a power failure: neither do the kernel's rules.
 func rememberRules(stateDir, text string) error {
+	if err := leaveRules(stateDir, text); err != nil {
+		return err
+	}
+	return takeRules(stateDir)
+}
+
+// leaveRules is the first half of rememberRules: nobody goes by it yet.
+func leaveRules(stateDir, text string) error {
 	if err := os.MkdirAll(stateDir, 0o700); err != nil {
 		return err
 	}
@@ -107,10 +122,13 @@ func rememberRules(stateDir, text string) error {
 		return err
 	}
 	defer dir.Close()
-	if err := dir.WriteFile(rules.LoadedFile+".new", []byte(text), 0o600); err != nil {
-		return err
-	}
-	return dir.Rename(rules.LoadedFile+".new", rules.LoadedFile)
+	return dir.WriteFile(rules.LoadedFile+".new", []byte(text), 0o600)
+}
+
+// takeRules is the other half.
+func takeRules(stateDir string) error {
+	file := filepath.Join(stateDir, rules.LoadedFile)
+	return os.Rename(file+".new", file)
 }
 
 func reportLoad(cmd *cobra.Command, done *rules.Loaded, desired *rules.Desired) error {
