@@ -53,8 +53,9 @@ func (t *Teller) Tell(text string) (told Told) {
 	done := make(chan error, len(writing))
 	for _, to := range writing {
 		go func() {
-			defer t.give(to.Device)
-			done <- write(&to, message)
+			err := write(&to, message)
+			t.give(to.Device) // first: whoever hears that it is done may have the next message
+			done <- err
 		}()
 	}
 	late := time.After(tellTime)

@@ -38,6 +38,22 @@ func TestEveryTerminalIsTold(t *testing.T) {
 	}
 }
 
+// A terminal that has taken one message can have the next: nobody is still at it.
+func TestATerminalThatWasToldIsFree(t *testing.T) {
+	root := t.TempDir()
+	peertest.StartPerson(t, root, person, "bash")
+	teller := Teller{Root: root}
+	for n := range 100 {
+		told := teller.Tell(fmt.Sprintf("message %d", n))
+		teller.mu.Lock()
+		busy := len(teller.busy)
+		teller.mu.Unlock()
+		if told.Reached == 1 && busy > 0 {
+			t.Fatalf("message %d was taken, and the next would not be", n)
+		}
+	}
+}
+
 // Somebody who stops hundreds of terminals of his own has no thread of ours waiting
 // at each of them: a process is allowed only so many, and would die of it.
 func TestManyStoppedTerminalsTakeNoThreads(t *testing.T) {
