@@ -202,6 +202,7 @@ func TestAHaltThatFailsCanBeTakenBack(t *testing.T) {
 		done := make(chan error)
 		go func() { done <- g.Run(ctx) }()
 		time.Sleep(endRetry + time.Second)
+		synctest.Wait()
 		if tries != 2 {
 			t.Errorf("tried %d times", tries)
 		}
@@ -209,6 +210,7 @@ func TestAHaltThatFailsCanBeTakenBack(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		if tries != 2 {
 			t.Errorf("tried %d times although the configuration does not say so any more", tries)
 		}

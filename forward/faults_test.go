@@ -138,7 +138,7 @@ func toward(protocol string, port int, silent bool) Config {
 	c := to(port)
 	c.Protocol, c.Settle, c.AckTimeout = protocol, time.Hour, peertest.Patience
 	if silent {
-		c.AckTimeout = time.Second
+		c.AckTimeout = 4 * time.Second
 	}
 	return c
 }
