@@ -22,6 +22,10 @@ type verifier struct {
 	unknown error               // why it is not known whether one is revoked, where that is let pass
 }
 
+// maxShown is how many certificates a server may show: to find out what is wrong costs
+// their number squared.
+const maxShown = 20
+
 // verify is tls.Config.VerifyConnection. It stands in for what crypto/tls does
 // by itself, for it also has to say what exactly is wrong.
 func (v *verifier) verify(state tls.ConnectionState) error {
@@ -31,6 +35,9 @@ func (v *verifier) verify(state tls.ConnectionState) error {
 	v.leaf = state.PeerCertificates[0]
 	if v.cfg.SkipCertificateCheck {
 		return nil
+	}
+	if n := len(state.PeerCertificates); n > maxShown {
+		return v.fail(FaultPathTooLong, v.leaf, "the server showed %d certificates; %d are the most", n, maxShown)
 	}
 	chains, err := v.chains(state.PeerCertificates)
 	if err != nil {

@@ -109,6 +109,21 @@ func TestAnotherRootOfTheSameName(t *testing.T) {
 	s.refuse(serve(t, showing(self.TLS())), FaultUntrusted, self)
 }
 
+// A server may show hundreds of certificates, of two names, in the order in which it
+// takes longest to find who issued which: five seconds of a processor. They are not
+// looked at.
+func TestMoreCertificatesThanAnyChainHas(t *testing.T) {
+	t.Parallel()
+	s, at := newSite(t, peertest.NewCA(t, "Root", nil)), peertest.NewCA(t, "that", nil)
+	var between [][]byte
+	for n := range 500 {
+		at = at.CA([]string{"this", "that"}[n%2], nil)
+		between = append(between, at.Cert.Raw)
+	}
+	leaf := at.Server(nil, host)
+	s.refuse(serve(t, showing(tls.Certificate{PrivateKey: leaf.Key, Certificate: append([][]byte{leaf.Cert.Raw}, between...)})), FaultPathTooLong, leaf)
+}
+
 // Names: RFC 6125 section 6.4 and the tests of FCS_TLSC_EXT.1.2. The common name
 // is "log server" in all of them.
 func TestReferenceIdentifiers(t *testing.T) {
