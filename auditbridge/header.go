@@ -16,6 +16,11 @@ type EventID struct {
 	Serial  uint32
 }
 
+// Time is when the event was, to the millisecond.
+func (id EventID) Time() time.Time {
+	return time.Unix(id.Seconds, int64(id.Millis)*int64(time.Millisecond))
+}
+
 // AppendTime appends the event's time as RFC 3339, UTC, in milliseconds.
 func (id EventID) AppendTime(dst []byte) []byte {
 	t := time.Unix(id.Seconds, 0).UTC()

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -92,6 +93,7 @@ func (k *Kernel) register(owner int) error {
 		return nil
 	}
 	k.asker = 0
+	k.serials.hears(time.Now())
 	err := k.setPID(os.Getpid())
 	if errors.Is(err, unix.EEXIST) && k.asker == os.Getpid() {
 		k.log.Info("going on with the audit socket of a dead process, which stays its owner to the kernel", "owner", owner)

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"strconv"
 	"sync"
-	"time"
 )
 
 // LostReset is somebody's reset of the kernel's counter of lost records, as the
@@ -13,11 +12,6 @@ type LostReset struct {
 	ID    EventID
 	Old   uint64 // what the counter stood at
 	Actor Actor  // login uid and session; the kernel says no more in this record
-}
-
-// At is when it was reset.
-func (r *LostReset) At() time.Time {
-	return time.Unix(r.ID.Seconds, int64(r.ID.Millis)*int64(time.Millisecond))
 }
 
 const typeConfigChange RecordType = 1305

@@ -160,7 +160,7 @@ func (m *Multicast) leave() error {
 
 // Unheard says what was missed by now. One goroutine may call it.
 func (m *Multicast) Unheard(now time.Time) (Unheard, error) {
-	u := m.receiver.unheard(now)
+	u := m.serials.unheard(now)
 	drops, err := m.socket.dropped()
 	if err == nil {
 		m.dropped.total += uint64(drops - m.dropped.last)

@@ -168,7 +168,7 @@ func (k *Kernel) Signaller() (Actor, error) {
 
 // Unheard says which serials did not come; what the kernel itself counts is in
 // Status. One goroutine may call it.
-func (k *Kernel) Unheard(now time.Time) (Unheard, error) { return k.unheard(now), nil }
+func (k *Kernel) Unheard(now time.Time) (Unheard, error) { return k.serials.unheard(now), nil }
 
 // Run takes the kernel's audit over, enables it, and receives until ctx ends.
 // Then it gives the kernel back as it was found, but for records: what was

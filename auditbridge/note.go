@@ -54,6 +54,11 @@ func Number[N int | int64 | uint32 | uint64 | Sequence](key string, n N) Field {
 	return Field{key, fmt.Sprint(n)}
 }
 
+// Moment is a field that holds a time: seconds since 1970, to the millisecond.
+func Moment(key string, t time.Time) Field {
+	return Field{key, strconv.FormatFloat(float64(t.UnixMilli())/1000, 'f', 3, 64)}
+}
+
 // OwnNote is a note about this process itself: nobody's login uid and session
 // stand behind it.
 func OwnNote(t RecordType, op string, fields ...Field) Note {

@@ -30,7 +30,6 @@ type receiver struct {
 	begun  chan struct{} // closed when records come
 	turned atomic.Int64  // Unix nanoseconds: when it last went round
 
-	missing uint64    // serials, as reported
 	holding time.Time // since when processes are held back; zero when not
 	counts  socketCounts
 }
@@ -69,22 +68,6 @@ func (r *receiver) Stats() KernelStats {
 		r.counts.foreign.Load(), r.counts.malformed.Load(),
 		r.counts.truncated.Load(), r.counts.overruns.Load(),
 	}
-}
-
-// Unheard is what was sent and did not come, as far as is known, since the source
-// was opened.
-type Unheard struct {
-	Dropped uint64 // records that found no room in a listener's socket
-	Missing uint64 // serials that did not come; each is an event of one record or more
-	New     Holes  // of Missing, what was not reported before
-	Late    uint64 // of Missing, what came after it was reported
-}
-
-// unheard says which serials are missing by now. One goroutine may call it.
-func (r *receiver) unheard(now time.Time) Unheard {
-	holes, late := r.serials.missing(now)
-	r.missing += holes.Missing
-	return Unheard{Missing: r.missing, New: holes, Late: late}
 }
 
 // linger receives until no serial is missing that may still come, or that takes

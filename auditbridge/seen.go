@@ -1,5 +1,7 @@
 package auditbridge
 
+import "time"
+
 // Seen is how far Serials has come, for whoever goes on.
 type Seen struct {
 	Begun  bool        `json:"begun"`
@@ -52,18 +54,26 @@ func (s *Serials) Resume(from Seen) {
 
 // Seen says which serials came, for a source that goes on in another program. It
 // is for after Run.
-func (r *receiver) Seen() Seen {
-	r.serials.mu.Lock()
-	defer r.serials.mu.Unlock()
-	return r.serials.serials.Seen()
-}
+func (r *receiver) Seen() Seen { return r.serials.seen() }
 
-// Expect says which serial was the last that came to a process which is dead: those
+// Expect says which serial was the last that came to a process before this one: those
 // between it and the first that comes are missing. It is for the time before Run.
-func (r *receiver) Expect(serial uint32) {
-	r.serials.mu.Lock()
-	defer r.serials.mu.Unlock()
-	r.serials.serials.Saw(serial)
+func (r *receiver) Expect(serial uint32) { r.serials.expect(serial, time.Now()) }
+
+// seen has what may still come of an absence, too; to the heir it is missing like
+// any other.
+func (b *serialBook) seen() Seen {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case b.away == nil:
+		return b.serials.Seen()
+	case !b.away.over:
+		return b.away.serials.Seen()
+	}
+	now := b.serials.Seen()
+	now.Awaits = append(b.away.serials.Seen().Awaits, now.Awaits...)
+	return now
 }
 
 func (b *serialBook) resume(from Seen) {

@@ -2,7 +2,6 @@ package auditbridge
 
 import (
 	"math/bits"
-	"sync"
 	"time"
 )
 
@@ -190,42 +189,4 @@ func (s *Serials) lost(first, n uint32) {
 	}
 	s.holes.Missing += uint64(n)
 	s.holes.Last = first + n - 1
-}
-
-// serialBook counts the serials that a receiver sees, for another goroutine that
-// asks what is missing. The receiver holds mu for a batch at a time.
-type serialBook struct {
-	mu      sync.Mutex
-	serials Serials
-	ended   bool // nothing comes any more
-}
-
-func (b *serialBook) end() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.ended = true
-}
-
-// open is Serials.Open.
-func (b *serialBook) open() bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.serials.Open()
-}
-
-// missing is Serials.Due, and at the end Serials.End; late is Serials.Late.
-func (b *serialBook) missing(now time.Time) (holes Holes, late uint64) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.ended {
-		return b.serials.End(), b.serials.Late()
-	}
-	return b.serials.Due(now), b.serials.Late()
-}
-
-// saw notes a record the kernel sent. Numbers that a daemon gave are no serials.
-func (b *serialBook) saw(t RecordType, text []byte) {
-	if serial, ok := serialOf(text); ok && !isOwn(t, serial) {
-		b.serials.Saw(serial)
-	}
 }

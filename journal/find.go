@@ -28,6 +28,7 @@ type found struct {
 	before   *tail     // of the one in front of it; nil when there is none
 	end      seal.ChainEnd
 	notes    []auditbridge.Note // what is to be put on record
+	ended    Ended
 }
 
 // find reads the end of the journal. It changes nothing.
@@ -57,15 +58,29 @@ func (j *Journal) find(page markPage) (*found, error) {
 // end but its checkpoint. A segment that was opened and never written to says
 // nothing.
 func (j *Journal) findAbnormalEnd(f *found, page markPage) {
-	if f.tail == nil || f.tail.farewell && len(f.tail.torn) == 0 {
+	if f.tail == nil {
+		return
+	}
+	if !f.tail.farewell.IsZero() && len(f.tail.torn) == 0 {
+		f.ended = Ended{f.tail.farewell, true}
 		return
 	}
 	n := auditbridge.OwnFailure("abnormal-end", auditbridge.Number("last", f.tail.last()))
 	if page.id == j.id && page.heartbeat != 0 {
-		n.Fields = append(n.Fields, moment("alive", time.Unix(0, page.heartbeat)), auditbridge.Number("was", page.pid))
+		f.ended.At = time.Unix(0, page.heartbeat)
+		n.Fields = append(n.Fields, auditbridge.Moment("alive", f.ended.At), auditbridge.Number("was", page.pid))
 	}
 	f.notes = append(f.notes, n)
 }
+
+// Ended is how the last process to write a journal ended.
+type Ended struct {
+	At      time.Time // of its last words, else of its last sign of life; zero when not known
+	Orderly bool
+}
+
+// Ended says how the last process before this one ended. Any goroutine may call it.
+func (j *Journal) Ended() Ended { return j.ended }
 
 // farthestAhead is how far beyond the journal's end a mark or cursor may be and
 // still be believed. Segments that were lost, and a directory restored from a

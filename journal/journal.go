@@ -64,6 +64,7 @@ type Journal struct {
 	notes notes
 	asks  chan ask
 	boot  string // the kernel's boot_id
+	ended Ended
 
 	// Owned by the append loop (Run's goroutine; before it, Open's).
 	seg      *segment // nil while StateFailed, and while late is set

@@ -3,7 +3,6 @@ package journal
 import (
 	"context"
 	"fmt"
-	"strconv"
 	"sync"
 	"time"
 
@@ -95,8 +94,4 @@ func (j *Journal) takeLeave(now time.Time) error {
 // configNote is a note about the journal itself.
 func configNote(op string, fields ...auditbridge.Field) auditbridge.Note {
 	return auditbridge.OwnNote(auditbridge.TypeDaemonConfig, op, fields...)
-}
-
-func moment(key string, t time.Time) auditbridge.Field {
-	return auditbridge.Field{Key: key, Value: strconv.FormatFloat(float64(t.UnixMilli())/1000, 'f', 3, 64)}
 }

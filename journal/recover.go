@@ -28,6 +28,7 @@ func (j *Journal) recover(now time.Time) error {
 	if err != nil {
 		return err
 	}
+	j.ended = f.ended
 	j.grant(f.names)
 	if j.mark, err = takeMark(j.dir, j.id, f.durable, &j.cfg); err != nil {
 		return err
@@ -314,5 +315,5 @@ func (j *Journal) createdAt(file durable.File, now time.Time) time.Time {
 	if !ok {
 		return now
 	}
-	return time.Unix(h.ID.Seconds, int64(h.ID.Millis)*1e6)
+	return h.ID.Time()
 }

@@ -81,7 +81,7 @@ func (j *Journal) noteAllRefusals(now time.Time) error {
 	j.refusal.grew(n, "ring-full", now)
 	note := auditbridge.OwnFailure("refused", auditbridge.Number("n", n),
 		auditbridge.Number("first-serial", first), auditbridge.Number("last-serial", last),
-		moment("since", j.refusal.since), moment("until", j.refusal.until), auditbridge.Text("why", j.refusal.why),
+		auditbridge.Moment("since", j.refusal.since), auditbridge.Moment("until", j.refusal.until), auditbridge.Text("why", j.refusal.why),
 		auditbridge.Text("types", typeWords(types, uint64(n))))
 	if err := j.appendNote(&note, now); err != nil {
 		return err

@@ -92,12 +92,12 @@ func (j *Journal) eachOfTheLast(lines auditbridge.Sequence, do func(line []byte)
 // the source, after Open and before Run.
 func (j *Journal) LastSerial() (serial uint32, known bool, err error) {
 	const lines = 2000 // which come in disorder, and among which there is some record
-	boot := ""
+	ours := false
 	err = j.eachOfTheLast(lines, func(line []byte) {
 		h, ok := auditbridge.ParseHeader(line)
 		if block, failed := parseBlock(line); failed == nil {
-			boot = block.Boot
-		} else if ok && boot == j.boot && (h.Type < 1200 || h.Type > 1299) && (!known || int32(h.ID.Serial-serial) > 0) {
+			ours = block.Boot == j.boot && !strings.HasPrefix(block.Source, "file:")
+		} else if ok && ours && (h.Type < 1200 || h.Type > 1299) && (!known || int32(h.ID.Serial-serial) > 0) {
 			serial, known = h.ID.Serial, true
 		}
 	})

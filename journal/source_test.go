@@ -121,8 +121,21 @@ func TestLastSerial(t *testing.T) {
 	}
 	j.Close()
 	j = mustOpen(t, cfg, newRing(t))
-	defer j.Close()
 	want(j, 50, true)
 	j.boot = "another"
 	want(j, 0, false)
+	j.Close()
+
+	cfg.Source, r = "file:/var/log/audit/audit.log", newRing(t)
+	j = mustOpen(t, cfg, r)
+	feed(t, r, 51, 90) // of who knows which kernel
+	r.Close()
+	if err := j.Run(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	j.Close()
+	cfg.Source = "kernel"
+	j = mustOpen(t, cfg, newRing(t))
+	defer j.Close()
+	want(j, 50, true)
 }

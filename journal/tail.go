@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"io"
+	"time"
 
 	"auditbridge/auditbridge"
 	"auditbridge/seal"
@@ -24,7 +25,7 @@ type tail struct {
 	lines    int                  // lines from blockEnd to good
 	bytes    []byte               // these lines
 	torn     []byte               // what is behind good
-	farewell bool                 // the last block ends with a farewell, and nothing is behind it
+	farewell time.Time            // of the farewell with which the last block ends, and nothing is behind it; zero else
 }
 
 // last is the sequence of the last good line.
@@ -118,17 +119,23 @@ func (t *tail) findBlock(data []byte, from int64, before *tail) bool {
 		}
 		if holds(&block, carried, data[starts[first]:starts[k]]) {
 			t.ended(&block, line, from+int64(starts[k]))
-			t.farewell = k == len(starts)-1 && k > 0 && isFarewell(firstLine(data[starts[k-1]:]))
+			if k == len(starts)-1 && k > 0 {
+				t.farewell = farewellAt(firstLine(data[starts[k-1]:]))
+			}
 			return true
 		}
 	}
 	return false
 }
 
-// isFarewell tells the record with which an orderly end is put on record.
-func isFarewell(line []byte) bool {
+// farewellAt is the time of the record with which an orderly end is put on record;
+// zero when line is another.
+func farewellAt(line []byte) (at time.Time) {
 	h, ok := auditbridge.ParseHeader(line)
-	return ok && h.Type == auditbridge.TypeDaemonEnd && h.ID.Serial >= auditbridge.FirstNoteSerial
+	if ok && h.Type == auditbridge.TypeDaemonEnd && h.ID.Serial >= auditbridge.FirstNoteSerial {
+		at = h.ID.Time()
+	}
+	return at
 }
 
 // ended makes the block line at offset at the last that holds.

@@ -113,7 +113,7 @@ func (j *Journal) wait(now time.Time) {
 func (j *Journal) resume(now time.Time) {
 	was := j.trouble
 	j.enter(StateOK, nil, now)
-	n := auditbridge.OwnNote(auditbridge.TypeDaemonResume, "resumed", auditbridge.Text("state", was.word), moment("since", was.since))
+	n := auditbridge.OwnNote(auditbridge.TypeDaemonResume, "resumed", auditbridge.Text("state", was.word), auditbridge.Moment("since", was.since))
 	var err error
 	if j.seg.size == 0 {
 		err = j.writeHeader(now)

@@ -46,15 +46,7 @@ cat /proc/cmdline >cmdline
 echo o >/proc/sysrq-trigger
 sleep 1000
 `, dir, self, watchRootVariable), 0o700))
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
-	defer cancel()
-	host := exec.CommandContext(ctx, "linux.uml", "mem=256M", "rootfstype=hostfs", "rw", "init="+inside("init"), "uml_dir="+dir, "audit=0", "con=null", "con0=fd:0,fd:1")
-	host.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	host.Cancel = func() error { return syscall.Kill(-host.Process.Pid, syscall.SIGKILL) }
-	said, err := host.CombinedOutput()
-	if err != nil {
-		t.Fatalf("boot: %v\n%s", err, said)
-	}
+	bootKernel(t, dir, "audit=0")
 	if line := read(t, inside("cmdline")); !strings.Contains(line, " audit=0 ") {
 		t.Fatalf("it was booted with %q", line)
 	}
@@ -70,5 +62,19 @@ sleep 1000
 		if text := read(t, inside(row.file)); !strings.Contains(text, row.want) {
 			t.Errorf("%s: there is no %q in\n%s", row.file, row.want, text)
 		}
+	}
+}
+
+// bootKernel boots a kernel of its own, with this host's files and dir/init as its first
+// process, and waits until that has switched it off.
+func bootKernel(t *testing.T, dir string, options ...string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	host := exec.CommandContext(ctx, "linux.uml", append([]string{"mem=256M", "rootfstype=hostfs", "rw", "init=" + filepath.Join(dir, "init"), "uml_dir=" + dir, "con=null", "con0=fd:0,fd:1"}, options...)...)
+	host.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	host.Cancel = func() error { return syscall.Kill(-host.Process.Pid, syscall.SIGKILL) }
+	if said, err := host.CombinedOutput(); err != nil {
+		t.Fatalf("boot: %v\n%s", err, said)
 	}
 }

@@ -80,6 +80,7 @@ func TestWhatADeadProcessMissedIsOnRecord(t *testing.T) {
 	if after := kernel.Status(); after.Enabled != before.Enabled || after.BacklogLimit != before.BacklogLimit {
 		t.Errorf("found %+v, given back %+v", before, after)
 	}
+	d.onRecord(" op=serials-missing ", " after=abnormal-end ")
 	missing := uint64(1000 - len(d.generated("orphaned"))) // events, of three records each
 	if least, most := d.lost(); 3*missing < least || missing > most {
 		t.Errorf("%d events are missing, %d to %d records are said to be", missing, least, most)

@@ -157,7 +157,7 @@ func openDaemon(c *config.Config, deputy *deputy.Deputy, heir inheritance, log *
 	d.reloader = &reloader{d: d, watchKeys: func() {}}
 	d.restarter = &restarter{d: d, asked: make(chan struct{})}
 	d.supervisor = newSupervisor(log, d.standing)
-	d.losses = &losses{log: log, note: func(n auditbridge.Note) { d.journal.Note(n) }}
+	d.losses = &losses{log: log, note: func(n auditbridge.Note) { d.journal.Note(n) }, before: func() journal.Ended { return d.journal.Ended() }}
 	defer func() {
 		if err != nil {
 			d.Close()
@@ -362,7 +362,7 @@ func (d *daemon) noteStart() {
 	if d.heir.restarted {
 		fields = append(fields, auditbridge.Text("why", "restart"))
 	}
-	if kernel, owns := d.source.(*auditbridge.Kernel); owns && kernel.Inherits() {
+	if d.inherits() {
 		fields = append(fields, auditbridge.Text("socket", "kept"))
 	}
 	if outside, test := diskguard.Protected(); test && outside != "" {

@@ -104,10 +104,11 @@ func fromStore() (socket int, err error) {
 	return socket, err
 }
 
-// orphan tells whether a process was killed and what the kernel sent since is gone.
-func (d *daemon) orphan() bool {
+// inherits tells whether the kernel's audit socket is one that was left to us: what the
+// kernel has sent since is in it.
+func (d *daemon) inherits() bool {
 	kernel, owns := d.source.(*auditbridge.Kernel)
-	return d.heir.left != nil && !d.heir.restarted && !(owns && kernel.Inherits())
+	return owns && kernel.Inherits()
 }
 
 // openKernel opens the source "kernel" with what was left for it. From here on an

@@ -11,6 +11,7 @@ import (
 
 	"auditbridge/auditbridge"
 	"auditbridge/internal/status"
+	"auditbridge/journal"
 
 	"golang.org/x/sys/unix"
 )
@@ -37,9 +38,10 @@ type listener interface {
 // losses counts what went missing before it reached us, and puts it on record,
 // where the journal counts it as a gap.
 type losses struct {
-	kernel   kernelAudit // nil when records do not come from the kernel
-	listener listener    // the same, when it is not the kernel's owner; nil else
-	auditd   dispatched  // the source, when it hears auditd; nil else
+	kernel   kernelAudit          // nil when records do not come from the kernel
+	listener listener             // the same, when it is not the kernel's owner; nil else
+	auditd   dispatched           // the source, when it hears auditd; nil else
+	before   func() journal.Ended // how the process before this one ended
 	note     func(auditbridge.Note)
 	keep     func(counter int64) error // for an heir: up to there losses are on record; nil for nobody
 	log      *slog.Logger
@@ -49,6 +51,7 @@ type losses struct {
 	view   atomic.Pointer[kernelView]
 
 	unheard atomic.Pointer[auditbridge.Unheard] // as last asked
+	away    atomic.Pointer[status.Away]         // nil: nothing that passed while nobody heard is missing
 	barred  error                               // why the kernel may not be asked; set once, before we run
 
 	looking  sync.Mutex  // one look at a time; guards what follows
@@ -200,7 +203,7 @@ func (l *losses) leave() {
 // takeResets puts on record who reset the kernel's counter: it belongs to everybody.
 func (l *losses) takeResets() {
 	for _, r := range l.kernel.LostResets() {
-		if r.At().Before(l.began) {
+		if r.ID.Time().Before(l.began) {
 			continue // it came late; begin has read the counter since
 		}
 		l.counter.reset(r.Old)
@@ -259,13 +262,26 @@ func (l *losses) lookAtUnheard(by dispatched) {
 	if late := now.Late - was.Late; late > 0 {
 		l.note(auditbridge.OwnNote(auditbridge.TypeDaemonErr, "serials-late", auditbridge.Number("n", late)))
 	}
+	between := *was
+	between.Missing += now.Away.Missing
+	if now.Away.Missing > 0 {
+		away := l.wasAway(&now)
+		l.away.Store(&away)
+		l.noteUnheard(was, &between, now.Away, auditbridge.Moment("since", away.Since), auditbridge.Moment("until", away.Until), auditbridge.Text("after", away.After))
+	}
+	l.noteUnheard(&between, &now, now.New)
+}
+
+// noteUnheard puts on record what did not come between was and now.
+func (l *losses) noteUnheard(was, now *auditbridge.Unheard, holes auditbridge.Holes, more ...auditbridge.Field) {
 	dropped, missing := now.Dropped-was.Dropped, now.Missing-was.Missing
 	if dropped+missing == 0 {
 		return
 	}
 	fields := []auditbridge.Field{auditbridge.Number("missing", missing)}
 	if missing > 0 {
-		fields = append(fields, auditbridge.Number("first-serial", now.New.First), auditbridge.Number("last-serial", now.New.Last))
+		fields = append(fields, auditbridge.Number("first-serial", holes.First), auditbridge.Number("last-serial", holes.Last))
+		fields = append(fields, more...)
 	}
 	if l.listener == nil {
 		l.note(auditbridge.OwnFailure("serials-missing", fields...))
@@ -309,7 +325,7 @@ func (l *losses) fill(s *status.Status) {
 		return
 	}
 	s.KernelLost, s.KernelLostAtMost = lossRange(l.lost.Load(), u.Missing-u.Late)
-	s.KernelLostResets = l.resets.Load()
+	s.KernelLostResets, s.Away = l.resets.Load(), l.away.Load()
 	if l.kernel != nil {
 		heard := l.kernel.Stats()
 		s.Overruns, s.Foreign, s.Malformed, s.Truncated = heard.Overruns, heard.Foreign, heard.Malformed, heard.Truncated

@@ -84,8 +84,8 @@ func (d *daemon) resumeSource() error {
 		}
 		from.Resume(trail)
 	case interface{ Expect(serial uint32) }:
-		if d.hears != nil && !d.orphan() {
-			return nil // what it missed, if anything, is no loss, or known already
+		if d.heir.Seen.Begun || d.inherits() {
+			return nil // what it missed, if anything, is known already
 		}
 		serial, known, err := d.journal.LastSerial()
 		if err != nil {

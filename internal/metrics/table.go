@@ -51,6 +51,12 @@ var table = []metric{
 		count(func(s *status.Status) uint64 { return s.KernelLost })},
 	{"auditbridge_kernel_lost_records_max_total", counter, "kernel_lost_at_most", "The same, at most: loss is a range.", nil,
 		count(func(s *status.Status) uint64 { return s.KernelLostAtMost })},
+	{"auditbridge_away_missing_serials", gauge, "away.missing", "Of these, serials that passed from the end of the run before until this one heard, one an event. Left out while none is known.", nil,
+		func(s *status.Status, put put) {
+			if s.Away != nil {
+				put(float64(s.Away.Missing))
+			}
+		}},
 	{"auditbridge_kernel_lost_resets_total", counter, "kernel_lost_resets", "How often somebody set the kernel's own count of lost records back.", nil,
 		count(func(s *status.Status) uint64 { return s.KernelLostResets })},
 	{"auditbridge_socket_overruns_total", counter, "overruns", "Times the kernel's socket had no room; what that cost is among the records lost.", nil,

@@ -85,7 +85,7 @@ func stands(s, before *Status, now time.Time) bool {
 
 // findings look at one thing each. Their order is that of causes of one weight.
 var findings = []func(s, before *Status, now time.Time) []Cause{
-	life, recording, deaf, kernel, losses, books, damage, sender, destinations, disk, clock, deputy, confinement, alarms,
+	life, recording, deaf, kernel, losses, away, books, damage, sender, destinations, disk, clock, deputy, confinement, alarms,
 }
 
 func life(s, _ *Status, now time.Time) []Cause {
@@ -218,21 +218,24 @@ func kernel(s, _ *Status, _ time.Time) []Cause {
 func losses(s, before *Status, _ time.Time) []Cause {
 	var all []Cause
 	grew := before != nil && before.PID == s.PID
-	if s.KernelLost > 0 || s.KernelLostAtMost > 0 {
-		c := Cause{Degraded, "the kernel lost " + span(s.KernelLost, s.KernelLostAtMost) + " before we could hear of them", "each loss is a gap on record; a longer queue of the kernel's takes larger bursts", "auditctl -s", ""}
+	if least, most := s.lostWhileHere(); least > 0 || most > 0 {
+		c := Cause{Degraded, "the kernel lost " + span(least, most) + " before we could hear of them", "each loss is a gap on record; a longer queue of the kernel's takes larger bursts", "auditctl -s", ""}
 		if s.Multicast != nil {
-			c.What = "we did not hear " + span(s.KernelLost, s.KernelLostAtMost)
+			c.What = "we did not hear " + span(least, most)
 			c.Next = "each loss is a gap on record; the kernel waits for no listener, only for the owner of its audit"
 		}
 		if s.Source == "plugin" || strings.HasPrefix(s.Source, "unix:") {
-			c.What = "auditd did not hand over " + span(s.KernelLost, s.KernelLostAtMost)
+			c.What = "auditd did not hand over " + span(least, most)
 			c.Next = "each loss is a gap on record, and auditd's own log has what it heard; a larger q_depth in auditd.conf takes larger bursts"
 		}
-		switch {
-		case grew && s.KernelLost > before.KernelLost:
-			c.State, c.losing = Impaired, LosingYes
-		case grew && s.KernelLostAtMost > before.KernelLostAtMost:
-			c.State, c.losing = Impaired, LosingUnknown
+		if grew {
+			leastBefore, mostBefore := before.lostWhileHere()
+			switch {
+			case least > leastBefore:
+				c.State, c.losing = Impaired, LosingYes
+			case most > mostBefore:
+				c.State, c.losing = Impaired, LosingUnknown
+			}
 		}
 		all = append(all, c)
 	}
@@ -244,6 +247,32 @@ func losses(s, before *Status, _ time.Time) []Cause {
 		all = append(all, c)
 	}
 	return all
+}
+
+// lostWhileHere is the range of what was lost, less what passed while nobody heard: that is
+// over.
+func (s *Status) lostWhileHere() (least, most uint64) {
+	if s.Away == nil {
+		return s.KernelLost, s.KernelLostAtMost
+	}
+	return s.KernelLost - min(s.KernelLost, s.Away.Missing), s.KernelLostAtMost - min(s.KernelLostAtMost, s.Away.Missing)
+}
+
+// away stands as long as its alarm, which is raised when it becomes known.
+func away(s, _ *Status, _ time.Time) []Cause {
+	if s.Away == nil || !s.Answering || !slices.ContainsFunc(s.Alarms, func(a Alarm) bool { return a.ID == "records-lost" }) {
+		return nil
+	}
+	return []Cause{{Degraded, "run was " + s.Away.words(), "what passed is a gap on record; `auditbridge restart` replaces run without one", "journalctl -u auditbridge", ""}}
+}
+
+// words say from when to when nobody heard, and what passed.
+func (a *Away) words() string {
+	how := "stopped"
+	if a.After != "stop" {
+		how = "dead"
+	}
+	return fmt.Sprintf("%s from %s to %s: %d events passed unheard, serials %d to %d", how, stamp(a.Since), stamp(a.Until), a.Missing, a.First, a.Last)
 }
 
 func span(least, most uint64) string {

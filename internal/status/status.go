@@ -78,6 +78,7 @@ type Status struct {
 	RefusedLast      uint32            `json:"refused_last_serial,omitempty"`  // … and of its end
 	KernelLost       uint64            `json:"kernel_lost"`                    // at least, before we could hear of them
 	KernelLostAtMost uint64            `json:"kernel_lost_at_most"`            // loss is a range
+	Away             *Away             `json:"away,omitempty"`                 // what of that passed while nobody heard; nil when nothing did
 	KernelLostResets uint64            `json:"kernel_lost_resets"`             // how often somebody set the kernel's own count back
 	Overruns         uint64            `json:"overruns"`                       // times the kernel's socket had no room; what that cost is in KernelLost
 	Foreign          uint64            `json:"foreign"`                        // messages on it that are not the kernel's
@@ -118,6 +119,17 @@ type Kernel struct {
 	BacklogLimit int  `json:"kernel_backlog_limit"`
 	RateLimit    int  `json:"kernel_rate_limit"` // records per second; 0 is none
 	Rules        int  `json:"kernel_rules"`      // -1 when not known
+}
+
+// Away is the time from the end of the run before this one until this one heard, in
+// which events passed.
+type Away struct {
+	Since   time.Time `json:"since,omitzero"` // of its last words, else of its last sign of life
+	Until   time.Time `json:"until"`
+	After   string    `json:"after"`   // stop, in order, or abnormal-end
+	Missing uint64    `json:"missing"` // serials, each an event of one record or more …
+	First   uint32    `json:"first_serial"`
+	Last    uint32    `json:"last_serial"`
 }
 
 // Multicast is what a listener beside the owner of kernel audit knows of itself.

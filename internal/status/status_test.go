@@ -64,6 +64,9 @@ func TestVerdicts(t *testing.T) {
 		{"not asked yet", func(s *Status) { s.Kernel = nil }, OK, LosingNo, 0, ""},
 		{"the kernel does not answer", func(s *Status) { s.KernelSilentSince = now }, Degraded, LosingUnknown, 1, "kernel losses unknown since 2026-03-06T12:00:00Z"},
 		{"the kernel lost some", func(s *Status) { s.KernelLost, s.KernelLostAtMost = 3, 5 }, Degraded, LosingNo, 1, "the kernel lost 3 to 5 records before we could hear of them"},
+		{"nobody heard for a while, and it is known since a moment", func(s *Status) { wasAway(s); s.Alarms = []Alarm{{ID: "records-lost"}} }, Degraded, LosingNo, 1,
+			"run was stopped from 2026-03-06T11:58:00Z to 2026-03-06T12:00:00Z: 7 events passed unheard, serials 70 to 76"},
+		{"nobody heard for a while, long ago", wasAway, OK, LosingNo, 0, ""},
 		{"some were refused", func(s *Status) { s.Refused, s.Received = 4, 104 }, Degraded, LosingNo, 1, "4 records were refused since run started"},
 		{"received less than stored", func(s *Status) { s.Stored++ }, Degraded, LosingUnknown, 1, "the books do not balance: received 100, stored 91 + in the ring 10 + refused 0"},
 		{"a relay's book", func(s *Status) { s.Destinations[0].Read++ }, Degraded, LosingUnknown, 1, "the books do not balance: siem read 81, delivered 50 + excluded 20 + pending 10"},
@@ -101,6 +104,12 @@ func TestVerdicts(t *testing.T) {
 	}
 }
 
+// wasAway makes it the status of a run before which events passed unheard.
+func wasAway(s *Status) {
+	s.KernelLost, s.KernelLostAtMost = 7, 7
+	s.Away = &Away{Since: now.Add(-2 * time.Minute), Until: now, After: "stop", Missing: 7, First: 70, Last: 76}
+}
+
 // What grew since the last look is being lost now; what did not was lost once.
 func TestLosingNow(t *testing.T) {
 	before, s := well(), well()
@@ -116,6 +125,13 @@ func TestLosingNow(t *testing.T) {
 	Judge(next, s, now.Add(2*time.Second))
 	if next.State != Impaired || next.Losing != LosingYes || !next.Since.Equal(now.Add(2*time.Second)) {
 		t.Errorf("a loss that goes on: %s, losing %s, since %v", next.State, next.Losing, next.Since)
+	}
+	known := well()
+	wasAway(known)
+	known.KernelLost, known.KernelLostAtMost = known.KernelLost+2, known.KernelLostAtMost+2
+	Judge(known, next, now.Add(3*time.Second))
+	if known.State != Degraded || known.Losing != LosingNo {
+		t.Errorf("a loss of the time before us, which is known now: %s, losing %s", known.State, known.Losing)
 	}
 }
 
@@ -214,6 +230,8 @@ func TestLinesOfTheText(t *testing.T) {
 			listen(s)
 			s.KernelLost, s.KernelLostAtMost, s.Gaps, s.Dropped, s.Missing = 9, 12, 2, 9, 3
 		}, "\nlost:    9 to 12 records (dropped by the socket 9, serials missing 3), gaps 2\n"},
+		{"what passed while nobody heard", func(s *Status) { wasAway(s); s.Away.After = "abnormal-end" },
+			"\nlost:    by the kernel 7 records, gaps 0\n         of these, run was dead from 2026-03-06T11:58:00Z to 2026-03-06T12:00:00Z: 7 events passed unheard, serials 70 to 76\n"},
 		{"a listener that is audited itself", func(s *Status) { listen(s); s.Audited = "locked" }, "\n         run is audited itself: locked\n"},
 		{"no watch", func(s *Status) {}, "\nwatch:   none: nobody tells operators when auditing fails\n"},
 		{"a watch", func(s *Status) { s.Watch = &Watch{State: OK, Since: now} }, "\nwatch:   ok since 2026-"},

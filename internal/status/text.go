@@ -133,9 +133,12 @@ func (s *Status) lostLine(b *strings.Builder) {
 	lost := span(s.KernelLost, s.KernelLostAtMost)
 	if s.Multicast == nil {
 		fmt.Fprintf(b, "lost:    by the kernel %s, gaps %d\n", lost, s.Gaps)
-		return
+	} else {
+		fmt.Fprintf(b, "lost:    %s (dropped by the socket %d, serials missing %d), gaps %d\n", lost, s.Dropped, s.Missing, s.Gaps)
 	}
-	fmt.Fprintf(b, "lost:    %s (dropped by the socket %d, serials missing %d), gaps %d\n", lost, s.Dropped, s.Missing, s.Gaps)
+	if s.Away != nil {
+		fmt.Fprintf(b, "         of these, run was %s\n", terminal.Safe(s.Away.words()))
+	}
 }
 
 // oddLine says what went wrong on the way, when anything did.
