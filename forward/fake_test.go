@@ -24,6 +24,7 @@ type memJournal struct {
 	id    journal.ID
 	first auditbridge.Sequence // of lines[0]
 	lines []string
+	ahead auditbridge.Sequence // lines that are written and not durable
 	grown chan struct{}
 	atEnd func() // called with the lock held when a reader has found nothing more; may be nil
 }
@@ -61,7 +62,7 @@ func (j *memJournal) Oldest() auditbridge.Sequence {
 	return j.first
 }
 
-func (j *memJournal) Written() auditbridge.Sequence { return j.Durable() }
+func (j *memJournal) Written() auditbridge.Sequence { return j.Durable() + j.ahead }
 
 func (j *memJournal) Open(from auditbridge.Sequence) (Source, error) {
 	return &memSource{j: j, next: max(from, 1)}, nil

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"auditbridge/auditbridge"
 	"auditbridge/internal/peertest"
 	"auditbridge/journal"
 )
@@ -115,6 +116,38 @@ func TestOrderlyEndIsDelivered(t *testing.T) {
 		}
 		if took := time.Since(start); took > 2*time.Second {
 			t.Errorf("it took %v", took)
+		}
+	})
+}
+
+// Who is told to end while more is written goes at once, under load as well: an event that
+// is not whole is its successor's, who sends it whole.
+func TestARelayThatIsSucceededLeavesWhatIsNotWhole(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, j := newPipe(), newMemJournal(append(events(1, 3), syscallEvent(3)[:2]...)...)
+		j.ahead = 1
+		r := startRelay(t, testConfig(FormatEvent), j, &script{conns: []*pipe{p}}, journal.Cursor{})
+		synctest.Wait()
+		start := time.Now()
+		r.end(t)
+		if took := time.Since(start); took > 100*time.Millisecond {
+			t.Errorf("it took %v", took)
+		}
+		c := r.seen.at()
+		if c.At != 8 || c.Delivered != 6 || !slices.Equal(c.Open, []auditbridge.Sequence{7}) {
+			t.Errorf("cursor %+v, want the last event open", c)
+		}
+		j.ahead = 0
+		j.append(syscallEvent(3)[2])
+		next := newPipe()
+		r = startRelay(t, testConfig(FormatEvent), j, &script{conns: []*pipe{next}}, c)
+		synctest.Wait()
+		r.end(t)
+		if strings.Count(p.text(), `serial="3"`) != 0 || strings.Count(next.text(), `serial="3"`) != 1 || strings.Count(next.text(), `serial="2"`) != 0 {
+			t.Errorf("sent %q, and then %q", p.text(), next.text())
+		}
+		if c := r.seen.at(); c.At != 9 || c.Delivered != 9 || len(c.Open) != 0 {
+			t.Errorf("cursor %+v, want all 9 records delivered", c)
 		}
 	})
 }

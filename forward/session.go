@@ -206,6 +206,9 @@ func (s *session) pause(ctx context.Context, last bool) error {
 	now := time.Now()
 	wait := calm
 	if s.stream.waiting() > 0 {
+		if last && s.journal.Written() > s.last {
+			return s.leave(errFinished) // somebody goes on, and reads the events that have no end yet once more
+		}
 		var quiet auditbridge.Sequence
 		if quiet, wait = s.lull.follow(s.last, s.journal.Written(), now, s.cfg.Idle); quiet > 0 {
 			s.stream.idle(quiet)
