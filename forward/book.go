@@ -23,6 +23,7 @@ type relayBook struct {
 	notes    allowance.Allowance
 	restarts allowance.Allowance
 
+	with        string      // Config.with of the server that is spoken to
 	session     lastSession // as it is kept
 	sessionKept time.Time
 

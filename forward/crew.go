@@ -39,8 +39,9 @@ type Start func() (Process, error)
 // nobody else is touched.
 type crew struct {
 	*Shipper
-	refused allowance.Allowance // reports; work's goroutine's
-	talk    sync.Mutex          // held until a new ship has heard what to send: nothing else is said to it before
+	patience time.Duration       // how long ship may take to let go of any that it ever served
+	refused  allowance.Allowance // reports; work's goroutine's
+	talk     sync.Mutex          // held until a new ship has heard what to send: nothing else is said to it before
 
 	// Shipper.mu's
 	destinations []Config
@@ -104,7 +105,7 @@ func (c *crew) converse(ctx context.Context, ship Process) error {
 	defer context.AfterFunc(ctx, func() {
 		say(order{Stop: true})
 		select { // a ship that does not end is cut off
-		case <-time.After(c.patience()):
+		case <-time.After(c.patience):
 			ship.Close()
 		case <-over:
 		}
@@ -135,45 +136,51 @@ func (c *crew) served() map[string]*relayBook {
 	return maps.Clone(c.books)
 }
 
-// dismissRelays has ship let go of destinations and returns when it has, or has
-// ended. They are not the crew's any more then. A ship that does not let go is
-// cut off, and started again without them.
-func (c *crew) dismissRelays(names []string) {
+// dismissRelays has ship let go of destinations, and does not wait until it has, or
+// has ended: then their channels are closed, and they are not the crew's any more.
+func (c *crew) dismissRelays(names []string) (left map[string]<-chan struct{}) {
 	c.talk.Lock()
 	defer c.talk.Unlock()
-	late, cancel := context.WithTimeout(context.Background(), c.patience())
-	defer cancel()
 	c.mu.Lock()
-	var gone []chan struct{}
+	left = map[string]<-chan struct{}{}
 	for _, name := range names {
-		if c.books[name] == nil {
-			continue
+		if c.books[name] != nil {
+			c.leaving[name] = make(chan struct{})
+			left[name] = c.leaving[name]
 		}
-		c.leaving[name] = make(chan struct{})
-		gone = append(gone, c.leaving[name])
 	}
-	c.destinations = slices.DeleteFunc(slices.Clone(c.destinations), func(d Config) bool { return slices.Contains(names, d.Name) })
+	c.destinations = slices.DeleteFunc(slices.Clone(c.destinations), func(d Config) bool { return left[d.Name] != nil })
 	say, cut, end, empty := c.say, c.cut, c.end, len(c.destinations) == 0
 	c.mu.Unlock()
-	if len(gone) == 0 {
-		return
+	if len(left) == 0 {
+		return left
 	}
-	switch {
-	case empty && end != nil:
-		end() // work ends as it does when run stops
-	case say == nil:
-		c.letGo() // the next ship hears nothing of them
-	default:
+	if say != nil {
 		say(order{Leave: names})
 	}
-	for _, is := range gone {
+	if empty && end != nil {
+		end() // work ends as it does when run stops
+	} else if say == nil {
+		c.letGo() // the next ship hears nothing of them
+	}
+	go c.seeOff(left, cut)
+	return left
+}
+
+// seeOff sees to it that destinations are let go of: a ship that does not is cut off,
+// and started again without them.
+func (c *crew) seeOff(left map[string]<-chan struct{}, cut func() error) {
+	late := time.NewTimer(c.patience)
+	defer late.Stop()
+	for _, is := range left {
 		select {
 		case <-is:
-		case <-late.Done():
+		case <-late.C:
 			if cut != nil {
 				cut()
 			}
 			c.letGo()
+			return
 		}
 	}
 }
@@ -223,12 +230,10 @@ func dismiss(ship Process) error {
 	return errors.New("it cannot be killed")
 }
 
-// patience is the longest grace of all destinations, and a little.
-func (c *crew) patience() time.Duration {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+// longestLeave is the longest grace of destinations, and a little.
+func longestLeave(destinations []Config) time.Duration {
 	longest := time.Duration(0)
-	for _, d := range c.destinations {
+	for _, d := range destinations {
 		d = d.withDefaults()
 		longest = max(longest, d.Grace+d.Idle)
 	}

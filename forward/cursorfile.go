@@ -34,10 +34,7 @@ func cursorName(destination string) string {
 	return name.String() + journal.CursorSuffix
 }
 
-// forgetRemoved removes the cursors of destinations that are configured no more:
-// one that comes back begins anew. First each is on record, durably, which also
-// is a sequence beyond all that the cursor has reached; if we die in between the
-// next start says it again.
+// forgetRemoved removes the cursors of destinations that are configured no more.
 func (s *Shipper) forgetRemoved(ctx context.Context) error {
 	dir, err := durable.OpenDir(s.cfg.StateDir, 0, -1)
 	if err != nil {
@@ -53,19 +50,30 @@ func (s *Shipper) forgetRemoved(ctx context.Context) error {
 		if _, configured := s.relays[destination]; !is || configured {
 			continue
 		}
-		n, err := s.removedNote(destination, filepath.Join(s.cfg.StateDir, name))
-		if err == nil {
-			err = s.cfg.Record(ctx, n)
+		if err := s.forget(ctx, dir, name); err != nil {
+			return err
 		}
-		if err == nil {
-			err = durable.Remove(dir, sessionName(destination))
-		}
-		if err == nil {
-			err = dir.Remove(name)
-		}
-		if err != nil {
-			return fmt.Errorf("forget the removed destination %q: %w", destination, err)
-		}
+	}
+	return nil
+}
+
+// forget removes a destination's cursor: if it comes back it begins anew. First it is on
+// record, durably, which also is a sequence beyond all that the cursor has reached; if we
+// die in between the next start says it again.
+func (s *Shipper) forget(ctx context.Context, dir durable.Dir, file string) error {
+	destination, _ := destinationOf(file)
+	n, err := s.removedNote(destination, filepath.Join(s.cfg.StateDir, file))
+	if err == nil {
+		err = s.cfg.Record(ctx, n)
+	}
+	if err == nil {
+		err = durable.Remove(dir, sessionName(destination))
+	}
+	if err == nil {
+		err = dir.Remove(file)
+	}
+	if err != nil {
+		return fmt.Errorf("forget the removed destination %q: %w", destination, err)
 	}
 	return nil
 }

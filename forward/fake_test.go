@@ -255,6 +255,12 @@ func (s *sink) read(c net.Conn) {
 	}
 }
 
+func (s *sink) connections() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.conns)
+}
+
 func (s *sink) received() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

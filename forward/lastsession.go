@@ -39,26 +39,15 @@ func (c *Config) with() string {
 	return fmt.Sprintf("%s port %d by way of %q as %s", c.Address, c.Port, c.Via, c.TLS.Reference())
 }
 
-// with says it of the destination of that name.
-func (s *Shipper) with(name string) string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for i := range s.cfg.Destinations {
-		if d := &s.cfg.Destinations[i]; d.Name == name {
-			return d.with()
-		}
-	}
-	return ""
-}
-
 // recall tells a book that is new of the destination's last session.
 func (s *Shipper) recall(to Config, book *relayBook) {
+	book.with = to.with()
 	var left lastSession
 	err := durable.Left(s.cfg.StateDir, sessionName(to.Name), maxLastSession, &left)
 	switch {
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		s.cfg.Log.Warn("until when a destination's certificates are valid is not known before it is connected", "dest", to.Name, "err", err)
-	case err == nil && left.With == to.with() && to.TLS != nil:
+	case err == nil && left.With == book.with && to.TLS != nil:
 		book.stats.TLS, book.session = believable(left.Session), left
 	}
 }
@@ -70,7 +59,7 @@ func (s *Shipper) recognize(name string, book *relayBook, n *Stats) {
 		n.TLS = book.session.Session
 		return
 	}
-	now := lastSession{s.with(name), n.TLS}
+	now := lastSession{book.with, n.TLS}
 	if reflect.DeepEqual(now, book.session) || time.Since(book.sessionKept) < keepEvery {
 		return
 	}
@@ -83,7 +72,8 @@ func (s *Shipper) recognize(name string, book *relayBook, n *Stats) {
 // meets forgets another server than the one that the destination is now. The book is
 // nobody's meanwhile.
 func (b *relayBook) meets(to Config) {
-	if b.session.With != to.with() {
+	b.with = to.with()
+	if b.session.With != b.with {
 		b.session, b.stats.TLS = lastSession{}, nil
 	}
 }

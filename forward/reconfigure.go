@@ -7,8 +7,10 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"time"
 
 	"auditbridge/forward/tunnel"
+	"auditbridge/internal/durable"
 )
 
 // Reconfigure takes over other destinations and tunnels while Run runs. One
@@ -16,6 +18,9 @@ import (
 // changed goes on where it was; one that is new begins as Start says; the place
 // of one that is gone is forgotten, on record. With an error of Validate or of a
 // new destination's cursor nothing has changed.
+//
+// Nobody waits for one that takes its leave but its own successor: a far end may
+// take until the end of its grace to close.
 func (s *Shipper) Reconfigure(ctx context.Context, destinations []Config, tunnels []tunnel.Config) error {
 	s.changing.Lock()
 	defer s.changing.Unlock()
@@ -25,46 +30,158 @@ func (s *Shipper) Reconfigure(ctx context.Context, destinations []Config, tunnel
 		return err
 	}
 	same, other := s.compare(&next)
+	if err := s.untilSettled(ctx, same, other); err != nil {
+		return err
+	}
 	opened, err := s.openMissing(other)
 	if err != nil {
 		return err
 	}
-	var leave []string
-	for name := range s.relays {
-		if !same[name] {
-			leave = append(leave, name)
-		}
-	}
-	for _, c := range slices.Clone(s.crews) {
-		c.dismissRelays(leave)
-	}
+	left := s.dismiss(same)
 
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.hire == nil {
-		s.mu.Unlock()
+		closeAll(opened)
 		return errors.New("take over other destinations: sending has ended")
 	}
 	s.crews = slices.DeleteFunc(s.crews, func(c *crew) bool { return len(c.destinations) == 0 })
 	s.cfg.Destinations, s.cfg.Tunnels = destinations, tunnels
 	maps.Copy(s.relays, opened)
+	var added, changed []Config
 	for _, d := range other {
-		s.relays[d.Name].meets(d)
-	}
-	var gone []*relayBook
-	for name, book := range s.relays {
-		if !slices.ContainsFunc(destinations, func(d Config) bool { return d.Name == name }) {
-			gone = append(gone, book)
-			delete(s.relays, name)
+		if opened[d.Name] != nil {
+			added = append(added, d)
+		} else {
+			changed = append(changed, d)
 		}
 	}
-	if len(other) > 0 {
-		s.enlist(other)
+	if len(added) > 0 {
+		s.enlist(added)
+	}
+	s.succeed(changed, left)
+	for name := range s.relays {
+		if !slices.ContainsFunc(destinations, func(d Config) bool { return d.Name == name }) {
+			s.remove(name, left[name])
+		}
+	}
+	return nil
+}
+
+// dismiss has all destinations let go of but those that stay the same; what it returns
+// is closed when each is.
+func (s *Shipper) dismiss(same map[string]bool) (left map[string]<-chan struct{}) {
+	s.mu.Lock()
+	crews := slices.Clone(s.crews)
+	var names []string
+	for name := range s.relays {
+		if !same[name] {
+			names = append(names, name)
+		}
 	}
 	s.mu.Unlock()
-	for _, book := range gone {
-		book.close()
+	left = map[string]<-chan struct{}{}
+	for _, c := range crews {
+		maps.Copy(left, c.dismissRelays(names))
 	}
-	return s.forgetRemoved(ctx)
+	return left
+}
+
+// succeed puts crews to work for destinations that changed, once the one before has let
+// go of each: it has their place until then. The caller holds mu.
+func (s *Shipper) succeed(changed []Config, left map[string]<-chan struct{}) {
+	free, done := make(chan Config, len(changed)), map[string]chan struct{}{}
+	for _, d := range changed {
+		done[d.Name] = make(chan struct{})
+		s.parting[d.Name] = done[d.Name]
+		s.departures.Go(func() {
+			await(left[d.Name])
+			free <- d
+		})
+	}
+	s.departures.Go(func() {
+		for n := 0; n < len(changed); {
+			together := gather(free)
+			n += len(together)
+			s.mu.Lock()
+			for _, d := range together {
+				s.relays[d.Name].meets(d)
+			}
+			if s.hire != nil {
+				s.enlist(together)
+			}
+			for _, d := range together {
+				delete(s.parting, d.Name)
+				close(done[d.Name])
+			}
+			s.mu.Unlock()
+		}
+	})
+}
+
+// gather waits for one and takes those along that come soon after: each crew is a process.
+func gather(free <-chan Config) []Config {
+	together := []Config{<-free}
+	for soon := time.After(200 * time.Millisecond); ; {
+		select {
+		case d := <-free:
+			together = append(together, d)
+		case <-soon:
+			return together
+		}
+	}
+}
+
+// remove forgets a destination, and its place when it is let go of. That fails when
+// sending ends meanwhile; then the next start does it. The caller holds mu.
+func (s *Shipper) remove(name string, left <-chan struct{}) {
+	book, done, ctx := s.relays[name], make(chan struct{}), s.ctx
+	delete(s.relays, name)
+	s.parting[name] = done
+	s.departures.Go(func() {
+		await(left)
+		book.close()
+		dir, err := durable.OpenDir(s.cfg.StateDir, 0, -1)
+		if err == nil {
+			err = s.forget(ctx, dir, cursorName(name))
+			dir.Close()
+		}
+		if err != nil && ctx.Err() == nil {
+			s.cfg.Log.Warn("the place of a removed destination is still kept; the next start tries again", "err", err)
+		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.parting, name)
+		close(done)
+	})
+}
+
+// untilSettled waits until an earlier change is done with those that change again, or
+// come back.
+func (s *Shipper) untilSettled(ctx context.Context, same map[string]bool, other []Config) error {
+	wait := map[string]<-chan struct{}{}
+	s.mu.Lock()
+	for name, done := range s.parting {
+		if s.relays[name] != nil && !same[name] || slices.ContainsFunc(other, func(d Config) bool { return d.Name == name }) {
+			wait[name] = done
+		}
+	}
+	s.mu.Unlock()
+	for name, done := range wait {
+		select {
+		case <-done:
+		case <-ctx.Done():
+			return fmt.Errorf("take over %q, which is still taking leave: %w", name, ctx.Err())
+		}
+	}
+	return nil
+}
+
+// await returns when is is closed; a destination without a crew has nothing to let go of.
+func await(is <-chan struct{}) {
+	if is != nil {
+		<-is
+	}
 }
 
 // compare says which destinations stay what they are, and which are new or
@@ -105,9 +222,7 @@ func (s *Shipper) openMissing(destinations []Config) (map[string]*relayBook, err
 		}
 		book, err := openBook(CursorFile(s.cfg.StateDir, d.Name))
 		if err != nil {
-			for _, b := range opened {
-				b.close()
-			}
+			closeAll(opened)
 			return nil, fmt.Errorf("take over the new destination %q: %w", d.Name, err)
 		}
 		s.recall(d, book)
@@ -115,4 +230,10 @@ func (s *Shipper) openMissing(destinations []Config) (map[string]*relayBook, err
 		opened[d.Name] = book
 	}
 	return opened, nil
+}
+
+func closeAll(books map[string]*relayBook) {
+	for _, b := range books {
+		b.close()
+	}
 }

@@ -3,9 +3,12 @@ package forward
 import (
 	"context"
 	"errors"
+	"io"
+	"net"
 	"os"
 	"slices"
 	"testing"
+	"time"
 
 	"auditbridge/forward/tunnel"
 	"auditbridge/internal/peertest"
@@ -40,6 +43,7 @@ func TestReconfigureTouchesOnlyWhatChanged(t *testing.T) {
 	if err := s.Reconfigure(t.Context(), next, nil); err != nil {
 		t.Fatal(err)
 	}
+	peertest.Until(t, "the one that changed has gone over", func() bool { return second.connections() > 0 })
 	l.feed(events(100, 200))
 	l.close()
 	want := l.all()
@@ -54,9 +58,7 @@ func TestReconfigureTouchesOnlyWhatChanged(t *testing.T) {
 	if got := s.Stats()["same"]; !got.Connected || !got.Since.Equal(since) {
 		t.Errorf("the destination that stays the same was touched: connected %v since %v, was since %v", got.Connected, got.Since, since)
 	}
-	if _, err := os.Stat(CursorFile(l.stateDir(), "gone")); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("the removed destination's cursor: %v", err)
-	}
+	untilForgotten(t, l, "gone")
 	stop()
 	if err := <-done; err != nil {
 		t.Fatal(err)
@@ -126,6 +128,70 @@ func TestAShipThatDoesNotLetGoIsCutOff(t *testing.T) {
 	if _, known := s.Stats()["leaves"]; known {
 		t.Error("what left is still known")
 	}
+	stop()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+}
+
+// untilForgotten waits until nothing is left of a removed destination.
+func untilForgotten(t *testing.T, l *liveJournal, name string) {
+	t.Helper()
+	peertest.Until(t, name+" is forgotten", func() bool {
+		_, err := os.Stat(CursorFile(l.stateDir(), name))
+		return errors.Is(err, os.ErrNotExist)
+	})
+}
+
+// Far ends that do not close when we take our leave hold up nobody: what is added goes to
+// work, and what changed as soon as its own predecessor has let go; a removed one that
+// comes back waits for itself, and begins anew.
+func TestATakingOfLeaveHoldsUpNobody(t *testing.T) {
+	t.Parallel()
+	far, next := startSink(t), startSink(t)
+	closes := make(chan struct{})
+	rude := peertest.PortOf(peertest.Listen(t, func(c net.Conn) {
+		defer c.Close()
+		io.Copy(io.Discard, c)
+		<-closes
+	}))
+	l := startJournal(t)
+	never := func(c Config) Config { c.Grace = time.Hour; return c }
+	gone, stuck, moved := never(named("gone", rude)), never(named("stuck", rude)), named("moved", far.port())
+	s, said := shipperFor(t, l, []Config{gone, stuck, moved})
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx, inProcess(t, nil)) }()
+	l.feed(events(0, 10))
+	peertest.Until(t, "all are connected", func() bool {
+		all := s.Stats()
+		return all["gone"].Connected && all["stuck"].Connected && len(far.received()) >= 30
+	})
+	stuck.Address = "127.0.0.2"
+	moved.Port = next.port()
+	if err := s.Reconfigure(t.Context(), []Config{stuck, moved, named("added", next.port())}, nil); err != nil {
+		t.Fatal(err)
+	}
+	l.feed(events(10, 20))
+	peertest.Until(t, "those that nobody holds up have got all", func() bool {
+		return len(next.received()) >= 60+30 // the added one all, the moved one what is new
+	})
+	impatient, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if err := s.Reconfigure(impatient, []Config{gone, stuck, moved}, nil); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("a removed destination came back before it was gone: %v", err)
+	}
+	if slices.Contains(said.ops(), "cursor-removed") {
+		t.Error("its place is forgotten although it has not gone")
+	}
+	close(closes)
+	if err := s.Reconfigure(t.Context(), []Config{gone, moved}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Contains(said.ops(), "cursor-removed") || s.Cursors()["gone"].Delivered > 0 {
+		t.Errorf("it did not begin anew: %+v, on record %q", s.Cursors()["gone"], said.ops())
+	}
+	l.close()
 	stop()
 	if err := <-done; err != nil {
 		t.Fatal(err)

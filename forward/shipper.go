@@ -61,11 +61,14 @@ type Shipper struct {
 
 	changing sync.Mutex // one Reconfigure at a time
 
-	mu     sync.Mutex
-	relays map[string]*relayBook
-	crews  []*crew
-	hired  sync.WaitGroup // crews at work
-	hire   func(*crew)    // puts a crew to work; nil while Run does not run
+	mu         sync.Mutex
+	relays     map[string]*relayBook
+	crews      []*crew
+	hired      sync.WaitGroup             // crews at work
+	hire       func(*crew)                // puts a crew to work; nil while Run does not run
+	ctx        context.Context            // Run's
+	parting    map[string]<-chan struct{} // destinations that ship has yet to let go of for an earlier Reconfigure; closed when that is done with them
+	departures sync.WaitGroup             // who waits for that
 }
 
 // NewShipper validates cfg and opens the cursors; a destination that has none
@@ -74,7 +77,7 @@ func NewShipper(cfg ShipperConfig) (*Shipper, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	s := &Shipper{cfg: cfg, relays: map[string]*relayBook{}}
+	s := &Shipper{cfg: cfg, relays: map[string]*relayBook{}, parting: map[string]<-chan struct{}{}}
 	for _, d := range cfg.Destinations {
 		book, err := openBook(CursorFile(cfg.StateDir, d.Name))
 		if err != nil {
@@ -93,7 +96,7 @@ func NewShipper(cfg ShipperConfig) (*Shipper, error) {
 
 // enlist makes a crew for destinations, whose books are open.
 func (s *Shipper) enlist(destinations []Config) {
-	c := &crew{Shipper: s, destinations: destinations, books: map[string]*relayBook{}, leaving: map[string]chan struct{}{}}
+	c := &crew{Shipper: s, patience: longestLeave(destinations), destinations: destinations, books: map[string]*relayBook{}, leaving: map[string]chan struct{}{}}
 	vias := map[string]bool{}
 	for _, d := range destinations {
 		c.books[d.Name] = s.relays[d.Name]
@@ -118,6 +121,7 @@ func (s *Shipper) Run(ctx context.Context, start Start) error {
 		s.cfg.Log.Warn("the place of a removed destination is still kept; the next start tries again", "err", err)
 	}
 	s.mu.Lock()
+	s.ctx = ctx
 	s.hire = func(c *crew) {
 		var work context.Context
 		work, c.end = context.WithCancel(ctx)
@@ -132,6 +136,7 @@ func (s *Shipper) Run(ctx context.Context, start Start) error {
 	s.hire = nil
 	s.mu.Unlock()
 	s.hired.Wait()
+	s.departures.Wait()
 	return nil
 }
 
