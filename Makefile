@@ -51,7 +51,8 @@ demo: build
 test: build peers
 	$(GO) test -timeout 25m $(PKGS)
 
-# What `make test` does for minutes, for hours: HOURS=0.5 make soak. As root, nothing else owning kernel audit.
+# What `make test` does for minutes, for hours: HOURS=0.5 make soak; SEED= repeats one. As root, nothing else owning kernel audit.
+# Its parts by themselves: scripts/soak restarts kills and replaces run 200 times.
 HOURS ?= 4
 soak: build peers
 	scripts/soak $(HOURS)

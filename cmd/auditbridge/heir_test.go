@@ -87,8 +87,21 @@ func TestWhatADeadProcessMissedIsOnRecord(t *testing.T) {
 	}
 }
 
-// roundsVariable says how often TestKilledOrReplacedAtAnyMoment does it.
-const roundsVariable = "AUDITBRIDGE_RESTARTS"
+// roundsVariable says how often TestKilledOrReplacedAtAnyMoment does it, seedVariable by
+// which moments: those of a run that failed.
+const roundsVariable, seedVariable = "AUDITBRIDGE_RESTARTS", "AUDITBRIDGE_SEED"
+
+// fromVariable is the number in the environment, or another.
+func fromVariable(t *testing.T, name string, otherwise uint64) uint64 {
+	t.Helper()
+	text := os.Getenv(name)
+	if text == "" {
+		return otherwise
+	}
+	n, err := strconv.ParseUint(text, 10, 64)
+	must(t, err)
+	return n
+}
 
 // TestKilledOrReplacedAtAnyMoment: under live load, at random moments, run is killed,
 // or asked to become the installed program, or killed while it does; whatever it was
@@ -96,12 +109,7 @@ const roundsVariable = "AUDITBRIDGE_RESTARTS"
 // least once, the journal verifies, and the books balance.
 func TestKilledOrReplacedAtAnyMoment(t *testing.T) {
 	t.Parallel()
-	rounds := 6
-	if text := os.Getenv(roundsVariable); text != "" {
-		var err error
-		rounds, err = strconv.Atoi(text)
-		must(t, err)
-	}
+	rounds, seed := fromVariable(t, roundsVariable, 6), fromVariable(t, seedVariable, uint64(time.Now().UnixNano()))
 	kernel := audittest.Kernel(t)
 	before := kernel.Status()
 	collector := peertest.StartRsyslog(t)
@@ -111,11 +119,13 @@ func TestKilledOrReplacedAtAnyMoment(t *testing.T) {
 	peertest.Until(t, "the service manager has the socket", func() bool { return m.keeps(storedSocket) })
 	const perSecond = 700
 	load := kernel.StartGenerate(100_000_000, perSecond, "restarted")
-	seed := uint64(time.Now().UnixNano())
-	t.Logf("%d rounds, seed %d", rounds, seed)
+	t.Logf("%d rounds, %s=%d", rounds, seedVariable, seed)
 	moment := func(r *rand.Rand, most time.Duration) { time.Sleep(time.Duration(r.Int64N(int64(most)))) }
 	r := rand.New(rand.NewPCG(seed, 0))
 	for round := range rounds {
+		if round%20 == 19 {
+			t.Logf("round %d", round+1)
+		}
 		switch round % 3 {
 		case 0: // killed at any moment, of the start too
 			moment(r, 400*time.Millisecond)
