@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"path/filepath"
 	"strings"
+
+	"auditbridge/internal/unixsocket"
 )
 
 // Address is where metrics are served: a Unix socket, or a TCP port of the
@@ -24,8 +26,8 @@ func ParseAddress(text string) (a Address, err error) {
 		if !filepath.IsAbs(path) || strings.ContainsRune(path, 0) {
 			return a, fmt.Errorf("%q is not an absolute path", path)
 		}
-		if len(path) > maxPath {
-			return a, fmt.Errorf("a socket's path has at most %d bytes, this one %d", maxPath, len(path))
+		if len(path) > unixsocket.MaxPath {
+			return a, fmt.Errorf("a socket's path has at most %d bytes, this one %d", unixsocket.MaxPath, len(path))
 		}
 		return Address{"unix", filepath.Clean(path)}, nil
 	}
@@ -40,6 +42,3 @@ func ParseAddress(text string) (a Address, err error) {
 	}
 	return Address{"tcp", at.String()}, nil
 }
-
-// maxPath is what sockaddr_un takes (unix(7)), less its closing NUL.
-const maxPath = 107

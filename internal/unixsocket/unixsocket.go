@@ -12,7 +12,7 @@ import (
 
 // Listen takes the socket at path in place of one that a dead process left, with
 // that mode, and of group gid when that is not negative. It is an error when
-// somebody answers there already. Until it has its mode only the caller's user
+// somebody answers there already, or what lies there is no socket of ours. Until it has its mode only the caller's user
 // may connect: the umask, 022 or stricter, sees to that.
 func Listen(path string, mode os.FileMode, gid int) (*net.UnixListener, error) {
 	conn, err := net.DialTimeout("unix", path, time.Second)
@@ -20,7 +20,10 @@ func Listen(path string, mode os.FileMode, gid int) (*net.UnixListener, error) {
 		conn.Close()
 		return nil, fmt.Errorf("listen on %s: another process answers there already", path)
 	}
-	if errors.Is(err, syscall.ECONNREFUSED) {
+	if errors.Is(err, syscall.ECONNREFUSED) { // so it is with a file that is no socket
+		if err := ours(path); err != nil {
+			return nil, fmt.Errorf("listen on %s: %w", path, err)
+		}
 		if err := os.Remove(path); err != nil {
 			return nil, fmt.Errorf("listen on %s: remove what a dead process left: %w", path, err)
 		}
@@ -40,4 +43,21 @@ func Listen(path string, mode os.FileMode, gid int) (*net.UnixListener, error) {
 		return nil, fmt.Errorf("listen on %s: %w", path, err)
 	}
 	return l, nil
+}
+
+// MaxPath is what sockaddr_un takes (unix(7)), less its closing NUL, in bytes.
+const MaxPath = 107
+
+// ours refuses what a process of this user cannot have left as its socket.
+func ours(path string) error {
+	info, err := os.Lstat(path)
+	switch {
+	case err != nil:
+		return err
+	case info.Mode().Type() != os.ModeSocket:
+		return errors.New("there is something that is no socket")
+	case int(info.Sys().(*syscall.Stat_t).Uid) != os.Geteuid():
+		return errors.New("there is another user's socket")
+	}
+	return nil
 }
