@@ -32,6 +32,9 @@ func (c *Config) advise() {
 
 // unused warns of a forwarding that nothing goes through.
 func (k *completion) unused(f *Forwarding, path string) {
+	if f.Listen {
+		return
+	}
 	for _, other := range k.Forwardings {
 		if other.Via == f.Name {
 			return

@@ -218,6 +218,11 @@ func (c *Config) validate() Problems {
 	for i, t := range c.Tunnels() {
 		k.refused(fmt.Sprintf("port-forwarding[%d]", i), t.Validate())
 	}
+	for _, e := range c.Entrances() {
+		if e.Tunnel.Validate() == nil { // else that has been said
+			k.refused("port-forwarding", e.Validate())
+		}
+	}
 	for i, f := range c.Destinations() {
 		k.refused(fmt.Sprintf("remote-logging-server[%d]", i), f.Validate())
 	}

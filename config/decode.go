@@ -260,6 +260,18 @@ func set(field reflect.Value, value *unstable.Node) error {
 			return wants(field, value)
 		}
 		*to = Count(n)
+	case *Users:
+		list := Users{}
+		for items := value.Children(); value.Kind == unstable.Array && items.Next(); {
+			if kind := items.Node().Kind; kind != unstable.String && kind != unstable.Integer {
+				return wants(field, items.Node())
+			}
+			list = append(list, string(items.Node().Data))
+		}
+		if value.Kind != unstable.Array {
+			return wants(field, value)
+		}
+		*to = list
 	case *[]string:
 		if value.Kind != unstable.Array {
 			return wants(field, value)

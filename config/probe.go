@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
 
 	"auditbridge/diskguard"
@@ -25,6 +26,7 @@ func (c *Config) probe() (problems Problems, warnings []Problem) {
 	if at, err := metrics.ParseAddress(c.Metrics.Listen); err == nil && at.Network == "unix" {
 		k.trusted("metrics.listen", filepath.Dir(at.Place))
 	}
+	k.entrances()
 	k.module()
 	k.programs()
 	k.room()
@@ -102,7 +104,7 @@ func (k *completion) shipUser() int {
 	hint := UserHint(k.ShipUser)
 	written := k.origins["ship-user"].at.File != ""
 	switch {
-	case !written && len(k.Servers) == 0:
+	case !written && len(k.Servers) == 0 && !slices.ContainsFunc(k.Forwardings, func(f Forwarding) bool { return f.Listen }):
 	case os.Geteuid() == 0:
 		k.wrong("ship-user", hint, "%v", err)
 	default:

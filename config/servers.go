@@ -17,7 +17,7 @@ import (
 var portOf = map[string]Port{"udp": 514, "tcp": 514, "tls": 6514, "relp": 2514, "auditd": 60, "https": 443}
 
 func (k *completion) forwardings() {
-	names, locals := map[string]string{}, map[string]string{}
+	names, locals, sockets := map[string]string{}, map[string]string{}, map[string]string{}
 	for i := range k.Forwardings {
 		f, path := &k.Forwardings[i], fmt.Sprintf("port-forwarding[%d]", i)
 		local := endpoint(f.LocalAddress, f.LocalPort)
@@ -35,9 +35,7 @@ func (k *completion) forwardings() {
 		k.address(path, ".server-address", f.ServerAddress)
 		k.address(path, ".remote-host", f.RemoteHost)
 		k.address(path, ".local-address", f.LocalAddress)
-		if f.Listen {
-			k.wrong(path+".listen", "leave it out: a server with the local address and port goes through in process", "a listening socket is not in this version yet")
-		}
+		k.entrance(f, path, sockets)
 		if f.User == "" || strings.ContainsAny(f.User, " \t\n\x00") {
 			k.wrong(path+".user", "", "%q is no user name", f.User)
 		}

@@ -179,8 +179,8 @@ type Filter struct {
 }
 
 // Forwarding is a [[port-forwarding]]: an SSH connection to server-address
-// that carries servers to remote-host:remote-port. Nothing listens on the
-// local address: a server with that address and port goes through in process.
+// that carries servers to remote-host:remote-port. A server with the local address and
+// port goes through in process; nothing listens there but with listen, for other programs.
 type Forwarding struct {
 	Name           string   `toml:"name"` // default: local-address:local-port, else server-address:server-port
 	ServerAddress  string   `toml:"server-address"`
@@ -191,7 +191,6 @@ type Forwarding struct {
 	LocalAddress   string   `toml:"local-address" default:"127.0.0.1"`
 	LocalPort      Port     `toml:"local-port"`
 	LocalInterface string   `toml:"local-interface" default:"lo"`
-	Listen         bool     `toml:"listen" default:"false"`
 	User           string   `toml:"user" default:"audit"`
 	IdentityFile   string   `toml:"identity-file" default:"/etc/auditbridge/ssh/id"`
 	IdentityAgent  string   `toml:"identity-agent"`   // socket of an SSH agent that holds identity-file's key
@@ -200,4 +199,11 @@ type Forwarding struct {
 	Keepalive      Duration `toml:"keepalive" default:"15s"`
 	RekeyBytes     Size     `toml:"rekey-bytes" default:"256MiB"` // that one key protects, each way
 	RekeyAge       Duration `toml:"rekey-age" default:"50m"`      // how long one key is used
+
+	// For other programs of this host.
+	Listen            bool     `toml:"listen" default:"false"`
+	ListenSocket      string   `toml:"listen-socket"`                   // a Unix socket, one without / in run-dir; default: TCP at the local end
+	ListenUIDs        Users    `toml:"listen-uids" default:"root"`      // who may come to the Unix socket
+	ListenConnections Count    `toml:"listen-connections" default:"32"` // at a time
+	ListenIdle        Duration `toml:"listen-idle"`                     // when nothing passes for so long a connection is ended; default: never
 }

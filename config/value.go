@@ -164,6 +164,11 @@ func (n Count) String() string {
 	return strconv.FormatUint(uint64(n), 10)
 }
 
+// Users are names and numbers of users: ["syslog", 990].
+type Users []string
+
+func (Users) want() string { return `a list of user names and numbers such as ["syslog", 990]` }
+
 // Port is a TCP or UDP port; 0 stands for "not set".
 type Port uint16
 

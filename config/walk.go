@@ -106,9 +106,22 @@ func (l *leaf) reset() {
 	case *Port:
 		n, _ := strconv.ParseUint(text, 10, 16)
 		*to = Port(n)
+	case *Count:
+		n, _ := strconv.ParseUint(text, 10, 32)
+		*to = Count(n)
 	case *[]string:
 		*to = strings.Fields(text)
+	case *Users:
+		*to = strings.Fields(text)
 	}
+}
+
+func list(words []string) string {
+	quoted := make([]string, len(words))
+	for i := range words {
+		quoted[i] = strconv.Quote(words[i])
+	}
+	return "[" + strings.Join(quoted, ", ") + "]"
 }
 
 // text is the value as it would be written in TOML.
@@ -117,11 +130,9 @@ func (l *leaf) text() string {
 	case string:
 		return strconv.Quote(v)
 	case []string:
-		quoted := make([]string, len(v))
-		for i := range v {
-			quoted[i] = strconv.Quote(v[i])
-		}
-		return "[" + strings.Join(quoted, ", ") + "]"
+		return list(v)
+	case Users:
+		return list(v)
 	case Port, Count:
 		return fmt.Sprint(v)
 	case fmt.Stringer:

@@ -181,17 +181,22 @@ const markSlack = 1 << 20
 
 // noteLink puts a change of a link on record, but not without end.
 func (s *Shipper) noteLink(name string, book *relayBook, l wireLink) {
+	s.note(&book.notes, linkChanged("relay", name, l))
+}
+
+// linkChanged is the record of a change of the link that a relay has, or an entrance.
+func linkChanged(of, name string, l wireLink) auditbridge.Note {
 	op, recordType := "link-down", auditbridge.TypeDaemonErr
 	if l.Up {
 		op, recordType = "link-up", auditbridge.TypeDaemonResume
 	}
-	n := auditbridge.OwnNote(recordType, op, auditbridge.Text("relay", short(name)), auditbridge.Text("peer", short(l.Peer)))
+	n := auditbridge.OwnNote(recordType, op, auditbridge.Text(of, short(name)), auditbridge.Text("peer", short(l.Peer)))
 	n.Failed = !l.Up && l.Why != "" && !l.Meant
 	if l.Why != "" {
 		n.Fields = append(n.Fields, auditbridge.Text("reason", short(l.Why)))
 	}
 	n.Fields = append(n.Fields, l.security()...)
-	s.note(&book.notes, n)
+	return n
 }
 
 // security is what TLS agreed on, and with whom; or what is wrong, and of which
@@ -225,7 +230,9 @@ func (l *wireLink) security() (fields []auditbridge.Field) {
 
 // note puts n on record, if a allows it: a link that flaps, or a ship that lies, must
 // not fill the journal.
-func (s *Shipper) note(a *allowance.Allowance, n auditbridge.Note) {
+func (s *Shipper) note(a *allowance.Allowance, n auditbridge.Note) { noteWithin(a, n, s.cfg.Note) }
+
+func noteWithin(a *allowance.Allowance, n auditbridge.Note, put func(auditbridge.Note)) {
 	suppressed, ok := a.Take(time.Now())
 	if !ok {
 		return
@@ -233,7 +240,7 @@ func (s *Shipper) note(a *allowance.Allowance, n auditbridge.Note) {
 	if suppressed > 0 {
 		n.Fields = append(n.Fields, auditbridge.Number("unrecorded", suppressed))
 	}
-	s.cfg.Note(n)
+	put(n)
 }
 
 // short makes foreign text safe and bounded; a hint may hold a public key.

@@ -10,14 +10,18 @@ import (
 // Needs is all that ship has to reach; whatever else there is can be forbidden
 // to it before it touches the network.
 type Needs struct {
-	JournalDir string   // read
+	JournalDir string   // read; empty: there is none to be read
 	KeyDirs    []string // directories of key files and known hosts, which may be replaced there; read
 	Ports      []uint16 // TCP ports connected to, sorted
+	Accepts    bool     // connections at a socket that was handed over
 }
 
 // needs is what hello's destinations and tunnels make of it.
 func (h *hello) needs() Needs {
-	n := Needs{JournalDir: h.JournalDir}
+	n := Needs{JournalDir: h.JournalDir, Accepts: h.Entrance != nil}
+	for t := h.way(); t != nil; t = t.Via {
+		n.tunnel(t)
+	}
 	for i := range h.Tunnels {
 		for t := &h.Tunnels[i]; t != nil; t = t.Via {
 			n.tunnel(t)
@@ -39,6 +43,14 @@ func (h *hello) needs() Needs {
 	slices.Sort(n.KeyDirs)
 	n.Ports, n.KeyDirs = slices.Compact(n.Ports), slices.Compact(n.KeyDirs)
 	return n
+}
+
+// way is the tunnel of an entrance; nil where there is none.
+func (h *hello) way() *tunnel.Config {
+	if h.Entrance == nil {
+		return nil
+	}
+	return &h.Entrance.Tunnel
 }
 
 // tunnel adds a tunnel's keys, and its server's port where that is connected to.

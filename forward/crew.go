@@ -100,17 +100,25 @@ func (c *crew) converse(ctx context.Context, ship Process) error {
 		return fmt.Errorf("tell it what to send: %w", err)
 	}
 	defer c.sayBy(nil, nil)
-	over := make(chan struct{})
-	defer close(over)
-	defer context.AfterFunc(ctx, func() {
+	defer stopAt(ctx, ship, say, c.patience)()
+	return c.listen(ship)
+}
+
+func (c *crew) listen(ship Process) error { return hear(ship, c.follow, c.refuse) }
+
+// stopAt says stop to ship at the end of ctx, and cuts off one that does not end within
+// patience. over is to be called when ship has ended.
+func stopAt(ctx context.Context, ship Process, say func(any) error, patience time.Duration) (over func()) {
+	ended := make(chan struct{})
+	undo := context.AfterFunc(ctx, func() {
 		say(order{Stop: true})
 		select { // a ship that does not end is cut off
-		case <-time.After(c.patience):
+		case <-time.After(patience):
 			ship.Close()
-		case <-over:
+		case <-ended:
 		}
-	})()
-	return c.listen(ship)
+	})
+	return func() { undo(); close(ended) }
 }
 
 func (c *crew) greet(say func(any) error, cut func() error) error {
@@ -251,10 +259,10 @@ func (c *crew) hello() hello {
 	return h
 }
 
-// listen takes reports until ship ends. One that is too long is left out. What
+// hear takes reports until ship ends. One that is too long is left out. What
 // does not pass the check ends the conversation: a ship that talks nonsense is
 // started anew.
-func (c *crew) listen(ship Process) error {
+func hear(ship Process, follow func(report) error, refuse func(report, error)) error {
 	for in := newLineReader(ship, maxReport); ; {
 		ship.SetReadDeadline(time.Now().Add(silence))
 		var r report
@@ -268,17 +276,22 @@ func (c *crew) listen(ship Process) error {
 		case errors.As(err, &broken):
 			return fmt.Errorf("listen to it: %w", err)
 		case err == nil:
-			err = c.follow(r)
+			err = follow(r)
 		}
 		if err == nil {
 			continue
 		}
 		err = fmt.Errorf("a report: %w", err)
-		c.note(&c.refused, auditbridge.OwnFailure("ship-refused", auditbridge.Text("relay", short(r.Relay)), auditbridge.Text("reason", short(err.Error()))))
+		refuse(r, err)
 		if !errors.Is(err, errTooLong) {
 			return err
 		}
 	}
+}
+
+// refuse puts a report on record that is not believed.
+func (c *crew) refuse(r report, err error) {
+	c.note(&c.refused, auditbridge.OwnFailure("ship-refused", auditbridge.Text("relay", short(r.Relay)), auditbridge.Text("reason", short(err.Error()))))
 }
 
 // lost notes that there is no ship just now.

@@ -31,6 +31,9 @@ func Ship(ctx context.Context, conn io.ReadWriteCloser, confine func(Needs) erro
 	if err := confine(h.needs()); err != nil {
 		return err
 	}
+	if h.Entrance != nil {
+		return h.attend(ctx, in, &lineWriter{w: conn}, log)
+	}
 	j, err := openJournal(h.JournalDir)
 	if err != nil {
 		return err

@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"auditbridge/auditbridge"
+	"auditbridge/forward/entrance"
 	"auditbridge/forward/tlslink"
 	"auditbridge/forward/tunnel"
 	"auditbridge/journal"
@@ -21,7 +22,7 @@ import (
 
 // wireVersion changes when an old ship would misunderstand a new run. The two
 // are one binary, but an upgrade replaces run first.
-const wireVersion = 5
+const wireVersion = 6
 
 const (
 	maxHello  = 16 << 20
@@ -38,6 +39,10 @@ type hello struct {
 	Destinations []Config              `json:"destinations"`
 	Tunnels      []tunnel.Config       `json:"tunnels"`
 	Cursors      map[string]wireCursor `json:"cursors"` // by destination; missing: none yet
+
+	// Instead of all but Version: this ship is to take guests, and has no journal.
+	Entrance *entrance.Config `json:"entrance,omitempty"`
+	Socket   int              `json:"socket,omitempty"` // descriptor of what it listens on
 }
 
 // order is what run says afterwards.
@@ -46,15 +51,24 @@ type order struct {
 	Leave []string `json:"leave,omitempty"` // the same for these destinations; then say that they are gone
 }
 
-// report is one thing ship says of a destination; exactly one of them is set.
+// report is one thing ship says of a destination, or of its entrance; exactly one of
+// them is set.
 type report struct {
-	Relay   string       `json:"relay"`
+	Relay   string       `json:"relay,omitempty"`
 	Cursor  *wireCursor  `json:"cursor,omitempty"`
 	Restart *wireRestart `json:"restart,omitempty"`
 	Link    *wireLink    `json:"link,omitempty"`
 	Stats   *Stats       `json:"stats,omitempty"`
 	Warning string       `json:"warning,omitempty"` // what should not be and does no harm yet
 	Gone    bool         `json:"gone,omitempty"`    // nothing follows
+
+	Entrance *wireEntrance `json:"entrance,omitempty"`
+}
+
+// wireEntrance is what became of an entrance since ship last said so.
+type wireEntrance struct {
+	Stats    entrance.Stats     `json:"stats"`
+	Refusals []entrance.Refusal `json:"refusals,omitempty"`
 }
 
 // wireRestart asks to begin again with the oldest record kept.

@@ -41,21 +41,26 @@ var connectsByData = []seccomp.NameWithConditions{
 const domain, protocol = 0, 2
 
 // shipCalls are what Landlock has no word for: to become or to start another
-// program, to be called, and every socket but those of TCP, UDP and Unix and
+// program, to be called (who serves an entrance is, at the socket it was given, and has no
+// other), and every socket but those of TCP, UDP and Unix and
 // netlink's of routing, by which the interfaces are listed. Landlock's rules for
 // ports hold neither for multipath TCP nor for a connection that data begins.
-var shipCalls = forbid.Calls{
-	Always: slices.Concat(neededByNobody, []string{"execve", "execveat", "listen", "accept4", "reboot"}),
-	When: append([]seccomp.NameWithConditions{
-		forbid.If("socket", forbid.Is(domain, seccomp.GreaterThan, unix.AF_INET), forbid.Is(domain, seccomp.LessThan, unix.AF_INET6)),
-		forbid.If("socket", forbid.Is(domain, seccomp.GreaterThan, unix.AF_INET6), forbid.Is(domain, seccomp.LessThan, unix.AF_NETLINK)),
-		forbid.If("socket", forbid.Is(domain, seccomp.GreaterThan, unix.AF_NETLINK)),
-		forbid.If("socket", forbid.Is(domain, seccomp.Equal, unix.AF_NETLINK), forbid.Is(protocol, seccomp.NotEqual, unix.NETLINK_ROUTE)),
-		forbid.If("socket", forbid.Is(protocol, seccomp.GreaterThan, unix.IPPROTO_UDP)),
-		newNamespace,
-	}, connectsByData...),
-	Absent: hidesItsFlags,
+func shipCalls(accepts bool) forbid.Calls {
+	always := slices.Concat(neededByNobody, []string{"execve", "execveat", "listen", "reboot"})
+	if !accepts {
+		always = append(always, "accept", "accept4")
+	}
+	return forbid.Calls{Always: always, When: shipSockets, Absent: hidesItsFlags}
 }
+
+var shipSockets = append([]seccomp.NameWithConditions{
+	forbid.If("socket", forbid.Is(domain, seccomp.GreaterThan, unix.AF_INET), forbid.Is(domain, seccomp.LessThan, unix.AF_INET6)),
+	forbid.If("socket", forbid.Is(domain, seccomp.GreaterThan, unix.AF_INET6), forbid.Is(domain, seccomp.LessThan, unix.AF_NETLINK)),
+	forbid.If("socket", forbid.Is(domain, seccomp.GreaterThan, unix.AF_NETLINK)),
+	forbid.If("socket", forbid.Is(domain, seccomp.Equal, unix.AF_NETLINK), forbid.Is(protocol, seccomp.NotEqual, unix.NETLINK_ROUTE)),
+	forbid.If("socket", forbid.Is(protocol, seccomp.GreaterThan, unix.IPPROTO_UDP)),
+	newNamespace,
+}, connectsByData...)
 
 // runCalls leave run, of all sockets, Unix's and netlink's of audit and routing,
 // by which the interfaces are listed, and of reboot(2) the halt. To execute is not among them, for the sake of a restart in
@@ -75,8 +80,8 @@ var runCalls = forbid.Calls{
 
 // forbidShip is ship's share of forbidding itself. Without seccomp it does not
 // face the network.
-func forbidShip() error {
-	if err := shipCalls.Apply(); err != nil {
+func forbidShip(accepts bool) error {
+	if err := shipCalls(accepts).Apply(); err != nil {
 		return fmt.Errorf("forbid ship the system calls it does not need: %w", err)
 	}
 	return nil

@@ -9,8 +9,8 @@ import (
 	"syscall"
 
 	"auditbridge/diskguard"
+	"auditbridge/forward/entrance"
 	"auditbridge/internal/deputy"
-	"auditbridge/internal/metrics"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
@@ -47,8 +47,7 @@ var shipArgs = []string{"auditbridge", "ship"}
 func mayBeDone(o deputy.Order) error {
 	switch {
 	case o.Listen != "":
-		_, err := metrics.ParseAddress(o.Listen)
-		return err
+		return entrance.CheckPort(o.Listen)
 	case o.Path != "":
 		if o.User == nil && len(o.Env) == 0 && len(o.Files) == 0 && o.Path == o.Args[0] && diskguard.IsCommand(o.Args) {
 			if _, test := diskguard.Protected(); test {

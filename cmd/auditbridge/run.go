@@ -124,6 +124,7 @@ type daemon struct {
 	accounts *accounts.Recorder // nil: not recorded
 	guard    *diskguard.Guard
 	shipper  *forward.Shipper
+	doors    *forward.Doorkeeper
 	tracker  *status.Tracker
 	control  *control.Server
 	metrics  *metrics.Server // nil: not served
@@ -175,7 +176,7 @@ func openDaemon(c *config.Config, deputy *deputy.Deputy, heir inheritance, log *
 	d.vigil = newVigil(d.watched.missing, func() watch.Settings { return d.now.Load().Watch() }, log)
 	d.tracker = status.NewTracker(d.facts)
 	d.alarms.look = d.tracker.Now
-	d.warnings = newWarnings(func() []warning.Warning { return hostWarnings(c) }, d.tracker.Now, d.journal.Note, log)
+	d.warnings = newWarnings(func() []warning.Warning { return hostWarnings(d.now.Load()) }, d.tracker.Now, d.journal.Note, log)
 	if at := c.MetricsAddress(); at != (metrics.Address{}) {
 		group, err := c.GroupID()
 		if err != nil {
@@ -284,6 +285,12 @@ func (d *daemon) openReaders() (err error) {
 		Note:         d.journal.Note,
 		Record:       d.journal.Record,
 		Log:          d.log,
+	})
+	if err != nil {
+		return err
+	}
+	d.doors, err = forward.NewDoorkeeper(forward.DoorkeeperConfig{
+		Entrances: d.cfg.Entrances(), Listen: d.listenAt, Start: d.startShip, Socket: shipWork, Note: d.journal.Note, Log: d.log,
 	})
 	return err
 }

@@ -70,7 +70,7 @@ have its deputy run a program: run ["/bin/true"]: to run ["/bin/true"] is not ru
 have its deputy run a halt that is none: run ["/usr/bin/systemctl" "poweroff" "--help"]: to run ["/usr/bin/systemctl" "poweroff" "--help"] is not run's business
 have its deputy start ship as root: ship is never root, nor of its group
 have its deputy start another program: to run ["auditbridge" "version"] is not run's business
-have its deputy listen to other hosts: 0.0.0.0 is not the loopback interface's: the metrics have no password, so other hosts get none
+have its deputy listen to other hosts: 0.0.0.0 is not the loopback interface's: other hosts could reach it
 `
 	if string(out) != want {
 		t.Errorf("got\n%swant\n%s", out, want)

@@ -45,11 +45,14 @@ func (d *daemon) Run(ctx context.Context) (*handover, error) {
 	}
 	defer context.AfterFunc(hear, d.supervisor.stops)()
 	d.alarms.begin()
+	shut := make(chan struct{})
+	stage(d.doors.Run, beside, func() { close(shut) })
 	stage(d.hear, hear, func() {
 		close(d.ended)
 		why = endOf(hear)
 		d.journal.Farewell(farewell(why, d.endedBy(hear)))
 		stopHearing(nil) // a source that ends by itself ends what goes along with it
+		<-shut           // what guests have done is on record before the farewell
 		d.ring.Close()
 	})
 	sent, stored := make(chan struct{}), make(chan struct{})
@@ -58,7 +61,7 @@ func (d *daemon) Run(ctx context.Context) (*handover, error) {
 		stopBelow()
 		stopSending()
 	})
-	stage(func(ctx context.Context) error { return d.shipper.Run(ctx, d.startShip) }, send, func() { close(sent) })
+	stage(func(ctx context.Context) error { return d.shipper.Run(ctx, d.startRelays) }, send, func() { close(sent) })
 	stage(d.keeper.Run, beside, nil)
 	stage(d.guard.Run, below, nil)
 	stage(d.losses.Run, beside, nil)

@@ -162,6 +162,9 @@ func (r *reloader) takeOver(ctx context.Context) ([]config.Change, error) {
 	if err == nil {
 		err = errors.Join(d.keeper.Reconfigure(next.Retention()), d.guard.Reconfigure(next.Disk()), d.journal.Reconfigure(ctx, segments))
 	}
+	if err == nil {
+		err = d.doors.Reconfigure(next.Entrances())
+	}
 	if err != nil {
 		return nil, err
 	}

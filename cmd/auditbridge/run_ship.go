@@ -15,11 +15,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The descriptors on which ship finds its line to run, and the journal's
-// directory: under that name it opens it whatever the modes of the directories
-// above are.
+// The descriptors on which ship finds its line to run, and what it works on: the
+// journal's directory, which under that name it opens whatever the modes of the
+// directories above are, or an entrance's socket.
 const (
 	shipConn    = 3
+	shipWork    = 4
 	shipJournal = "/proc/self/fd/4"
 )
 
@@ -32,12 +33,21 @@ type shipProcess struct {
 func (p shipProcess) Kill() error { return p.process.Kill() }
 func (p shipProcess) Wait() error { return p.process.Wait() }
 
+// startRelays makes a ship that sends what the journal holds.
+func (d *daemon) startRelays() (forward.Process, error) {
+	journal, err := os.OpenFile(d.cfg.JournalDir, unix.O_PATH|unix.O_DIRECTORY, 0)
+	if err != nil {
+		return nil, fmt.Errorf("hand the journal to ship: %w", err)
+	}
+	defer journal.Close()
+	return d.startShip(journal)
+}
+
 // startShip has the deputy start `auditbridge ship` as the unprivileged user,
-// with nothing but its line to us and the journal's directory: no standard
-// input, no environment but the time zone, no capabilities, and no way to new
+// with nothing but its line to us and what it works on: no standard input, no environment but the time zone, no capabilities, and no way to new
 // ones. It is our own program file, even when that was replaced meanwhile. When
 // we die, ship ends.
-func (d *daemon) startShip() (forward.Process, error) {
+func (d *daemon) startShip(work *os.File) (forward.Process, error) {
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("make a line to ship: %w", err)
@@ -48,12 +58,6 @@ func (d *daemon) startShip() (forward.Process, error) {
 	}
 	ours, theirs := os.NewFile(uintptr(pair[0]), "ship"), os.NewFile(uintptr(pair[1]), "run")
 	defer theirs.Close()
-	journal, err := os.OpenFile(d.cfg.JournalDir, unix.O_PATH|unix.O_DIRECTORY, 0)
-	if err != nil {
-		ours.Close()
-		return nil, fmt.Errorf("hand the journal to ship: %w", err)
-	}
-	defer journal.Close()
 	program, err := os.OpenFile("/proc/self/exe", unix.O_PATH, 0)
 	if err != nil {
 		ours.Close()
@@ -64,7 +68,7 @@ func (d *daemon) startShip() (forward.Process, error) {
 		Args:    shipArgs,
 		Program: program,
 		Env:     []string{"PATH=/usr/bin:/bin"},
-		Files:   []*os.File{theirs, journal}, // shipConn and shipJournal
+		Files:   []*os.File{theirs, work}, // shipConn and shipWork
 	}
 	if zone, ok := os.LookupEnv("TZ"); ok { // RFC 3164 has the sender's own time
 		order.Env = append(order.Env, "TZ="+zone)

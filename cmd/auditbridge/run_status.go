@@ -66,6 +66,7 @@ func (d *daemon) facts() status.Status {
 		s.Disk.Orders = append(s.Disk.Orders, status.Order{Number: o.Number, Level: string(o.Level), Action: string(o.Action), Since: o.Since})
 	}
 	d.fillDestinations(&s)
+	d.fillEntrances(&s)
 	d.watched.fill(&s)
 	if d.rules != nil {
 		s.RulesDrift = int(d.rules.drift.Load())
@@ -86,6 +87,23 @@ func (d *daemon) fillDestinations(s *status.Status) {
 			Delivered: b.Delivered, Excluded: b.Excluded, Pending: b.Pending, Missed: b.Missed,
 			Read: b.Read, LastError: b.LastError, Hint: b.Hint, Classes: b.Classes, Pieces: b.Pieces,
 			TLS: secured(b.TLS), Skips: to.Skips(), Expiring: (*status.Certificate)(settings.Expiring(to.Name, b.TLS)),
+		})
+	}
+}
+
+func (d *daemon) fillEntrances(s *status.Status) {
+	all := d.doors.Stats()
+	settings := d.now.Load()
+	for i := range settings.Forwardings {
+		f := &settings.Forwardings[i]
+		if !f.Listen {
+			continue
+		}
+		b := all[f.Name]
+		s.Entrances = append(s.Entrances, status.Entrance{
+			Name: f.Name, At: f.Entrance(), For: f.Guests(), Jumps: settings.Way(f.Name), Listening: b.Listening, Connected: b.Connected, Since: b.Since,
+			Open: b.Open, Most: int(f.ListenConnections), Carried: b.Carried, Refused: b.Refused, Cut: b.Cut, Sent: b.Sent, Received: b.Received,
+			LastError: b.LastError, Hint: b.Hint,
 		})
 	}
 }

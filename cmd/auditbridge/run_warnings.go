@@ -44,7 +44,13 @@ func (w *warnings) seek() {
 func hostWarnings(c *config.Config) []warning.Warning {
 	ours := !strings.HasPrefix(c.Audit.Source, "file:")                // a followed file may be another host's
 	beside := c.Audit.Source != "kernel" && c.Audit.Source != "plugin" // which no unit of ours starts
-	return warning.Host{Root: "/", JournalDir: c.JournalDir, Kernel: ours, Beside: beside}.Warnings()
+	var ports []string
+	for i := range c.Forwardings {
+		if f := &c.Forwardings[i]; f.Listen && f.Guests() == config.Everybody {
+			ports = append(ports, f.Name+" at "+f.Entrance())
+		}
+	}
+	return warning.Host{Root: "/", JournalDir: c.JournalDir, Kernel: ours, Beside: beside, Ports: ports}.Warnings()
 }
 
 // now is what holds while the kernel says this; nil when it says nothing.

@@ -34,6 +34,7 @@ func TestMain(m *testing.M) {
 		"actor":        doActions,
 		"intruder":     tryAsIntruder,
 		"forger":       forge,
+		"guest":        beGuest,
 	})
 }
 

@@ -21,8 +21,8 @@ var resolverFiles = []string{
 const dnsPort = 53 // over TCP, when an answer is long
 
 // confine forbids ship, by Landlock and by seccomp, all that it does not need: it reads the
-// journal, the directories of its keys and what a resolver reads; it writes and
-// executes nothing, listens nowhere, connects to the configured ports only, and
+// journal, where it has one, the directories of its keys and what a resolver reads; it
+// writes and executes nothing, listens nowhere but at a socket it was given, connects to the configured ports only, and
 // sends signals to nobody. The fixed version keeps a newer kernel from
 // forbidding what was not thought of here; an older one forbids what it can,
 // one without Landlock nothing, which is logged: ship's user has few rights
@@ -30,9 +30,11 @@ const dnsPort = 53 // over TCP, when an answer is long
 func confine(n forward.Needs, log *slog.Logger) error {
 	const read, list = ll.AccessFSReadFile, ll.AccessFSReadFile | ll.AccessFSReadDir
 	rules := []landlock.Rule{
-		landlock.PathAccess(list, n.JournalDir),
 		landlock.PathAccess(list, n.KeyDirs...).IgnoreIfMissing(),
 		landlock.ConnectTCP(dnsPort),
+	}
+	if n.JournalDir != "" {
+		rules = append(rules, landlock.PathAccess(list, n.JournalDir))
 	}
 	for _, path := range resolverFiles {
 		access := landlock.AccessFSSet(read)
@@ -50,5 +52,5 @@ func confine(n forward.Needs, log *slog.Logger) error {
 	if err := landlock.V6.BestEffort().Restrict(rules...); err != nil {
 		return fmt.Errorf("forbid ship what it does not need: %w", err)
 	}
-	return forbidShip()
+	return forbidShip(n.Accepts)
 }

@@ -30,11 +30,14 @@ func TestShipCanDoNothingButItsWork(t *testing.T) {
 		must(t, os.WriteFile(filepath.Join(dir, name, "file"), nil, 0o600))
 	}
 	allowed, forbidden := listen(t), listen(t)
-	try := exec.Command("/proc/self/exe", dir, allowed, forbidden, fmt.Sprint(os.Getpid()))
-	try.Args[0] = "confined"
-	out, err := try.CombinedOutput()
-	if err != nil {
-		t.Fatalf("%v: %s", err, out)
+	confined := func(work string) string {
+		try := exec.Command("/proc/self/exe", dir, allowed, forbidden, fmt.Sprint(os.Getpid()), work)
+		try.Args[0] = "confined"
+		out, err := try.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		return string(out)
 	}
 	want := `read the journal: done
 list the journal: done
@@ -53,13 +56,20 @@ connect elsewhere by what is sent as a message: operation not permitted
 open a multipath TCP socket: operation not permitted
 bind: permission denied
 listen: operation not permitted
+accept: operation not permitted
 open the audit socket: operation not permitted
 open a packet socket: operation not permitted
 look into run: operation not permitted
 signal run: operation not permitted
 `
-	if string(out) != want {
-		t.Errorf("got\n%swant\n%s", out, want)
+	if got := confined("relays"); got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
+	}
+	// At an entrance it accepts, at the socket that it was given, and has no journal.
+	atEntrance := strings.NewReplacer("read the journal: done", "read the journal: permission denied", "list the journal: done", "list the journal: permission denied",
+		"accept: operation not permitted", "accept: done").Replace(want)
+	if got := confined("entrance"); got != atEntrance {
+		t.Errorf("at an entrance: got\n%swant\n%s", got, atEntrance)
 	}
 }
 
@@ -83,6 +93,21 @@ func tryConfined() {
 	run, _ := strconv.Atoi(os.Args[4])
 	port, _ := strconv.ParseUint(allowed, 10, 16)
 	n := forward.Needs{JournalDir: filepath.Join(dir, "journal"), KeyDirs: []string{filepath.Join(dir, "keys")}, Ports: []uint16{uint16(port)}}
+	journal := n.JournalDir
+	if os.Args[5] == "entrance" {
+		n.JournalDir, n.Accepts = "", true
+	}
+	given, err := net.Listen("tcp", "127.0.0.1:0") // as a socket is that was handed over
+	if err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	come := exec.Command("/proc/self/exe", "tcp", given.Addr().String())
+	come.Args[0] = "guest"
+	if err := come.Start(); err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
 	if err := confine(n, slog.Default()); err != nil {
 		fmt.Println(err)
 		os.Exit(1)
@@ -96,12 +121,12 @@ func tryConfined() {
 	}
 	attempts{
 		{"read the journal", read(dir, "journal", "file")},
-		{"list the journal", second(os.ReadDir(n.JournalDir))},
+		{"list the journal", second(os.ReadDir(journal))},
 		{"read a key", read(dir, "keys", "file")},
 		{"resolve a name", second(net.LookupHost("localhost"))},
 		{"connect to the destination", connect(allowed)},
-		{"write into the journal", os.WriteFile(filepath.Join(n.JournalDir, "file"), nil, 0o600)},
-		{"remove from the journal", os.Remove(filepath.Join(n.JournalDir, "file"))},
+		{"write into the journal", os.WriteFile(filepath.Join(journal, "file"), nil, 0o600)},
+		{"remove from the journal", os.Remove(filepath.Join(journal, "file"))},
 		{"read elsewhere", read(dir, "elsewhere", "file")},
 		{"read accounts", read("/etc/passwd")},
 		{"execute a program", unix.Exec("/bin/true", []string{"true"}, nil)},
@@ -112,6 +137,7 @@ func tryConfined() {
 		{"open a multipath TCP socket", second(unix.Socket(unix.AF_INET, unix.SOCK_STREAM, unix.IPPROTO_MPTCP))},
 		{"bind", unix.Bind(tcp, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}})},
 		{"listen", unix.Listen(tcp, 1)},
+		{"accept", second(given.Accept())},
 		{"open the audit socket", second(unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW, unix.NETLINK_AUDIT))},
 		{"open a packet socket", second(unix.Socket(unix.AF_PACKET, unix.SOCK_RAW, 0))},
 		{"look into run", unix.PtraceAttach(run)},

@@ -35,7 +35,8 @@ func example() *status.Status {
 			{Name: "siem", Connected: true, Delivered: 50, Excluded: 20, Pending: 10, Read: 80, Classes: map[string]uint64{"login": 3}},
 			{Name: "a \"b\"\n\\c", Missed: 4},
 		},
-		Alarms: []status.Alarm{{ID: "link-down", Object: "a"}, {ID: "link-down", Object: "b"}, {ID: "of-another-version"}},
+		Entrances: []status.Entrance{{Name: "siem-tunnel", Open: 2, Carried: 7}},
+		Alarms:    []status.Alarm{{ID: "link-down", Object: "a"}, {ID: "link-down", Object: "b"}, {ID: "of-another-version"}},
 	}
 }
 

@@ -155,6 +155,23 @@ var table = []metric{
 			}
 		}},
 
+	{"auditbridge_entrance_listening", gauge, "entrances[].listening", "1 while a port-forwarding with listen takes connections of other programs. These are left out where none does.", []string{"forwarding"},
+		eachEntrance(func(e *status.Entrance) float64 { return number(e.Listening) })},
+	{"auditbridge_entrance_connected", gauge, "entrances[].connected", "1 while its SSH connection is there.", []string{"forwarding"},
+		eachEntrance(func(e *status.Entrance) float64 { return number(e.Connected) })},
+	{"auditbridge_entrance_open_connections", gauge, "entrances[].open", "Connections of other programs that are open.", []string{"forwarding"},
+		eachEntrance(func(e *status.Entrance) float64 { return float64(e.Open) })},
+	{"auditbridge_entrance_carried_connections_total", counter, "entrances[].carried", "Connections that were let in.", []string{"forwarding"},
+		eachEntrance(func(e *status.Entrance) float64 { return float64(e.Carried) })},
+	{"auditbridge_entrance_refused_connections_total", counter, "entrances[].refused", "Connections that were not: no right, no room, no tunnel, or nobody at its far end.", []string{"forwarding"},
+		eachEntrance(func(e *status.Entrance) float64 { return float64(e.Refused) })},
+	{"auditbridge_entrance_cut_connections_total", counter, "entrances[].cut", "Of those let in, what did not end in order.", []string{"forwarding"},
+		eachEntrance(func(e *status.Entrance) float64 { return float64(e.Cut) })},
+	{"auditbridge_entrance_sent_bytes_total", counter, "entrances[].sent_bytes", "Bytes taken to the far end.", []string{"forwarding"},
+		eachEntrance(func(e *status.Entrance) float64 { return float64(e.Sent) })},
+	{"auditbridge_entrance_received_bytes_total", counter, "entrances[].received_bytes", "Bytes brought from there.", []string{"forwarding"},
+		eachEntrance(func(e *status.Entrance) float64 { return float64(e.Received) })},
+
 	{"auditbridge_warning", gauge, "warnings[].code", "1 for each warning of how the host is set up that holds, 0 for the others.", []string{"warning"}, warnings},
 	{"auditbridge_alarms_raised", gauge, "alarms[].id", "How many alarms of that id are raised: one, or one for each destination.", []string{"alarm"}, alarms},
 }
@@ -220,6 +237,14 @@ func each(of func(*status.Destination) float64) func(*status.Status, put) {
 	return func(s *status.Status, put put) {
 		for i := range s.Destinations {
 			put(of(&s.Destinations[i]), s.Destinations[i].Name)
+		}
+	}
+}
+
+func eachEntrance(of func(*status.Entrance) float64) func(*status.Status, put) {
+	return func(s *status.Status, put put) {
+		for i := range s.Entrances {
+			put(of(&s.Entrances[i]), s.Entrances[i].Name)
 		}
 	}
 }

@@ -22,6 +22,9 @@ func Judge(s, before *Status, now time.Time) {
 	if s.Destinations == nil {
 		s.Destinations = []Destination{} // lists are never null for those who read the JSON
 	}
+	if s.Entrances == nil {
+		s.Entrances = []Entrance{}
+	}
 	if s.Alarms == nil {
 		s.Alarms = []Alarm{}
 	}
@@ -85,7 +88,7 @@ func stands(s, before *Status, now time.Time) bool {
 
 // findings look at one thing each. Their order is that of causes of one weight.
 var findings = []func(s, before *Status, now time.Time) []Cause{
-	life, recording, deaf, kernel, losses, away, books, damage, sender, destinations, disk, clock, deputy, confinement, alarms,
+	life, recording, deaf, kernel, losses, away, books, damage, sender, destinations, entrances, disk, clock, deputy, confinement, alarms,
 }
 
 func life(s, _ *Status, now time.Time) []Cause {
@@ -323,6 +326,24 @@ func destinations(s, _ *Status, _ time.Time) []Cause {
 			what += ": " + d.LastError
 		}
 		all = append(all, Cause{Degraded, what, fmt.Sprintf("%d records wait in the journal; sending is tried again", d.Pending), cmp.Or(d.Hint, "ss -tn"), ""})
+	}
+	return all
+}
+
+func entrances(s, _ *Status, _ time.Time) []Cause {
+	var all []Cause
+	for _, e := range s.Entrances {
+		if !s.Answering || e.Listening && e.Connected {
+			continue
+		}
+		what := "other programs cannot send through " + e.Name
+		if !e.Listening {
+			what += ", nobody listens at " + e.At
+		}
+		if e.LastError != "" {
+			what += ": " + e.LastError
+		}
+		all = append(all, Cause{Degraded, what, "who comes is turned away at once; it is tried again", cmp.Or(e.Hint, "journalctl -u auditbridge"), ""})
 	}
 	return all
 }

@@ -94,6 +94,7 @@ type Status struct {
 	Durable      uint64            `json:"durable"` // last durable sequence
 	Ship         bool              `json:"ship"`    // the sender runs
 	Destinations []Destination     `json:"destinations"`
+	Entrances    []Entrance        `json:"entrances"` // by which other programs send through a port-forwarding
 	Disk         Disk              `json:"disk"`
 	ClockHeld    bool              `json:"clock_held,omitempty"` // nothing is dropped for its age: the clock is not believed
 	Checkpoint   Checkpoint        `json:"checkpoint"`
@@ -162,6 +163,26 @@ type Destination struct {
 	TLS       *TLS              `json:"tls,omitempty"`      // of the connection there is, or was last
 	Expiring  *Certificate      `json:"expiring,omitempty"` // of all that sending needs, the server's as it was last seen, the one that expires first
 	Skips     string            `json:"skips,omitempty"`    // what of the server's certificate is never checked, by configuration: "certificate" or "name"
+}
+
+// Entrance is where other programs of this host come to send through a port-forwarding.
+type Entrance struct {
+	Name      string    `json:"name"`            // of the port-forwarding
+	At        string    `json:"at"`              // unix:/path, or address:port
+	For       string    `json:"for"`             // who may come: users, or "everybody"
+	Jumps     []string  `json:"jumps,omitempty"` // as a Destination's
+	Listening bool      `json:"listening"`
+	Connected bool      `json:"connected"`      // its SSH connection is there
+	Since     time.Time `json:"since,omitzero"` // of Connected
+	Open      int       `json:"open"`           // connections of other programs
+	Most      int       `json:"most"`           // that there may be
+	Carried   uint64    `json:"carried"`        // let in since run started, like the rest
+	Refused   uint64    `json:"refused"`
+	Cut       uint64    `json:"cut"`            // of those carried, whose end was not in order
+	Sent      uint64    `json:"sent_bytes"`     // to the far end
+	Received  uint64    `json:"received_bytes"` // from it
+	LastError string    `json:"last_error,omitempty"`
+	Hint      string    `json:"hint,omitempty"`
 }
 
 // TLS is what a connection in TLS agreed on, and with whom.

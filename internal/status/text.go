@@ -28,6 +28,9 @@ func WriteText(w io.Writer, s *Status) error {
 	for _, d := range s.Destinations {
 		d.line(&b)
 	}
+	for _, e := range s.Entrances {
+		e.line(&b)
+	}
 	for _, a := range s.Alarms {
 		a.line(&b)
 	}
@@ -254,6 +257,24 @@ func (d *Destination) security(b *strings.Builder) {
 
 func (c *Certificate) end() string {
 	return fmt.Sprintf("%s expires %s", terminal.Safe(c.Subject), c.NotAfter.UTC().Format(time.DateOnly))
+}
+
+func (e *Entrance) line(b *strings.Builder) {
+	link := "not connected"
+	switch {
+	case !e.Listening:
+		link = "NOT LISTENING"
+	case e.Connected:
+		link = "connected"
+	}
+	if len(e.Jumps) > 0 {
+		link += " via " + terminal.Safe(strings.Join(e.Jumps, " via "))
+	}
+	fmt.Fprintf(b, "through %s: at %s for %s, %s, open %d of %d, carried %d, refused %d, cut %d, sent %s, received %s\n",
+		terminal.Safe(e.Name), terminal.Safe(e.At), terminal.Safe(e.For), link, e.Open, e.Most, e.Carried, e.Refused, e.Cut, bytes(int64(e.Sent)), bytes(int64(e.Received)))
+	if e.LastError != "" && e.Connected {
+		fmt.Fprintf(b, "  the last to come was turned away: %s\n", terminal.Safe(e.LastError))
+	}
 }
 
 // missed says what it did not get, or not whole, when there is any.

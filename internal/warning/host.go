@@ -9,10 +9,11 @@ import (
 
 // Host is where a host's files are found, and what of it is used.
 type Host struct {
-	Root       string // "/" but in tests
-	JournalDir string // need not be there yet
-	Kernel     bool   // records come from this host's kernel
-	Beside     bool   // auditd, that is started by itself, is to stay
+	Root       string   // "/" but in tests
+	JournalDir string   // need not be there yet
+	Kernel     bool     // records come from this host's kernel
+	Beside     bool     // auditd, that is started by itself, is to stay
+	Ports      []string // through which every user may send to a log server, as words
 }
 
 // Warnings are those that the host's files are reason for. It works for every user;
@@ -26,6 +27,7 @@ func (h Host) Warnings() []Warning {
 	if h.Beside {
 		f.add("stops-auditd", h.unitThere("auditd.service") && h.dropInHolds("auditbridge.service.d/kernel.conf"), "")
 	}
+	f.add("open-entrance", len(h.Ports) > 0, "%s", strings.Join(h.Ports, ", "))
 	if place := filesystemOf(h.JournalDir); place != "" {
 		f.add("shared-disk", !ownFilesystem(place, h.JournalDir), "it lies on that of %s", place)
 	}
