@@ -38,16 +38,18 @@ func ReadClocks() (Reading, error) {
 const longestOutage = time.Hour
 
 // Clock is the time by which segments age. Within a boot it goes no faster than
-// the boot clock, however far ahead somebody sets the wall clock; across a
-// reboot, whose length nobody has measured, it believes a wall clock that is
-// more than an hour ahead only when that is synchronised or root confirms it.
-// Until then it stands still where it was last seen, and nothing is dropped for
-// its age. A wall clock that is behind is followed: it keeps more, not less. The
-// zero Clock has seen nothing and begins at its first reading.
+// the boot clock, however far somebody sets the wall clock; across a reboot, whose
+// length nobody has measured, it believes a wall clock that is more than an hour
+// ahead only when that is synchronised or root confirms it. Until then it stands
+// still where it was last seen, and nothing is dropped for its age. A wall clock
+// that is behind after a reboot, as without a battery, is no reason to stand still:
+// it is believed when it is synchronised. The zero Clock has seen nothing and begins
+// at its first reading.
 type Clock struct {
 	Time   time.Time     `json:"time"` // as last seen
 	BootID string        `json:"boot_id"`
 	Boot   time.Duration `json:"boot"`
+	Behind bool          `json:"behind,omitempty"` // the wall clock was when this boot began
 }
 
 // ErrHeld means that the wall clock is not believed.
@@ -59,13 +61,14 @@ func (c *Clock) Advance(r Reading) (time.Time, error) {
 	switch {
 	case c.BootID == r.BootID:
 		c.Time, c.Boot = c.Time.Add(max(0, r.Boot-c.Boot)), max(c.Boot, r.Boot)
+		if c.Behind && r.Synchronised {
+			c.Confirm(r)
+		}
 	case c.BootID != "" && !r.Synchronised && r.Wall.Sub(c.Time) > longestOutage:
 		return c.Time, ErrHeld
 	default:
 		c.Confirm(r)
-	}
-	if r.Wall.Before(c.Time) {
-		return r.Wall, nil
+		c.Behind = !r.Synchronised && r.Wall.Before(c.Time)
 	}
 	return c.Time, nil
 }
@@ -75,5 +78,14 @@ func (c *Clock) Confirm(r Reading) {
 	if r.Wall.After(c.Time) {
 		c.Time = r.Wall
 	}
-	c.BootID, c.Boot = r.BootID, r.Boot
+	c.BootID, c.Boot, c.Behind = r.BootID, r.Boot, false
+}
+
+// jumped is how much further than the boot clock it went since it was was.
+func (c *Clock) jumped(was Clock) time.Duration {
+	passed := time.Duration(0)
+	if c.BootID == was.BootID {
+		passed = c.Boot - was.Boot
+	}
+	return c.Time.Sub(was.Time) - passed
 }

@@ -2,8 +2,13 @@ package retention
 
 import (
 	"errors"
+	"path/filepath"
+	"strconv"
 	"testing"
 	"time"
+
+	"auditbridge/auditbridge"
+	"auditbridge/journal"
 
 	"pgregory.net/rapid"
 )
@@ -36,7 +41,7 @@ func TestWhatTimeSegmentsAgeBy(t *testing.T) {
 			{"set right", "a", time.Minute, 3 * time.Minute, true, false, 3 * time.Minute, false},
 		}},
 		{"the wall clock is set back, and right", []step{
-			{"a year behind: what is recorded now is young", "a", time.Hour, -365 * day, false, false, -365 * day, false},
+			{"a year behind", "a", time.Hour, -365 * day, false, false, time.Hour, false},
 			{"set right", "a", time.Hour, 2 * time.Hour, false, false, 2 * time.Hour, false},
 		}},
 		{"a reboot of half an hour", []step{
@@ -57,8 +62,10 @@ func TestWhatTimeSegmentsAgeBy(t *testing.T) {
 			{"and ahead again", "b", time.Minute, 2 * day, false, false, 11 * time.Minute, false},
 		}},
 		{"a reboot without a battery: the clock begins in the past", []step{
-			{"in 1970, as it were", "b", time.Minute, -1000 * day, false, false, -1000 * day, false},
-			{"NTP", "b", time.Minute, day, true, false, time.Minute, false},
+			{"in 1970, as it were", "b", time.Minute, -1000 * day, false, false, 0, false},
+			{"a minute later", "b", time.Minute, -1000 * day, false, false, time.Minute, false},
+			{"NTP", "b", time.Minute, day, true, false, day, false},
+			{"the wall clock is set ahead", "b", time.Minute, 365 * day, true, false, day + time.Minute, false},
 		}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -102,6 +109,65 @@ func TestNothingAgesFasterThanTheBootClock(t *testing.T) {
 				t.Fatalf("%v after %v of the boot clock, with the wall clock at %v: %v", got.Sub(begin), boot, wall, err)
 			}
 		}
+	})
+}
+
+// A clock that is set to the past, by root or by a boot without a battery, and then
+// right, makes nothing go before it is as old as retention says, in true time.
+func TestWhatIsClosedInThePastIsNoOlder(t *testing.T) {
+	dir := t.TempDir()
+	checks := 0
+	rapid.Check(t, func(rt *rapid.T) {
+		checks++
+		const age = 24 * time.Hour
+		j, closed := &dropper{segments: []journal.Segment{{First: 1}}}, map[auditbridge.Sequence]time.Time{}
+		place := filepath.Join(dir, strconv.Itoa(checks))
+		truth, boot, started, right := now, 0, now, true
+		wrong := func() { right = rapid.Bool().Draw(rt, "right") }
+		wall := func() time.Time {
+			if right {
+				return truth
+			}
+			return truth.Add(-30 * 365 * age)
+		}
+		k := newKeeper(t, place, Config{Age: age, MaxSize: 1 << 40}, j)
+		look := func() {
+			k.clocks = at(Reading{Wall: wall(), BootID: strconv.Itoa(boot), Boot: truth.Sub(started), Synchronised: right})
+			if err := k.Look(t.Context()); err != nil {
+				rt.Fatal(err)
+			}
+		}
+		look()
+		for range rapid.IntRange(5, 30).Draw(rt, "steps") {
+			truth = truth.Add(time.Duration(rapid.IntRange(0, 8).Draw(rt, "hours")) * time.Hour)
+			switch rapid.SampledFrom([]string{"segment", "segment", "segment", "clock", "reboot"}).Draw(rt, "what") {
+			case "segment":
+				look() // as every 10 seconds
+				last := &j.segments[len(j.segments)-1]
+				last.Last, last.Closed = last.First, wall()
+				closed[last.First] = truth
+				j.segments = append(j.segments, journal.Segment{First: last.First + 1})
+			case "clock":
+				look()
+				wrong()
+			case "reboot":
+				k.Close()
+				k = newKeeper(t, place, Config{Age: age, MaxSize: 1 << 40}, j)
+				boot, started = boot+1, truth
+				wrong()
+			}
+			look()
+			for s, when := range closed {
+				if s >= j.segments[0].First {
+					continue
+				}
+				if truth.Sub(when) < age {
+					rt.Fatalf("segment %d went %v after it was closed", s, truth.Sub(when))
+				}
+				delete(closed, s)
+			}
+		}
+		k.Close()
 	})
 }
 

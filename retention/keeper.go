@@ -125,11 +125,11 @@ func (k *Keeper) Run(ctx context.Context) error {
 func (k *Keeper) Look(ctx context.Context) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	now, err := k.advance()
+	now, kept, err := k.survey()
 	if err != nil {
 		return err
 	}
-	for _, d := range Decide(now, k.kept(), k.cfg) {
+	for _, d := range Decide(now, kept, k.cfg) {
 		if err := k.drop(ctx, &d); err != nil {
 			return err
 		}
@@ -143,19 +143,31 @@ func (k *Keeper) Look(ctx context.Context) error {
 func (k *Keeper) Rotate(ctx context.Context) (dropped bool, err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	now, err := k.advance()
+	now, kept, err := k.survey()
 	if err != nil {
 		return false, err
 	}
-	d := Oldest(now, k.kept(), k.cfg)
+	d := Oldest(now, kept, k.cfg)
 	if d == nil {
 		return false, nil
 	}
 	return true, k.drop(ctx, d)
 }
 
-func (k *Keeper) kept() Kept {
-	return Kept{Segments: k.journal.Segments(), Doomed: k.state.Doomed, Cursors: k.cursors()}
+// survey tells the time by which segments age, and what is kept by now.
+func (k *Keeper) survey() (now time.Time, kept Kept, err error) {
+	before := k.state.Clock
+	if now, err = k.advance(); err != nil {
+		return now, kept, err
+	}
+	segments := k.journal.Segments()
+	if k.state.see(segments, before.Time.Add(k.state.Clock.jumped(before))) {
+		if err := k.store(); err != nil {
+			return now, kept, err
+		}
+	}
+	k.state.correct(segments)
+	return now, Kept{Segments: segments, Doomed: k.state.Doomed, Cursors: k.cursors()}, nil
 }
 
 // drop makes the decision durable, then has the journal carry it out.
@@ -178,6 +190,7 @@ func (k *Keeper) advance() (time.Time, error) {
 	}
 	before := k.state.Clock
 	now, err := k.state.Clock.Advance(r)
+	k.state.jump(k.state.Clock.jumped(before))
 	k.believe(err == nil, before, r, auditbridge.OwnNote(auditbridge.TypeDaemonConfig, "clock-believed"))
 	if err == nil && (before.BootID != r.BootID || r.Boot-k.saved >= clockInterval) {
 		return now, k.store()
@@ -201,6 +214,7 @@ func (k *Keeper) ConfirmClock(actor auditbridge.Actor) error {
 	n.Actor = actor
 	before := k.state.Clock
 	k.state.Clock.Confirm(r)
+	k.state.jump(k.state.Clock.jumped(before))
 	k.believe(true, before, r, n)
 	return k.store()
 }

@@ -14,6 +14,7 @@ type state struct {
 	Clock   Clock                `json:"clock"`
 	Journal string               `json:"journal"` // whose segments Doomed speaks of
 	Doomed  auditbridge.Sequence `json:"doomed"`  // up to here all was decided to go
+	closings
 }
 
 // stateFile holds a state in state-dir.
