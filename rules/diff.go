@@ -61,7 +61,13 @@ func Compare(host *Host, loaded []Rule, state State, d *Desired) *Difference {
 func (diff *Difference) compareList(host *Host, loaded, wanted []Line) {
 	have, want := identities(loaded), identities(wanted)
 	at, meant := places(have), places(want)
-	isIn := func(places map[string]int, id string) bool { _, ok := places[id]; return ok }
+	common := commonSubsequence(have, want)
+	stays := places(common)
+	moves := func(to map[string]int, id string) bool {
+		_, there := to[id]
+		_, here := stays[id] // then the kernel has it once more
+		return there && !here
+	}
 	put := func(sign string, l *Line, moved bool) {
 		line := DiffLine{Sign: sign, Moved: moved, Rule: host.Show(l.Rule)}
 		if from := l.From; sign != " " && from.File != "" {
@@ -70,26 +76,26 @@ func (diff *Difference) compareList(host *Host, loaded, wanted []Line) {
 		diff.Lines = append(diff.Lines, line)
 	}
 	i, j := 0, 0
-	for _, same := range commonSubsequence(have, want) {
+	for _, same := range common {
 		for ; have[i] != same; i++ {
-			put("-", &loaded[i], isIn(meant, have[i]))
+			put("-", &loaded[i], moves(meant, have[i]))
 		}
 		for ; want[j] != same; j++ {
-			put("+", &wanted[j], isIn(at, want[j]))
+			put("+", &wanted[j], moves(at, want[j]))
 		}
 		put(" ", &wanted[j], false)
 		i, j = i+1, j+1
 	}
 	for ; i < len(have); i++ {
-		put("-", &loaded[i], isIn(meant, have[i]))
+		put("-", &loaded[i], moves(meant, have[i]))
 	}
 	for ; j < len(want); j++ {
-		put("+", &wanted[j], isIn(at, want[j]))
+		put("+", &wanted[j], moves(at, want[j]))
 	}
 }
 
-// commonSubsequence is the longest that two sequences without repetition have in
-// common.
+// commonSubsequence is the longest that two sequences have in common, of which b
+// repeats nothing.
 func commonSubsequence(a, b []string) []string {
 	place := places(b)
 	// The longest increasing run of places in b, by patience.

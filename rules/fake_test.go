@@ -2,6 +2,7 @@ package rules
 
 import (
 	"encoding/binary"
+	"reflect"
 	"slices"
 	"testing"
 
@@ -17,6 +18,7 @@ type fakeKernel struct {
 	fixed  bool // login uids
 
 	refuse   func(kind uint16, r *Rule) unix.Errno // nil refuses nothing
+	deaf     bool                                  // says yes to a setting, and does not take it
 	messages int
 	fewest   int // rules there were at any moment since the last reset
 	order    []string
@@ -84,7 +86,7 @@ func (k *fakeKernel) change(kind uint16, data []byte) unix.Errno {
 	locked := k.status[1] == 2
 	switch kind {
 	case setFeature:
-		k.order, k.fixed = append(k.order, "feature"), true
+		k.order, k.fixed = append(k.order, "feature"), !k.deaf
 	case setStatus:
 		for setting, where := range statusMasks {
 			if binary.NativeEndian.Uint32(data)&where.mask != 0 {
@@ -92,6 +94,9 @@ func (k *fakeKernel) change(kind uint16, data []byte) unix.Errno {
 					return unix.EPERM
 				}
 				k.order = append(k.order, setting.String())
+				if k.deaf {
+					continue
+				}
 				k.status[where.word] = binary.NativeEndian.Uint32(data[4*where.word:])
 			}
 		}
@@ -109,7 +114,7 @@ func (k *fakeKernel) change(kind uint16, data []byte) unix.Errno {
 			}
 		}
 		k.order = append(k.order, "rule")
-		same := func(other Rule) bool { return other.identity() == r.identity() }
+		same := func(other Rule) bool { return reflect.DeepEqual(other, r.Listed()) } // in the same order of comparisons
 		i := slices.IndexFunc(k.rules, same)
 		if kind == deleteRule {
 			if i < 0 {
@@ -118,7 +123,7 @@ func (k *fakeKernel) change(kind uint16, data []byte) unix.Errno {
 			k.rules = slices.Delete(k.rules, i, i+1)
 			return 0
 		}
-		if i >= 0 {
+		if i >= 0 && !r.Prepend { // in front it takes a rule once more (audit_compare_rule)
 			return unix.EEXIST
 		}
 		k.insert(r)

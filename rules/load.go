@@ -20,7 +20,9 @@ type Loaded struct {
 // Load makes the kernel's rules and settings what is desired, as one change:
 // when anything fails, what was there before is put back, and the error says
 // both. It succeeds only when the kernel then lists what is desired. With lock it
-// locks the rules until the next boot, last of all.
+// locks the rules until the next boot, last of all. Beside an error there is a Loaded
+// when all that stands, and something failed of what is done behind it and cannot be
+// undone.
 //
 // Rules by which one of d.Exempt exempts itself from being audited stay in front:
 // they are the state of that process and stand in no file.
@@ -113,10 +115,26 @@ func (l *loading) verify(wanted []Line) error {
 	}
 	for _, s := range l.desired.unequal(&state) {
 		if s != LoginUIDImmutable && s != Enabled {
-			return fmt.Errorf("the kernel's audit %s is %d after it was set to %d", s, state.Settings[s], *l.desired.Settings[s])
+			return tookNot(&state, s, *l.desired.Settings[s])
 		}
 	}
 	return nil
+}
+
+func tookNot(have *State, s Setting, want uint32) error {
+	return fmt.Errorf("the kernel's audit %s is %d after it was set to %d", s, have.Settings[s], want)
+}
+
+// setAndAsk sets what is set in the end, and asks whether the kernel has it.
+func (l *loading) setAndAsk(s Setting, value uint32) error {
+	if err := l.kernel.Set(s, value); err != nil {
+		return err
+	}
+	state, err := l.kernel.State()
+	if err == nil && state.Settings[s] != value {
+		err = tookNot(&state, s, value)
+	}
+	return err
 }
 
 // sameLines tells whether all do the same in the same order. The kernel lists a
@@ -146,9 +164,10 @@ func (l *loading) set(s Setting) error {
 func (l *loading) finish(lock bool) error {
 	for _, s := range l.desired.unequal(&l.state) {
 		if s == LoginUIDImmutable || s == Enabled && *l.desired.Settings[s] != locked {
-			if err := l.set(s); err != nil {
+			if err := l.setAndAsk(s, *l.desired.Settings[s]); err != nil {
 				return err
 			}
+			l.done.Set = append(l.done.Set, s)
 		}
 	}
 	for _, request := range l.desired.Requests {
@@ -160,8 +179,9 @@ func (l *loading) finish(lock bool) error {
 		l.done.Lock = l.desired.Settings[Enabled] != nil && *l.desired.Settings[Enabled] == locked
 		return nil
 	}
-	l.done.Locked = true
-	return l.kernel.Set(Enabled, locked)
+	err := l.setAndAsk(Enabled, locked)
+	l.done.Locked = err == nil
+	return err
 }
 
 // undo puts back what was there, whatever the kernel has now.
@@ -170,7 +190,7 @@ func (l *loading) undo() error {
 	now, err := listed(l.kernel)
 	if err == nil {
 		var results []error
-		results, err = l.kernel.Change(plan(now, l.before))
+		results, err = l.kernel.Change(plan(now, once(l.before)))
 		errs = append(errs, results...)
 	}
 	for _, s := range l.done.Set {
@@ -238,7 +258,8 @@ func (d *Desired) withExemptions(loaded []Line) []Line {
 	var exempt []Line
 	for i := range loaded {
 		pid, ok := loaded[i].Rule.exempts()
-		if ok && slices.Contains(d.Exempt, pid) && !slices.ContainsFunc(d.Rules, func(l Line) bool { return l.identity() == loaded[i].identity() }) {
+		same := func(l Line) bool { return l.identity() == loaded[i].identity() }
+		if ok && slices.Contains(d.Exempt, pid) && !slices.ContainsFunc(d.Rules, same) && !slices.ContainsFunc(exempt, same) {
 			exempt = append(exempt, loaded[i])
 		}
 	}

@@ -163,6 +163,31 @@ func TestRulesAreLockedLastAndOnlyOnRequest(t *testing.T) {
 	}
 }
 
+// TestEverySettingIsAskedBack: that the kernel said yes is not enough. What is set in
+// the end leaves the rules loaded.
+func TestEverySettingIsAskedBack(t *testing.T) {
+	for _, test := range []struct {
+		setting, want string
+		lock, stands  bool
+	}{
+		{"-b 8192", "backlog_limit is 64 after it was set to 8192", false, false},
+		{"-f 1", "failure is 0 after it was set to 1", false, false},
+		{"-e 1", "enabled is 0 after it was set to 1", false, true},
+		{"--loginuid-immutable", "loginuid_immutable is 0 after it was set to 1", false, true},
+		{"-e 2", "enabled is 0 after it was set to 2", true, true},
+	} {
+		k, n := newFakeKernel(t)
+		k.deaf = true
+		done, err := Load(n, desire(t, append(keyed("a"), test.setting)...), test.lock)
+		if err == nil || !strings.Contains(err.Error(), test.want) || (done != nil) != test.stands || (len(k.rules) == 1) != test.stands {
+			t.Errorf("%s: %v, %+v, %d rules", test.setting, err, done, len(k.rules))
+		}
+		if done != nil && (done.Locked || len(done.Set) > 0) {
+			t.Errorf("%s: it says it is done: %+v", test.setting, done)
+		}
+	}
+}
+
 // TestAProcessKeepsItsExemption: the rule by which a listener keeps itself from
 // being audited stays, and stays in front. Anybody else's is a rule like another:
 // a difference, and deleted.
@@ -212,6 +237,55 @@ func TestManyRulesGoInFewMessages(t *testing.T) {
 	}
 }
 
+// TestARuleThatTheKernelHasTwiceIsADifference: it takes one once more in front of
+// all, and with its comparisons in another order. Whoever does that keeps nobody
+// from loading, and from putting back.
+func TestARuleThatTheKernelHasTwiceIsADifference(t *testing.T) {
+	rule := func(line string) Rule { return desire(t, line).Rules[0].Rule }
+	again, swapped, exempt := rule("-a always,exit -S open -F uid=1 -F gid=1 -k a"), rule("-a always,exit -S open -F gid=1 -F uid=1 -k a"), rule("-a never,exit -F pid=77")
+	again.Prepend, exempt.Prepend = true, true
+	lines := []string{"-a always,exit -S open -F uid=1 -F gid=1 -k a", "-a always,exit -S close -k b", "-a always,exit -S dup -k c"}
+	for _, test := range []struct {
+		name   string
+		add    []Rule
+		differ int
+	}{
+		{"once more in front", []Rule{again}, 1},
+		{"thrice", []Rule{again, again}, 2},
+		{"behind, in another order", []Rule{swapped}, 1},
+		{"both", []Rule{again, swapped, again}, 3},
+		{"an exemption of our own, which counts once", []Rule{exempt, exempt}, 1},
+	} {
+		k, n := newFakeKernel(t)
+		want := desire(t, lines...)
+		want.Exempt = []int{77}
+		if _, err := Load(n, want, false); err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range test.add {
+			k.insert(r)
+		}
+		diff := Compare(testHost(), k.rules, State{}, want)
+		if diff.Count() != test.differ || strings.Contains(diff.Text(), "another place") {
+			t.Errorf("%s: %d differences, want %d:\n%s", test.name, diff.Count(), test.differ, diff.Text())
+		}
+		missing := desire(t, lines[:2]...) // that a load fails must not matter either
+		k.refuse = func(kind uint16, r *Rule) unix.Errno {
+			return map[bool]unix.Errno{true: unix.ENOMEM}[slices.Contains(r.Keys(), "c")]
+		}
+		if _, err := Load(n, missing, false); err == nil {
+			t.Errorf("%s: nothing failed", test.name)
+		}
+		k.refuse = nil
+		if _, err := Load(n, want, false); err != nil {
+			t.Errorf("%s: %v", test.name, err)
+		}
+		if diff := Compare(testHost(), k.rules, State{}, want); !diff.Equal() {
+			t.Errorf("%s: afterwards:\n%s", test.name, diff.Text())
+		}
+	}
+}
+
 // TestAnyListBecomesAnyOther: whatever is loaded and whatever is wanted, load
 // succeeds, and never leaves fewer rules than both have in their places.
 func TestAnyListBecomesAnyOther(t *testing.T) {
@@ -234,6 +308,10 @@ func TestAnyListBecomesAnyOther(t *testing.T) {
 		before, after := &Desired{Rules: some.Draw(t, "before")}, &Desired{Rules: some.Draw(t, "after")}
 		if _, err := Load(n, before, false); err != nil {
 			t.Fatal(err)
+		}
+		for _, l := range some.Draw(t, "once more") {
+			l.Rule.Prepend = true
+			k.insert(l.Rule)
 		}
 		k.fewest = math.MaxInt
 		if _, err := Load(n, after, false); err != nil {

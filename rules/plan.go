@@ -7,7 +7,10 @@ import "slices"
 // the wanted rules that is loaded in that order stays, and the rest is put around
 // it. What is not wanted goes last: at no moment is less audited than both before
 // and afterwards. A rule that must change its place is deleted right before it is
-// added, in the same message to the kernel; it refuses one that it has.
+// added, in the same message to the kernel; it refuses one that it has. Yet it takes
+// one again in front of all others, or with its comparisons in another order: of
+// several that do the same only the last one counts, for what it is told to delete is
+// the first, and the others are deleted before all else.
 func plan(loaded, wanted []Line) (changes []Change) {
 	changes = make([]Change, 0, len(wanted))
 	for l := ListUser; l <= ListURing; l++ {
@@ -32,6 +35,11 @@ func onList(all []Line, l List) []Line {
 func planList(changes []Change, loaded, wanted []Line) []Change {
 	have, want := identities(loaded), identities(wanted)
 	at := places(have)
+	for i := 0; i < len(have) && len(at) < len(have); i++ {
+		if at[have[i]] != i {
+			changes = append(changes, Change{Delete: true, Rule: loaded[i].Rule})
+		}
+	}
 	from, to := longestRun(at, want)
 	put := func(i int, prepend bool) {
 		if place, ok := at[want[i]]; ok {
@@ -52,7 +60,7 @@ func planList(changes []Change, loaded, wanted []Line) []Change {
 	}
 	meant := places(want)
 	for i := range loaded {
-		if _, ok := meant[have[i]]; !ok {
+		if _, ok := meant[have[i]]; !ok && at[have[i]] == i {
 			changes = append(changes, Change{Delete: true, Rule: loaded[i].Rule})
 		}
 	}
@@ -67,7 +75,19 @@ func identities(lines []Line) []string {
 	return all
 }
 
-// places says where in a list each rule is.
+// once leaves the first of several rules that do the same: it is the one that
+// decides.
+func once(lines []Line) []Line {
+	seen := make(map[string]bool, len(lines))
+	return slices.DeleteFunc(slices.Clone(lines), func(l Line) bool {
+		id := l.identity()
+		again := seen[id]
+		seen[id] = true
+		return again
+	})
+}
+
+// places says where in a list each rule is, the last time.
 func places(ids []string) map[string]int {
 	at := make(map[string]int, len(ids))
 	for i, id := range ids {

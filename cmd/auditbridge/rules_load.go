@@ -71,7 +71,8 @@ Exit status: 0 loaded, 1 not, or with -c in the files when a rule was passed ove
 			})
 			done, err := rules.Load(k, desired, lock)
 			_, failed := record() // written down, and not in force before the kernel has it
-			if err != nil {
+			if done == nil {
+				dropRules(c.StateDir)
 				return refusedRules(err)
 			}
 			if len(done.Skipped) > 0 {
@@ -80,10 +81,14 @@ Exit status: 0 loaded, 1 not, or with -c in the files when a rule was passed ove
 			if failed == nil {
 				failed = takeRules(c.StateDir)
 			}
-			if err := failed; err != nil {
-				fmt.Fprintf(cmd.ErrOrStderr(), "warning: run will not notice when they are changed: %v\n", err)
+			if failed != nil {
+				fmt.Fprintf(cmd.ErrOrStderr(), "warning: run will not notice when they are changed: %v\n", failed)
 			}
-			return reportLoad(cmd, done, desired)
+			reported := reportLoad(cmd, done, desired)
+			if err != nil { // the rules stand all the same
+				return refusedRules(err)
+			}
+			return reported
 		},
 	}
 	cmd.Flags().BoolVar(&lock, "lock", false, "then lock the rules until the next boot: nobody can change them, root neither")
@@ -124,6 +129,9 @@ func leaveRules(stateDir, text string) error {
 	defer dir.Close()
 	return dir.WriteFile(rules.LoadedFile+".new", []byte(text), 0o600)
 }
+
+// dropRules forgets it: nothing was loaded.
+func dropRules(stateDir string) { os.Remove(filepath.Join(stateDir, rules.LoadedFile+".new")) }
 
 // takeRules is the other half.
 func takeRules(stateDir string) error {

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -246,10 +247,10 @@ func (g *ruleGuard) loadAlone(desired *rules.Desired) (*rules.Loaded, error) {
 	}
 	desired.Exempt = g.exempt()
 	done, err := rules.Load(g.kernel, desired, false)
-	if err != nil {
+	if done == nil {
 		return nil, err
 	}
-	return done, rememberRules(g.stateDir, desired.Record(g.host, done.Skipped, time.Now()))
+	return done, errors.Join(err, rememberRules(g.stateDir, desired.Record(g.host, done.Skipped, time.Now())))
 }
 
 // whoWroteFile finds, in the journal from a sequence on, the last event in which
