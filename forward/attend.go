@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
+	"sync"
 	"time"
 
 	"auditbridge/forward/entrance"
@@ -42,7 +43,7 @@ func (h *hello) attend(ctx context.Context, in *lineReader, out *lineWriter, log
 			}
 		}
 	}()
-	tell := func() { out.write(report{Entrance: told(e)}) }
+	tell := tellOf(e, out)
 	e.Changed = tell
 	over := make(chan struct{})
 	defer func() { <-over; tell() }() // the last word; run may be gone
@@ -59,6 +60,17 @@ func (h *hello) attend(ctx context.Context, in *lineReader, out *lineWriter, log
 		}
 	}()
 	return e.Run(ctx, on)
+}
+
+// tellOf returns what tells run of e. Several goroutines may call it: who looks first
+// tells first, or counts would go back, which run does not believe.
+func tellOf(e *entrance.Entrance, out *lineWriter) func() {
+	var one sync.Mutex
+	return func() {
+		one.Lock()
+		defer one.Unlock()
+		out.write(report{Entrance: told(e)})
+	}
 }
 
 // told is what is said of an entrance; what a peer may have said is short in it.

@@ -9,7 +9,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"auditbridge/forward/entrance"
 	"auditbridge/forward/tunnel"
@@ -133,6 +135,52 @@ func TestReportsOfAnEntranceThatAreNotBelieved(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What ship says of an entrance is in order, whoever in it says so: when the SSH
+// connection changes, and each second.
+func TestReportsOfAnEntranceAreInOrder(t *testing.T) {
+	on, err := net.Listen("unix", filepath.Join(t.TempDir(), "s"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := entrance.Config{Most: 4, Socket: on.Addr().String(), UIDs: []uint32{12345}, Tunnel: tunnel.Config{Name: "echo",
+		ServerAddress: "127.0.0.1", ServerPort: 1, User: "audit", IdentityFile: "/none", KnownHosts: "/none", RemoteHost: "127.0.0.1", RemotePort: 1}}
+	e, err := entrance.New(cfg, func(int) time.Duration { return time.Hour }, nil, discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	run, ship := socketPair(t)
+	defer run.Close()
+	tell := tellOf(e, &lineWriter{w: ship})
+	var work, telling sync.WaitGroup
+	work.Go(func() { e.Run(ctx, on) })
+	work.Go(func() { // who may not, again and again
+		for ctx.Err() == nil {
+			if c, err := net.Dial("unix", cfg.Socket); err == nil {
+				c.Close()
+			}
+		}
+	})
+	for range 4 {
+		telling.Go(func() {
+			for range 500 {
+				tell()
+			}
+		})
+	}
+	go func() {
+		telling.Wait()
+		ship.Close()
+	}()
+	d := &door{Config: cfg, keeper: &Doorkeeper{cfg: DoorkeeperConfig{Note: (&notes{}).add, Log: discard}}}
+	if err := hear(goroutine{Conn: run}, d.follow, d.refuse); err != nil {
+		t.Error(err)
+	}
+	run.Close()
+	stop()
+	work.Wait()
 }
 
 // A storm of guests, let in or refused, is a few records: how many there were is in them.
