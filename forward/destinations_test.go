@@ -97,19 +97,22 @@ func combinations() (all []combination) {
 		{ProtocolAuditd, "", "direct", "auditd", auditd("direct")},
 		{ProtocolAuditd, "", "OpenSSH", "auditd", auditd("OpenSSH")},
 	}
-	for _, body := range https.Bodies {
-		all = append(all, combination{ProtocolHTTPS, body, "direct", "an HTTPS server in the test", func(t *testing.T) (Config, Dialer, func() []string) {
+	web := func(body, way string) combination {
+		return combination{ProtocolHTTPS, body, way, "an HTTPS server in the test", func(t *testing.T) (Config, Dialer, func() []string) {
 			s := startHTTPS(t, func(_ int, r request, w http.ResponseWriter) {
 				io.WriteString(w, taken(body))
 				if body == https.Elastic {
 					io.WriteString(w, bulkAnswer(r.body, allCreated))
 				}
 			})
-			c, d := byHTTPS(t, s, body)
-			return c, d, func() []string { return eventsIn(s.all()) }
-		}})
+			c, _ := byHTTPS(t, s, body)
+			return c, overTLS(t, c, wayTo(t, way, c)), func() []string { return eventsIn(s.all()) }
+		}}
 	}
-	return all
+	for _, body := range https.Bodies {
+		all = append(all, web(body, "direct"))
+	}
+	return append(all, web(https.NDJSON, "OpenSSH"))
 }
 
 func wayTo(t *testing.T, way string, c Config) Dialer {

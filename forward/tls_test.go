@@ -98,8 +98,40 @@ func TestTLSThroughStockSSHD(t *testing.T) {
 	}
 }
 
-// FTP_ITC.1 T4: the link is interrupted for less than its time-outs, and for
-// longer. Whatever comes after, all of it is sent as before it, and nothing in
+// outageWays are sealed links to a stock rsyslog through a proxy; soon has them find out
+// within seconds that nothing comes through, and again is how they say that they try.
+var outageWays = map[string]func(t *testing.T, soon bool) (way sealedWay, again string){
+	"tls": func(t *testing.T, soon bool) (sealedWay, string) {
+		ca := peertest.NewCA(t, "Root", nil)
+		far := peertest.StartRsyslogTLS(t, ca, ca.Server(nil, "127.0.0.1"), "")
+		proxy := peertest.StartProxy(t, fmt.Sprintf("127.0.0.1:%d", far.Port))
+		c := inTLS(t, to(proxy.Port), t.TempDir(), ca, nil)
+		if soon {
+			c.WriteTimeout, c.TLS.HandshakeTimeout = 2*time.Second, 2*time.Second
+		}
+		return sealedWay{far, proxy, c, overTLS(t, c, direct{c.withDefaults()})}, "speak TLS"
+	},
+	"ssh": func(t *testing.T, soon bool) (sealedWay, string) {
+		far, s := peertest.StartRsyslog(t), peertest.StartSSHD(t)
+		proxy := peertest.StartProxy(t, fmt.Sprintf("127.0.0.1:%d", s.Port))
+		writeKnownHosts(t, s.KnownHosts, peertest.KnownHostsLine(t, proxy.Port, s.HostKey))
+		c, cfg := to(far.Port), tunnelConfig(s, proxy.Port)
+		if soon {
+			cfg.KeepaliveTimeout, cfg.HandshakeTimeout = 2*time.Second, 2*time.Second
+		}
+		return sealedWay{far, proxy, c, tunnelOf(t, cfg, c)}, "SSH handshake"
+	},
+}
+
+type sealedWay struct {
+	far    *peertest.Rsyslog
+	proxy  *peertest.Proxy
+	c      Config
+	dialer Dialer
+}
+
+// FTP_ITC.1 T4: the link, in TLS or in SSH, is interrupted for less than its time-outs,
+// and for longer. Whatever comes after, all of it is sent as before it, and nothing in
 // clear: neither while it lasts nor when it is over.
 func TestOutages(t *testing.T) {
 	t.Parallel()
@@ -107,43 +139,39 @@ func TestOutages(t *testing.T) {
 		"T-ITC-SHORT": false,
 		"T-ITC-LONG":  true,
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			ca := peertest.NewCA(t, "Root", nil)
-			far := peertest.StartRsyslogTLS(t, ca, ca.Server(nil, "127.0.0.1"), "")
-			proxy := peertest.StartProxy(t, fmt.Sprintf("127.0.0.1:%d", far.Port))
-			c := inTLS(t, to(proxy.Port), t.TempDir(), ca, nil)
-			if outlast {
-				c.WriteTimeout, c.TLS.HandshakeTimeout = 2*time.Second, 2*time.Second
-			}
-			before := events(0, 100)
-			j := newMemJournal(before...)
-			r := startRelay(t, c, j, overTLS(t, c, direct{c.withDefaults()}), journal.Cursor{})
-			peertest.Until(t, "records flow", func() bool { return r.Stats().Delivered > 0 })
-			proxy.Pause()
-			last := 2000
-			if outlast {
-				last = 15_000 // more than the buffers between hold
-			}
-			sent := append(before, events(100, last)...)
-			j.append(sent[len(before):]...)
-			if outlast {
-				peertest.Until(t, "the outage is told", func() bool { return !r.Stats().Connected })
-				peertest.Until(t, "it is tried again, in TLS", func() bool { return strings.Contains(r.Stats().LastError, "speak TLS") })
-				proxy.Cut()
-			}
-			proxy.Resume()
-			peertest.Until(t, "everything is there", func() bool { return len(onceEach(t, rawLines(far.Received()), sent)) == len(sent) })
-			told := strings.Join(r.seen.told(), "\n")
-			if downs := strings.Count(told, "up=false"); (downs > 0) != outlast {
-				t.Errorf("%d times down:\n%s", downs, told)
-			}
-			r.stop()
-			for _, marker := range []string{"type=", "auditbridge@", "fabric128"} {
-				if seen := proxy.Seen(); len(seen) < 1<<16 || strings.Contains(seen, marker) {
-					t.Errorf("%d bytes passed, %q among them: %v", len(seen), marker, strings.Contains(seen, marker))
+		for in, open := range outageWays {
+			t.Run(name+"/"+in, func(t *testing.T) {
+				t.Parallel()
+				way, again := open(t, outlast)
+				before := events(0, 100)
+				j := newMemJournal(before...)
+				r := startRelay(t, way.c, j, way.dialer, journal.Cursor{})
+				peertest.Until(t, "records flow", func() bool { return r.Stats().Delivered > 0 })
+				way.proxy.Pause()
+				last := 2000
+				if outlast {
+					last = 15_000 // more than the buffers between hold
 				}
-			}
-		})
+				sent := append(before, events(100, last)...)
+				j.append(sent[len(before):]...)
+				if outlast {
+					peertest.Until(t, "the outage is told", func() bool { return !r.Stats().Connected })
+					peertest.Until(t, "it is tried again, as before", func() bool { return strings.Contains(r.Stats().LastError, again) })
+					way.proxy.Cut()
+				}
+				way.proxy.Resume()
+				peertest.Until(t, "everything is there", func() bool { return len(onceEach(t, rawLines(way.far.Received()), sent)) == len(sent) })
+				told := strings.Join(r.seen.told(), "\n")
+				if downs := strings.Count(told, "up=false"); (downs > 0) != outlast {
+					t.Errorf("%d times down:\n%s", downs, told)
+				}
+				r.stop()
+				for _, marker := range []string{"type=", "auditbridge@", "fabric128"} {
+					if seen := way.proxy.Seen(); len(seen) < 1<<16 || strings.Contains(seen, marker) {
+						t.Errorf("%d bytes passed, %q among them: %v", len(seen), marker, strings.Contains(seen, marker))
+					}
+				}
+			})
+		}
 	}
 }

@@ -51,19 +51,25 @@ func TestStatusKnowsTheKernel(t *testing.T) {
 	d.tells(t, &syscall.Credential{Uid: 65534, Gid: 65534}, "whether records are being lost now is not known", "ask again as root")
 }
 
-// recordsWhoMayNotAsk: the kernel keeps a user from the control socket, and the rule
-// in configuration.md has it say so.
+// recordsWhoMayNotAsk: the kernel keeps a user from the control socket and from the
+// configuration, and the rules in configuration.md have it say so.
 func (d *instance) recordsWhoMayNotAsk(kernel *audittest.Audit) {
 	d.t.Helper()
 	kernel.AddRule("-a", "always,exit", "-F", "arch=b64", "-S", "connect", "-F", "path="+filepath.Join(d.dir, "run", "control.sock"), "-F", "success=0", "-k", "auditbridge-refused")
+	kernel.AddRule("-a", "always,exit", "-F", "dir="+d.dir, "-F", "perm=wa", "-F", "uid=65534", "-k", "audit-config") // -w, of nobody's alone
 	must(d.t, os.Chmod(d.config, 0o644))
-	cmd := program("reload", "--config", d.config)
-	cmd.Dir = "/"
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
-	if out, err := cmd.CombinedOutput(); cmd.ProcessState.ExitCode() != 1 || !strings.Contains(string(out), "permission denied") {
-		d.t.Errorf("reload as a user: %v\n%s", err, out)
+	for key, args := range map[string][]string{
+		"auditbridge-refused": {"reload", "--config", d.config},
+		"audit-config":        {"remote", "--config", d.config, "set", "siem", "--server-name", "192.0.2.1"},
+	} {
+		cmd := program(args...)
+		cmd.Dir = "/"
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+		if out, err := cmd.CombinedOutput(); cmd.ProcessState.ExitCode() != 1 || !strings.Contains(string(out), "permission denied") {
+			d.t.Errorf("%q as a user: %v\n%s", args, err, out)
+		}
+		d.onRecord("type=SYSCALL ", " success=no exit=-13 ", " uid=65534 ", fmt.Sprintf(" key=%q", key))
 	}
-	d.onRecord("type=SYSCALL ", " success=no exit=-13 ", " uid=65534 ", ` key="auditbridge-refused"`)
 }
 
 // tells is status as a person reads it, by run's end: exit 3, and what it says

@@ -47,9 +47,9 @@ func TestTLSHides(t *testing.T) {
 	t.Parallel()
 	ca := peertest.NewCA(t, "Root", nil)
 	far := peertest.StartRsyslogTLS(t, ca, ca.CA("Between", nil).Server(nil, "127.0.0.1"), "client.example.org")
-	wire := startWiretap(t, far.Port)
+	wire := peertest.StartProxy(t, fmt.Sprint("127.0.0.1:", far.Port))
 	d := newDaemon(t, "")
-	d.configure(fromStdin + inTLS("siem", wire.port, `format = "audit"`, d.tlsFiles(ca, ca.Client("client.example.org", nil))))
+	d.configure(fromStdin + inTLS("siem", wire.Port, `format = "audit"`, d.tlsFiles(ca, ca.Client("client.example.org", nil))))
 	d.start()
 	d.feed(mixed)
 	d.untilDelivered()
@@ -65,7 +65,7 @@ func TestTLSHides(t *testing.T) {
 	}
 	requireSameLines(t, d.journalLines(), far.Received())
 	for _, word := range []string{"mallory", "type=USER_LOGIN", "auditbridge@"} {
-		if seen := wire.seen(); len(seen) == 0 || strings.Contains(seen, word) {
+		if seen := wire.Seen(); len(seen) == 0 || strings.Contains(seen, word) {
 			t.Errorf("%d bytes passed the wire, %q among them: %v", len(seen), word, len(seen) > 0)
 		}
 	}

@@ -41,14 +41,14 @@ func TestFarEndThatClosesInTheMiddle(t *testing.T) {
 func TestTheTunnelHidesAndListensNowhere(t *testing.T) {
 	beside(t)
 	far, collector := peertest.StartSSHD(t), peertest.StartRsyslog(t)
-	wire := startWiretap(t, far.Port)
+	wire := peertest.StartProxy(t, fmt.Sprint("127.0.0.1:", far.Port))
 	d := newDaemon(t, "")
 	local := peertest.FreePort(t)
 	settings := strings.Replace(tunnelled(d, far, collector, "audit"), "local-port     = 7777", "local-port     = 7777\nlocal-interface = \"lo\"", 1)
 	settings = strings.ReplaceAll(settings, "7777", fmt.Sprint(local))
-	settings = strings.Replace(settings, fmt.Sprintf("server-port    = %d", far.Port), fmt.Sprintf("server-port    = %d", wire.port), 1)
+	settings = strings.Replace(settings, fmt.Sprintf("server-port    = %d", far.Port), fmt.Sprintf("server-port    = %d", wire.Port), 1)
 	d.configure(fromStdin + settings)
-	rewrite(t, far.KnownHosts+".ours", peertest.KnownHostsLine(t, wire.port, far.HostKey))
+	rewrite(t, far.KnownHosts+".ours", peertest.KnownHostsLine(t, wire.Port, far.HostKey))
 	edit(t, d.config, d.public(far.KnownHosts), d.public(far.KnownHosts+".ours"))
 	d.start()
 	d.feed(mixed)
@@ -65,41 +65,8 @@ func TestTheTunnelHidesAndListensNowhere(t *testing.T) {
 	d.untilReceived(collector)
 	requireSameLines(t, d.journalLines(), collector.Received())
 	for _, word := range []string{"mallory", "type=USER_LOGIN", "auditbridge@"} {
-		if seen := wire.seen(); len(seen) == 0 || strings.Contains(seen, word) {
+		if seen := wire.Seen(); len(seen) == 0 || strings.Contains(seen, word) {
 			t.Errorf("%d bytes passed the wire, %q among them: %v", len(seen), word, len(seen) > 0)
 		}
 	}
 }
-
-// wiretap is a TCP proxy that keeps what passes.
-type wiretap struct {
-	port int
-	kept lockedBuffer
-}
-
-func startWiretap(t *testing.T, target int) *wiretap {
-	t.Helper()
-	w := &wiretap{}
-	copyKept := func(to, from net.Conn) {
-		defer to.(*net.TCPConn).CloseWrite()
-		for buf := make([]byte, 32<<10); ; {
-			n, err := from.Read(buf)
-			w.kept.Write(buf[:n])
-			if _, werr := to.Write(buf[:n]); err != nil || werr != nil {
-				return
-			}
-		}
-	}
-	w.port = peertest.PortOf(peertest.Listen(t, func(client net.Conn) {
-		server, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", target))
-		if err != nil {
-			client.Close()
-			return
-		}
-		go copyKept(server, client)
-		copyKept(client, server)
-	}))
-	return w
-}
-
-func (w *wiretap) seen() string { return w.kept.String() }
