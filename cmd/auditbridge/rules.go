@@ -5,22 +5,20 @@ import (
 	"fmt"
 	"io"
 
+	"auditbridge/config"
 	"auditbridge/rules"
 
 	"github.com/spf13/cobra"
 )
 
-// rulesDirectory is where augenrules looks, too.
-const rulesDirectory = "/etc/audit/rules.d"
-
 func newRulesCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rules",
 		Short: "Make the kernel's audit rules what rule files say",
-		Long: `rules takes the place of auditctl and augenrules. The files are theirs: by default
-those of ` + rulesDirectory + ` whose names end in .rules, put together as augenrules does;
-or the files and directories that are named. They say all that the kernel shall
-have: what they do not have is deleted.`,
+		Long: `rules takes the place of auditctl and augenrules. The files are theirs: those of
+/etc/audit/rules.d (path under [rules] in the configuration) whose names end in .rules,
+put together as augenrules does; or the files and directories that are named. They say
+all that the kernel shall have: what they do not have is deleted.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -30,14 +28,15 @@ have: what they do not have is deleted.`,
 
 // readRules reads the rule files named, or those of this host. Problems are
 // printed; what has been understood is returned with an exit status of 2.
-func readRules(w io.Writer, host *rules.Host, paths []string) (*rules.File, error) {
-	f, err := rules.Read(host, orRulesDirectory(paths)...)
+func readRules(w io.Writer, host *rules.Host, cmd *cobra.Command, paths []string) (*rules.File, error) {
+	f, err := rules.Read(host, orRulesDirectory(func() *config.Config { return ownPlaces(cmd) }, paths)...)
 	return f, writeProblems(w, err)
 }
 
-func orRulesDirectory(paths []string) []string {
+// orRulesDirectory is where run, too, looks for rule files, when none are named.
+func orRulesDirectory(places func() *config.Config, paths []string) []string {
 	if len(paths) == 0 {
-		return []string{rulesDirectory}
+		return []string{places().Rules.Path}
 	}
 	return paths
 }

@@ -29,7 +29,7 @@ Exit status: 0 valid, 2 not.`,
 			if asJSON {
 				return checkRulesJSON(cmd, host, args)
 			}
-			f, err := readRules(out, host, args)
+			f, err := readRules(out, host, cmd, args)
 			var status exitStatus
 			if err != nil && !errors.As(err, &status) {
 				return err
@@ -60,7 +60,7 @@ type checkedRules struct {
 }
 
 func checkRulesJSON(cmd *cobra.Command, host *rules.Host, paths []string) error {
-	f, err := rules.Read(host, orRulesDirectory(paths)...)
+	f, err := rules.Read(host, orRulesDirectory(func() *config.Config { return ownPlaces(cmd) }, paths)...)
 	r := checkedRules{Valid: err == nil, Problems: []rules.Problem{}, Warnings: []rules.Problem{}}
 	var problems rules.Problems
 	if errors.As(err, &problems) {

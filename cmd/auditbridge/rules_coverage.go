@@ -34,7 +34,7 @@ Exit status: 0 all are audited, 1 not, 2 the files are not valid.`,
 					return err
 				}
 			}
-			f, err := readRules(cmd.ErrOrStderr(), host, args)
+			f, err := readRules(cmd.ErrOrStderr(), host, cmd, args)
 			if err != nil {
 				return err
 			}

@@ -29,7 +29,7 @@ Exit status: 0 equal, 1 not, 2 the files are not valid.`,
 				return err
 			}
 			defer k.Close()
-			f, err := readRules(cmd.ErrOrStderr(), host, args)
+			f, err := readRules(cmd.ErrOrStderr(), host, cmd, args)
 			if err != nil {
 				return err
 			}

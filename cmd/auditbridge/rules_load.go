@@ -7,8 +7,10 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"time"
 
+	"auditbridge/config"
 	"auditbridge/rules"
 
 	"github.com/spf13/cobra"
@@ -30,8 +32,9 @@ Exit status: 0 loaded, 1 not, or with -c in the files when a rule was passed ove
 			if err != nil {
 				return err
 			}
+			places := sync.OnceValue(func() *config.Config { return ownPlaces(cmd) })
 			read := ahead(func() (desired *rules.Desired, err error) {
-				f, err := rules.Read(host, orRulesDirectory(args)...)
+				f, err := rules.Read(host, orRulesDirectory(places, args)...)
 				if err == nil {
 					desired = f.Desire()
 				}
@@ -42,7 +45,7 @@ Exit status: 0 loaded, 1 not, or with -c in the files when a rule was passed ove
 				return err
 			}
 			defer k.Close()
-			c := ownPlaces(cmd)
+			c := places()
 			exempt := exemptedRun(cmd.Context(), c)
 			desired, err := read()
 			if err != nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -54,9 +55,9 @@ func newRulesAddCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "add PROFILE",
 		Short: "Write a rule set into the directory of rule files",
-		Long: `add writes a profile, as it is for this machine, to a file of its own in
-` + rulesDirectory + ` and loads nothing. The file is yours from then on: one that was changed is
-replaced only with --force.`,
+		Long: `add writes a profile, as it is for this machine, to a file of its own in the
+directory of rule files, and loads nothing. The file is yours from then on: one that
+was changed is replaced only with --force.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			host, err := rulesHost()
@@ -67,7 +68,7 @@ replaced only with --force.`,
 			if err != nil {
 				return err
 			}
-			path := filepath.Join(directory, p.File)
+			path := filepath.Join(cmp.Or(directory, ownPlaces(cmd).Rules.Path), p.File)
 			if err := writeRuleFile(path, []byte(p.For(host)), force); err != nil {
 				return err
 			}
@@ -75,7 +76,7 @@ replaced only with --force.`,
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&directory, "path", rulesDirectory, "the `DIRECTORY` of rule files")
+	cmd.Flags().StringVar(&directory, "path", "", "the `DIRECTORY` of rule files (default path under [rules]: /etc/audit/rules.d)")
 	cmd.Flags().BoolVar(&force, "force", false, "replace a file that was changed")
 	return cmd
 }
