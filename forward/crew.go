@@ -54,10 +54,11 @@ type crew struct {
 }
 
 // work keeps a ship process running until ctx ends, then has it finish what is
-// in the journal by then and returns when it is gone. A ship that dies or hangs
-// is started again with back-off; it never takes run with it.
+// in the journal by then and returns when it is gone. A crew hired in the end has a ship
+// do only that. A ship that dies or hangs is started again with back-off; it never takes
+// run with it.
 func (c *crew) work(ctx context.Context, start Start) {
-	for failures := 0; ctx.Err() == nil; failures++ {
+	for failures := 0; ctx.Err() == nil || failures == 0 && c.serves(); failures++ {
 		since := time.Now()
 		err := c.once(ctx, start)
 		if err == nil && ctx.Err() != nil {
@@ -135,6 +136,13 @@ func (c *crew) sayBy(say func(any) error, cut func() error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.say, c.cut = say, cut
+}
+
+// serves reports whether there is a destination that stays.
+func (c *crew) serves() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.destinations) > 0
 }
 
 // served lists the books that are the crew's to keep.

@@ -107,9 +107,7 @@ func (s *Shipper) succeed(changed []Config, left map[string]<-chan struct{}) {
 			for _, d := range together {
 				s.relays[d.Name].meets(d)
 			}
-			if s.hire != nil {
-				s.enlist(together)
-			}
+			s.enlist(together)
 			for _, d := range together {
 				delete(s.parting, d.Name)
 				close(done[d.Name])

@@ -198,6 +198,43 @@ func TestATakingOfLeaveHoldsUpNobody(t *testing.T) {
 	}
 }
 
+// TestOneThatChangedAtTheEndStillSendsAll: sending ends while the successor of a changed
+// destination waits for its predecessor to go. It still has its turn.
+func TestOneThatChangedAtTheEndStillSendsAll(t *testing.T) {
+	t.Parallel()
+	next := startSink(t)
+	closes := make(chan struct{})
+	rude := peertest.PortOf(peertest.Listen(t, func(c net.Conn) {
+		defer c.Close()
+		io.Copy(io.Discard, c)
+		<-closes
+	}))
+	l := startJournal(t)
+	moved := named("moved", rude)
+	moved.Grace = time.Hour
+	s, _ := shipperFor(t, l, []Config{moved})
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx, inProcess(t, nil)) }()
+	l.feed(events(0, 10))
+	peertest.Until(t, "it is connected", func() bool { return s.Stats()["moved"].Connected })
+	moved.Port = next.port()
+	if err := s.Reconfigure(t.Context(), []Config{moved}, nil); err != nil {
+		t.Fatal(err)
+	}
+	l.feed(events(10, 20))
+	l.close()
+	stop()
+	close(closes)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	peertest.Until(t, "what came last is there", func() bool { return len(next.received()) >= 30 })
+	if n := s.Stats()["moved"].Pending; n != 0 {
+		t.Errorf("%d records are pending", n)
+	}
+}
+
 // hardOfHearing is a ship that hears only the first thing that is said.
 type hardOfHearing struct {
 	Process

@@ -90,8 +90,9 @@ var errFinished = errors.New("finished")
 var errRenewed = errors.New("the connection is replaced by one with new keys")
 
 // Run sends until ctx ends, then reads on to the durable mark, takes leave of
-// the far end, and returns within the grace period. With the errors of network
-// and journal it lives: they are told and tried again.
+// the far end, and returns within the grace period. Whoever comes in the end, or is just
+// about to connect for the first time, has that period for it; a far end that has failed is
+// not waited for. With the errors of network and journal it lives: they are told and tried again.
 func (r *Relay) Run(ctx context.Context) error {
 	work, cutOff := context.WithCancel(context.WithoutCancel(ctx))
 	defer cutOff()
@@ -100,9 +101,11 @@ func (r *Relay) Run(ctx context.Context) error {
 		context.AfterFunc(work, func() { stop.Stop() })
 	})()
 	r.begin()
-	for failures := 0; ctx.Err() == nil; failures++ {
+	attempt := work
+	for failures := 0; attempt == work || ctx.Err() == nil; failures++ {
 		renew := renewal(r.dialer)
-		transport, err := r.protocol.open(ctx, &r.cfg, r.dialer, r.log)
+		transport, err := r.protocol.open(attempt, &r.cfg, r.dialer, r.log)
+		attempt = ctx
 		if err == nil {
 			up := time.Now()
 			before := r.cursor.At

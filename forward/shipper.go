@@ -132,11 +132,13 @@ func (s *Shipper) Run(ctx context.Context, start Start) error {
 	}
 	s.mu.Unlock()
 	<-ctx.Done()
+	s.changing.Lock() // one that is under way ends first, and no other begins
+	defer s.changing.Unlock()
+	s.departures.Wait() // who comes after one that leaves has a turn yet
 	s.mu.Lock()
 	s.hire = nil
 	s.mu.Unlock()
 	s.hired.Wait()
-	s.departures.Wait()
 	return nil
 }
 

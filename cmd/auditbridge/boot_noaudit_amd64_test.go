@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -66,7 +67,8 @@ sleep 1000
 }
 
 // bootKernel boots a kernel of its own, with this host's files and dir/init as its first
-// process, and waits until that has switched it off.
+// process, and waits until that has switched it off. How its emulation ends after that
+// says nothing: on a busy machine it was seen to abort.
 func bootKernel(t *testing.T, dir string, options ...string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
@@ -74,7 +76,7 @@ func bootKernel(t *testing.T, dir string, options ...string) {
 	host := exec.CommandContext(ctx, "linux.uml", append([]string{"mem=256M", "rootfstype=hostfs", "rw", "init=" + filepath.Join(dir, "init"), "uml_dir=" + dir, "con=null", "con0=fd:0,fd:1"}, options...)...)
 	host.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	host.Cancel = func() error { return syscall.Kill(-host.Process.Pid, syscall.SIGKILL) }
-	if said, err := host.CombinedOutput(); err != nil {
+	if said, err := host.CombinedOutput(); err != nil && !bytes.Contains(said, []byte("reboot: Power down")) {
 		t.Fatalf("boot: %v\n%s", err, said)
 	}
 }
