@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"auditbridge/forward/tunnel"
+	"auditbridge/internal/allowance"
 )
 
 // Entrance takes guests through one tunnel.
@@ -20,6 +21,9 @@ type Entrance struct {
 	tunnel *tunnel.Tunnel
 	pause  func(try int) time.Duration
 	log    *slog.Logger
+
+	logging sync.Mutex
+	logged  allowance.Allowance
 
 	// Changed is called when the SSH connection comes or goes. nil: nobody is told. It
 	// is set before Run.
@@ -58,7 +62,8 @@ func (e *Entrance) Run(ctx context.Context, on net.Listener) error {
 			}
 			return nil
 		case err != nil: // no descriptor is left, or the like
-			e.log.Error("a connection could not be taken", "forwarding", e.cfg.Name(), "err", err)
+			e.failed(err)
+			e.warn("a connection could not be taken", err)
 			sleep(ctx, 100*time.Millisecond)
 		default:
 			e.receive(ctx, near, &all)
@@ -104,7 +109,7 @@ func (e *Entrance) serve(ctx context.Context, near net.Conn, who *Who) {
 	g := &guest{near: near.(conn), far: far, sent: &e.sent, received: &e.received}
 	err = g.carry(ctx, e.cfg.Idle)
 	if err != nil {
-		e.log.Info("a connection through the tunnel was cut", "forwarding", e.cfg.Name(), "err", err)
+		e.warn("a connection through the tunnel was cut", err)
 	}
 	e.leave(err == nil)
 }
@@ -133,6 +138,16 @@ func (e *Entrance) keepConnected(ctx context.Context) {
 		e.down(err)
 		e.changed()
 		sleep(ctx, e.pause(try))
+	}
+}
+
+// warn logs what other programs can bring about as often as they like: run's own log must
+// not drown in it.
+func (e *Entrance) warn(what string, err error) {
+	e.logging.Lock()
+	defer e.logging.Unlock()
+	if held, ok := e.logged.Take(time.Now()); ok {
+		e.log.Warn(what, "forwarding", e.cfg.Name(), "err", err, "unlogged", held)
 	}
 }
 

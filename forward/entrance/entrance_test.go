@@ -1,6 +1,7 @@
 package entrance
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -17,6 +18,7 @@ import (
 	"time"
 
 	"auditbridge/forward/tunnel"
+	"auditbridge/internal/allowance"
 	"auditbridge/internal/peertest"
 )
 
@@ -25,7 +27,8 @@ type at struct {
 	*Entrance
 	sshd *peertest.SSHD
 	on   net.Listener
-	stop func() // and wait
+	log  *bytes.Buffer // to be read when it has ended
+	stop func()        // and wait
 }
 
 // open opens one by which guests come to what far accepts.
@@ -48,7 +51,8 @@ func open(t *testing.T, network string, far net.Listener, change func(*Config), 
 	if err != nil {
 		t.Fatal(err)
 	}
-	e, err := New(cfg, func(int) time.Duration { return 10 * time.Millisecond }, nil, slog.New(slog.DiscardHandler))
+	log := new(bytes.Buffer)
+	e, err := New(cfg, func(int) time.Duration { return 10 * time.Millisecond }, nil, slog.New(slog.NewTextHandler(log, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +66,7 @@ func open(t *testing.T, network string, far net.Listener, change func(*Config), 
 		}
 	})
 	t.Cleanup(stop)
-	return &at{e, sshd, on, stop}
+	return &at{e, sshd, on, log, stop}
 }
 
 // come connects as another program does.
@@ -382,6 +386,24 @@ func TestNewKeysWhileAGuestIsThere(t *testing.T) {
 	}
 	if n := strings.Count(a.sshd.Output(), "Accepted publickey"); n != 1 {
 		t.Errorf("%d logins", n)
+	}
+}
+
+// Who comes and breaks off, again and again, does not fill run's log.
+func TestWhoBreaksOffDoesNotFillTheLog(t *testing.T) {
+	t.Parallel()
+	far, _ := collect(t)
+	a := open(t, "tcp", far, nil)
+	const times = 2 * allowance.Most
+	for n := range uint64(times) {
+		c := a.come(t)
+		peertest.Until(t, "he is carried", func() bool { return a.Stats().Carried == n+1 })
+		abort(c)
+		peertest.Until(t, "he is gone", func() bool { return a.Stats().Cut == n+1 })
+	}
+	a.stop()
+	if n := strings.Count(a.log.String(), "was cut"); n == 0 || n >= times {
+		t.Errorf("%d of %d stand in the log", n, times)
 	}
 }
 
