@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"testing"
 
+	"auditbridge/internal/audittest"
 	"auditbridge/internal/peertest"
 	"auditbridge/internal/status"
 )
@@ -210,6 +211,37 @@ func TestGuestsThroughAReload(t *testing.T) {
 		t.Errorf("the guest of the one that stayed heard %q, %v", heard, err)
 	}
 	d.stop()
+}
+
+// Run replaces itself in place when the entrances are closed, and what their guests did
+// is on record: only then does it say that it ends.
+func TestEntrancesThroughARestart(t *testing.T) {
+	t.Parallel()
+	audittest.Kernel(t)
+	sshd, far := peertest.StartSSHD(t), echo(t)
+	d := newDaemon(t, "")
+	socket := filepath.Join(d.dir, "run", "echo.sock")
+	d.configure(d.forwarding("echo", sshd, peertest.PortOf(far), `listen = true`, `listen-socket = "echo.sock"`))
+	d.start()
+	d.until("it is open", func(s status.Status) bool { return entranceIn(s, "echo").Connected })
+	c, err := net.Dial("unix", socket)
+	must(t, err)
+	defer c.Close()
+	d.until("the guest is carried", func(s status.Status) bool { return entranceIn(s, "echo").Carried == 1 })
+	if _, errs, code := auditbridgeCommand(t, "restart", "--config", d.config); code != 0 {
+		t.Fatalf("restart: exit %d: %s", code, errs)
+	}
+	d.until("it is open again", func(s status.Status) bool { return entranceIn(s, "echo").Connected })
+	if heard, complaint := guest(t, 0, "unix", socket, "x"); heard != "heard: x" {
+		t.Errorf("heard %q: %s", heard, complaint)
+	}
+	d.stop()
+	before, _, _ := strings.Cut(strings.Join(d.journalLines(), "\n"), "op=stop ")
+	for _, op := range []string{"op=guests-gone ", "op=entrance-closed "} {
+		if !strings.Contains(before, op) {
+			t.Errorf("%s does not stand before the end", op)
+		}
+	}
 }
 
 // What a dead run left in a socket's place is replaced, what is somebody else's is not;

@@ -78,7 +78,7 @@ func (d *daemon) Run(ctx context.Context) (*handover, error) {
 	}
 	g.Go(func() error {
 		return d.restarter.Run(stages{
-			endBeside: stopBeside, endSending: stopSending, endStoring: stopStoring, endHearing: stopHearing, sent: sent, stored: stored,
+			endBeside: stopBeside, endSending: stopSending, endStoring: stopStoring, endHearing: stopHearing, shut: shut, sent: sent, stored: stored,
 		})
 	})
 

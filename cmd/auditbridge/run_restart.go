@@ -154,7 +154,7 @@ func (r *restarter) same(values []config.Value) bool {
 type stages struct {
 	endBeside, endSending, endStoring context.CancelFunc
 	endHearing                        context.CancelCauseFunc
-	sent, stored                      <-chan struct{} // closed when ship, the journal has ended
+	shut, sent, stored                <-chan struct{} // closed when the entrances, ship, the journal have ended
 }
 
 // Run waits for a restart to be granted and ends the stages for it; it returns at
@@ -175,6 +175,7 @@ func (r *restarter) Run(s stages) error {
 	}
 	s.endBeside()
 	s.endSending()
+	<-s.shut // whoever carries other programs and does not end holds up nobody's hearing
 	<-s.sent
 	r.d.losses.finish()
 	r.d.journal.Farewell(farewell(errRestart.Error(), nil))
