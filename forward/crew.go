@@ -48,7 +48,7 @@ type crew struct {
 	tunnels      []tunnel.Config
 	books        map[string]*relayBook    // those of destinations, and of leaving
 	leaving      map[string]chan struct{} // closed when ship has let go of it
-	say          func(any) error          // to the process at work; nil while there is none
+	say          func(any) error          // to the process at work; nil until it is told what to send, and when it has ended
 	cut          func() error             // the line to it
 	end          context.CancelFunc       // of work; nil until it begins
 }
@@ -86,6 +86,7 @@ func (c *crew) once(ctx context.Context, start Start) error {
 	for name, book := range c.served() {
 		c.keep(name, book, true)
 	}
+	c.sayBy(nil, nil)
 	c.letGo()
 	return err
 }
@@ -100,7 +101,6 @@ func (c *crew) converse(ctx context.Context, ship Process) error {
 	if err := c.greet(say, ship.Close); err != nil {
 		return fmt.Errorf("tell it what to send: %w", err)
 	}
-	defer c.sayBy(nil, nil)
 	defer stopAt(ctx, ship, say, c.patience)()
 	return c.listen(ship)
 }
@@ -184,7 +184,8 @@ func (c *crew) dismissRelays(names []string) (left map[string]<-chan struct{}) {
 }
 
 // seeOff sees to it that destinations are let go of: a ship that does not is cut off,
-// and started again without them.
+// and started again without them. They are let go of when it has ended: until then it
+// may send, and what it reported is being kept.
 func (c *crew) seeOff(left map[string]<-chan struct{}, cut func() error) {
 	late := time.NewTimer(c.patience)
 	defer late.Stop()
@@ -195,7 +196,6 @@ func (c *crew) seeOff(left map[string]<-chan struct{}, cut func() error) {
 			if cut != nil {
 				cut()
 			}
-			c.letGo()
 			return
 		}
 	}

@@ -7,6 +7,8 @@ import (
 	"net"
 	"os"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -132,6 +134,69 @@ func TestAShipThatDoesNotLetGoIsCutOff(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
+}
+
+// A destination whose ship is cut off is the next one's when that process has ended, and
+// not before: it may still send, and what it reported is still being kept.
+func TestWhoIsCutOffHasEndedBeforeTheNext(t *testing.T) {
+	t.Parallel()
+	far, l := startSink(t), startJournal(t)
+	stays, changes := named("stays", far.port()), named("changes", far.port())
+	for _, c := range []*Config{&stays, &changes} {
+		c.Grace, c.Settle = 1, 100*time.Millisecond
+	}
+	s, _ := shipperFor(t, l, []Config{stays, changes})
+	ctx, stop := context.WithCancel(t.Context())
+	done, starts := make(chan error, 1), 0
+	var mu sync.Mutex
+	first := &outlasting{killed: make(chan struct{})}
+	go func() {
+		done <- s.Run(ctx, func() (Process, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			p, err := inProcess(t, nil)()
+			if starts++; err == nil && starts == 1 {
+				first.Process = &hardOfHearing{Process: p}
+				p = first
+			} else if !first.ended.Load() {
+				t.Errorf("ship %d is started while the first one lives", starts)
+			}
+			return p, err
+		})
+	}()
+	l.feed(events(0, 10))
+	peertest.Until(t, "delivered", func() bool { return s.Stats()["changes"].Delivered >= 30 && s.Stats()["stays"].Delivered >= 30 })
+	changes.Facility = "local1"
+	if err := s.Reconfigure(t.Context(), []Config{stays, changes}, []tunnel.Config{}); err != nil {
+		t.Fatal(err)
+	}
+	l.feed(events(10, 20))
+	l.close()
+	want := uint64(len(l.all()))
+	peertest.Until(t, "both go on", func() bool { return s.Stats()["stays"].Delivered == want && s.Stats()["changes"].Delivered == want })
+	stop()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+}
+
+// outlasting is a ship that does not end for losing its line, only when it is killed.
+type outlasting struct {
+	Process
+	killed chan struct{}
+	ended  atomic.Bool
+}
+
+func (o *outlasting) Kill() error {
+	close(o.killed)
+	return o.Process.Kill()
+}
+
+func (o *outlasting) Wait() error {
+	<-o.killed
+	err := o.Process.Wait()
+	o.ended.Store(true)
+	return err
 }
 
 // untilForgotten waits until nothing is left of a removed destination.
