@@ -13,6 +13,7 @@ import (
 	"auditbridge/config"
 	"auditbridge/internal/control"
 	"auditbridge/internal/durable"
+	"auditbridge/internal/terminal"
 
 	"github.com/spf13/cobra"
 )
@@ -123,15 +124,15 @@ func (c *remoteChange) say(cmd *cobra.Command, what string, asJSON bool) error {
 		return json.NewEncoder(out).Encode(c)
 	}
 	if !c.Changed {
-		fmt.Fprintf(out, "%s: unchanged\n", what)
+		fmt.Fprintf(out, "%s: unchanged\n", terminal.Safe(what))
 		if c.Written {
 			fmt.Fprintln(out, "  its drop-in is written anew; what is in force is the same as before")
 		}
 		return nil
 	}
-	fmt.Fprintf(out, "%s: changed\n", what)
+	fmt.Fprintf(out, "%s: changed\n", terminal.Safe(what))
 	for _, change := range c.Changes {
-		fmt.Fprintf(out, "  %s: %s -> %s\n", strings.TrimPrefix(change.Key, "remote-logging-server["+what+"]."), orNone(change.Old), orNone(change.New))
+		fmt.Fprintf(out, "  %s: %s -> %s\n", terminal.Safe(strings.TrimPrefix(change.Key, "remote-logging-server["+what+"].")), orNone(change.Old), orNone(change.New))
 	}
 	return nil
 }

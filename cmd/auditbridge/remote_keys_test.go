@@ -133,3 +133,29 @@ func TestKeysOfAServerThatAreNone(t *testing.T) {
 		t.Errorf("something was written: %v", err)
 	}
 }
+
+// A server may have any name but none: its drop-in is a file of conf.d whatever it is,
+// and what is said of it is safe for a terminal.
+func TestNamesOfServersByCommand(t *testing.T) {
+	beside(t)
+	d := newDaemon(t, fromStdin)
+	remote := func(args ...string) (string, string, int) {
+		return auditbridgeCommand(t, append([]string{"remote", "--config", d.config}, args...)...)
+	}
+	if _, errs, code := remote("set", "", "--server-name", "10.0.0.1"); code != 2 || !strings.Contains(errs, "a server's name is needed") {
+		t.Errorf("without a name it exits %d: %s", code, errs)
+	}
+	for name, shown := range map[string]string{"../../siem": "../../siem", "a b": "a b", "siem\x1b[2J": `siem\x1B[2J`, "client-certificate": "client-certificate"} {
+		for _, verb := range [][]string{{"set", "--server-name", "10.0.0.1"}, {"remove"}} {
+			out, errs, code := remote(append(verb, name)...)
+			if code != 0 || !strings.HasPrefix(out, shown+": changed\n") {
+				t.Errorf("%q of %q exits %d: %q %s", verb, name, code, out, errs)
+			}
+			files, err := os.ReadDir(filepath.Join(d.dir, "conf.d"))
+			must(t, err)
+			if set := verb[0] == "set"; set != (len(files) == 1) {
+				t.Errorf("%q of %q leaves %v in conf.d", verb, name, files)
+			}
+		}
+	}
+}

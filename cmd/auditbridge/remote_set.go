@@ -44,6 +44,9 @@ Encrypted and authenticated is the default: --no-encryption and --use-udp are on
 }
 
 func setRemote(cmd *cobra.Command, name string, pairs []string, given givenKeys) (*remoteChange, error) {
+	if name == "" { // an empty one would be replaced by address and port
+		return nil, &usageError{errors.New("a server's name is needed"), cmd.CommandPath()}
+	}
 	dropIn, err := config.ServerDropIn(configFile(cmd), name)
 	if err != nil {
 		return nil, err
