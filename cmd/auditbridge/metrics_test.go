@@ -30,15 +30,23 @@ func TestMetricsAreTheStatus(t *testing.T) {
 	collector := peertest.StartRsyslog(t)
 	t.Run("of lines, over the loopback interface", func(t *testing.T) {
 		at := fmt.Sprint("127.0.0.1:", peertest.FreePort(t))
-		d := newDaemon(t, "metrics.listen = \""+at+"\"\n"+fromStdin+plain("siem", collector.Port, `include = ["login"]`)+plain("dead", 1))
+		sshd, far := peertest.StartSSHD(t), echo(t)
+		d := newDaemon(t, "")
+		d.configure("metrics.listen = \"" + at + "\"\n" + fromStdin + plain("siem", collector.Port, `include = ["login"]`) + plain("dead", 1) +
+			d.forwarding("echo", sshd, peertest.PortOf(far), `listen = true`, `listen-socket = "echo.sock"`))
 		d.start()
-		d.until("it is connected", func(s status.Status) bool { return s.Destinations[0].Connected })
+		d.until("it is connected", func(s status.Status) bool { return s.Destinations[0].Connected && entranceIn(s, "echo").Connected })
+		if heard, complaint := guest(t, 0, "unix", filepath.Join(d.dir, "run", "echo.sock"), "x"); heard != "heard: x" {
+			t.Errorf("heard %q: %s", heard, complaint)
+		}
+		d.until("it is in the books", func(s status.Status) bool { return entranceIn(s, "echo").Received == 8 })
 		_, err := d.stdin.WriteString(mixed)
 		must(t, err)
 		d.scrapes(t, "tcp", at)
 		got, err := scrape("tcp", at)
 		must(t, err)
-		for name, want := range map[string]float64{"received_records_total": 11, `destination_connected{dead}`: 0, `destination_connected{siem}`: 1, `alarms_raised{disk-full}`: 0} {
+		for name, want := range map[string]float64{"received_records_total": 11, `destination_connected{dead}`: 0, `destination_connected{siem}`: 1, `entrance_connected{echo}`: 1,
+			`entrance_carried_connections_total{echo}`: 1, `entrance_sent_bytes_total{echo}`: 1, `entrance_received_bytes_total{echo}`: 8, `alarms_raised{disk-full}`: 0} {
 			if got["auditbridge_"+name] != want {
 				t.Errorf("%s is %v, want %v", name, got["auditbridge_"+name], want)
 			}

@@ -40,6 +40,9 @@ func Conditions(s, before *Status) (holds []alarm.Condition) {
 	for _, d := range s.Destinations {
 		add("link-down", d.Name, !d.Connected)
 	}
+	for _, e := range s.Entrances {
+		add("entrance-down", e.Name, !e.works())
+	}
 	for _, d := range s.Destinations {
 		add("server-unchecked", d.Name, d.Skips != "")
 	}

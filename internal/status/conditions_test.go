@@ -18,6 +18,7 @@ func TestConditionsOfAlarms(t *testing.T) {
 			PID: 7, Running: true, Answering: true, Recording: RecordingOK, Balanced: true, Ship: true,
 			Kernel: &Kernel{Ours: true, Enabled: 1, Rules: 3}, Disk: Disk{Level: "ok"},
 			Destinations: []Destination{{Name: "siem", Connected: true}},
+			Entrances:    []Entrance{{Name: "echo", Listening: true, Connected: true}},
 		}
 	}
 	expires := func(in time.Duration) func(*Status) {
@@ -47,6 +48,7 @@ func TestConditionsOfAlarms(t *testing.T) {
 		"books-unbalanced":    func(s *Status) { s.Balanced = false },
 		"sender-down":         func(s *Status) { s.Ship = false },
 		"link-down":           func(s *Status) { s.Destinations[0].Connected = false },
+		"entrance-down":       func(s *Status) { s.Entrances[0].Connected = false },
 		"undelivered-dropped": func(s *Status) { s.Destinations[0].Missed++ },
 		"watch-gone":          func(s *Status) { s.Watch = &Watch{Missing: "its process has ended"} },
 		"clock-held":          func(s *Status) { s.ClockHeld = true },

@@ -333,7 +333,7 @@ func destinations(s, _ *Status, _ time.Time) []Cause {
 func entrances(s, _ *Status, _ time.Time) []Cause {
 	var all []Cause
 	for _, e := range s.Entrances {
-		if !s.Answering || e.Listening && e.Connected {
+		if !s.Answering || e.works() {
 			continue
 		}
 		what := "other programs cannot send through " + e.Name

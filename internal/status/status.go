@@ -185,6 +185,9 @@ type Entrance struct {
 	Hint      string    `json:"hint,omitempty"`
 }
 
+// works says that other programs can send through it.
+func (e *Entrance) works() bool { return e.Listening && e.Connected }
+
 // TLS is what a connection in TLS agreed on, and with whom.
 type TLS struct {
 	Version   string       `json:"version"`
