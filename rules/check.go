@@ -183,6 +183,7 @@ func (c *checker) paths(r *Rule, from Position) {
 		if f.info() == nil || f.info().kind != "path" {
 			continue
 		}
+		c.spelling(f.Text, from)
 		switch {
 		case c.unmounted(f.Text) != "":
 			c.warn(from, "load the rules again once it is mounted", "%s is on %s, which is not mounted: the rule watches what lies below", f.Text, c.unmounted(f.Text))
@@ -194,6 +195,18 @@ func (c *checker) paths(r *Rule, from Position) {
 			c.warn(from, "", "there is no program %s", f.Text)
 		}
 		c.own(r, f, from)
+	}
+}
+
+// spelling finds what auditctl, too, warns of: the kernel knows no patterns, and looks
+// a path up once.
+func (c *checker) spelling(path string, from Position) {
+	if strings.ContainsAny(path, "*?") {
+		c.warn(from, "watch the directory, or write a rule for each", "%s is one path: * and ? stand for themselves", path)
+	}
+	names := strings.Split(path, "/")
+	if slices.Contains(names, "..") || slices.Contains(names, ".") {
+		c.warn(from, "write it as it is: the kernel looks it up once, when the rule is loaded", "the path %s has a name .. or . in it", path)
 	}
 }
 
