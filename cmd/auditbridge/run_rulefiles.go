@@ -42,41 +42,62 @@ func (d *daemon) newRuleFiles(host *rules.Host) *ruleFiles {
 // the same: nobody shall hide a change behind the next.
 const unsettled = 2 * time.Second
 
-// watch tells, until ctx ends, when some have changed and been left alone for a
+// filesAnyway is how often they are read though the kernel says nothing: it tells
+// neither of what a link leads to nor of a directory above that was replaced, and may
+// have no room for another watch.
+const filesAnyway = 30 * time.Second
+
+// watch tells, until ctx ends, when some may have changed and been left alone for a
 // while.
 func (f *ruleFiles) watch(ctx context.Context) <-chan struct{} {
 	if f == nil {
 		return nil
 	}
 	f.texts = map[string]string{}
-	watcher, err := fsnotify.NewWatcher()
-	if err != nil {
-		return nil
+	var told toldOfFiles
+	told.anyway, told.add = time.Tick(filesAnyway), func() {}
+	if watcher, err := fsnotify.NewWatcher(); err == nil {
+		context.AfterFunc(ctx, func() { watcher.Close() })
+		told.events, told.errors = watcher.Events, watcher.Errors
+		told.add = func() { // there may be no directory yet, and another of that name later
+			watcher.Add(filepath.Dir(f.dir))
+			watcher.Add(f.dir)
+		}
 	}
-	context.AfterFunc(ctx, func() { watcher.Close() })
-	watcher.Add(filepath.Dir(f.dir)) // there may be no directory yet
-	watcher.Add(f.dir)
-	return f.listen(watcher)
+	told.add()
+	return f.listen(ctx, told)
 }
 
-// listen tells when what the watcher sees has been left alone, until it is closed.
-func (f *ruleFiles) listen(watcher *fsnotify.Watcher) <-chan struct{} {
+// toldOfFiles is by what it is noticed that files may have changed.
+type toldOfFiles struct {
+	events <-chan fsnotify.Event
+	errors <-chan error
+	anyway <-chan time.Time
+	add    func() // watches the directory that now has the name
+}
+
+// listen tells, until ctx ends, when what it is told of has been left alone.
+func (f *ruleFiles) listen(ctx context.Context, told toldOfFiles) <-chan struct{} {
 	settled := make(chan struct{}, 1)
 	go func() {
 		var quiet *time.Timer
 		var first time.Time // that is not told yet
 		for {
 			select {
-			case e, ok := <-watcher.Events:
+			case <-ctx.Done():
+				return
+			case e, ok := <-told.events:
 				if !ok {
 					return
 				}
 				if e.Name == f.dir {
-					watcher.Add(f.dir)
+					told.add()
 				} else if filepath.Dir(e.Name) != f.dir || filepath.Ext(e.Name) != ".rules" {
 					continue
 				}
-			case <-watcher.Errors: // more has changed than the kernel told: any file may have
+			case <-told.errors: // more has changed than the kernel told: any file may have
+			case <-told.anyway:
+				told.add()
 			}
 			now := time.Now()
 			if quiet == nil || !quiet.Stop() {

@@ -480,16 +480,17 @@ func TestOldRecordsAreNotAskedWhoChangedSomething(t *testing.T) {
 	}
 }
 
-// TestRuleFilesAreReadWhenTheKernelLostCount of what was changed, and while they
-// are changed without end.
+// TestRuleFilesAreReadWhenTheKernelLostCount of what was changed, when it told nothing
+// for long, and while they are changed without end.
 func TestRuleFilesAreReadWhenTheKernelLostCount(t *testing.T) {
-	watcher, err := fsnotify.NewWatcher()
-	must(t, err)
-	defer watcher.Close()
 	f := &ruleFiles{dir: t.TempDir()}
-	settled := f.listen(watcher)
+	events, failures, anyway, added := make(chan fsnotify.Event), make(chan error), make(chan time.Time), make(chan string, 1)
+	settled := f.listen(t.Context(), toldOfFiles{events, failures, anyway, func() { added <- f.dir }})
 	for range 2 { // and again
-		watcher.Errors <- fsnotify.ErrEventOverflow
+		failures <- fsnotify.ErrEventOverflow
+		<-settled
+		anyway <- time.Time{}
+		<-added // it may be another of that name now
 		<-settled
 	}
 	never := time.NewTicker(settle / 4)
@@ -497,7 +498,7 @@ func TestRuleFilesAreReadWhenTheKernelLostCount(t *testing.T) {
 	for {
 		select {
 		case <-never.C:
-			watcher.Events <- fsnotify.Event{Name: filepath.Join(f.dir, "10-own.rules"), Op: fsnotify.Write}
+			events <- fsnotify.Event{Name: filepath.Join(f.dir, "10-own.rules"), Op: fsnotify.Write}
 		case <-settled:
 			return
 		}
