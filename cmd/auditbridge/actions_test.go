@@ -49,11 +49,13 @@ func TestEveryRequiredEventIsFoundUnderItsProfile(t *testing.T) {
 	})
 	d.stop()
 	events := foundEvents(t, d)
-	for auid, p := range byUser {
-		for _, c := range covered[auid] {
-			checkAction(t, host, p, auid, &c, events)
+	t.Run("T-OS-EVENTS", func(t *testing.T) {
+		for auid, p := range byUser {
+			for _, c := range covered[auid] {
+				checkAction(t, host, p, auid, &c, events)
+			}
 		}
-	}
+	})
 }
 
 // loadProfile loads it, with base where it goes with that, and says what it audits.
