@@ -54,19 +54,28 @@ func (d *door) work(ctx context.Context) {
 	d.shut()
 }
 
-// close ends work and returns when the socket is given back.
-func (d *door) close() {
+// stop ends work, and wait returns when the socket is given back.
+func (d *door) stop() {
 	if d.end != nil {
 		d.end()
+	}
+}
+
+func (d *door) wait() {
+	if d.over != nil {
 		<-d.over
 	}
 }
 
-// once runs one ship process to its end, which is an error.
+// once runs one ship process to its end, which is an error. It ends, too, when who comes
+// does not find the socket any more; the next takes another.
 func (d *door) once(ctx context.Context) error {
 	if err := d.take(); err != nil {
 		return err
 	}
+	ctx, end := context.WithCancel(ctx)
+	defer end()
+	go endUnfound(ctx, d.socket, end)
 	file, err := d.socket.File()
 	if err != nil {
 		return fmt.Errorf("hand the socket over: %w", err)
@@ -80,10 +89,28 @@ func (d *door) once(ctx context.Context) error {
 	if ended := dismiss(ship); err == nil && ended != nil {
 		err = ended
 	}
+	if unfound := d.socket.Found(); unfound != nil {
+		d.shut()
+		err = unfound
+	}
 	if err == nil {
 		err = errors.New("the ship process has ended")
 	}
 	return err
+}
+
+// endUnfound calls end when socket is not found any more.
+func endUnfound(ctx context.Context, socket Socket, end func()) {
+	tick := time.NewTicker(statsEvery)
+	defer tick.Stop()
+	for socket.Found() == nil {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+	end()
 }
 
 // take takes the socket unless we have it. That it cannot be had is on record once for

@@ -18,6 +18,7 @@ import (
 // Socket is one that listens. Closing it takes its file away, where it has one.
 type Socket interface {
 	File() (*os.File, error) // a duplicate
+	Found() error            // why who comes does not find it, although it listens
 	io.Closer
 }
 
@@ -113,8 +114,11 @@ func (k *Doorkeeper) Reconfigure(next []entrance.Config) error {
 		}
 	}
 	k.mu.Unlock()
+	for _, d := range gone { // all at once, for one may take its time
+		d.stop()
+	}
 	for _, d := range gone {
-		d.close()
+		d.wait()
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()

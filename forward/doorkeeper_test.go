@@ -25,6 +25,11 @@ func entranceTo(s *peertest.SSHD, socket string, port int) entrance.Config {
 		Name: "echo", ServerAddress: "127.0.0.1", ServerPort: s.Port, User: s.User, IdentityFile: s.Identity, KnownHosts: s.KnownHosts, RemoteHost: "127.0.0.1", RemotePort: port}}
 }
 
+// found is a socket that nobody takes away.
+type found struct{ *net.UnixListener }
+
+func (found) Found() error { return nil }
+
 // handedOver is the descriptor on which a ship in this process finds its socket.
 const handedOver = 250
 
@@ -41,7 +46,8 @@ func TestAGuestThroughShip(t *testing.T) {
 	k, err := NewDoorkeeper(DoorkeeperConfig{
 		Entrances: []entrance.Config{entranceTo(peertest.StartSSHD(t), path, peertest.PortOf(far))},
 		Listen: func(e entrance.Config) (Socket, error) {
-			return net.ListenUnix("unix", &net.UnixAddr{Name: e.Socket, Net: "unix"})
+			l, err := net.ListenUnix("unix", &net.UnixAddr{Name: e.Socket, Net: "unix"})
+			return found{l}, err
 		},
 		Start: func(socket *os.File) (Process, error) {
 			if err := unix.Dup3(int(socket.Fd()), handedOver, unix.O_CLOEXEC); err != nil {

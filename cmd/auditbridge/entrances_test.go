@@ -288,6 +288,15 @@ func TestEntrancesAfterADeath(t *testing.T) {
 	must(t, syscall.Kill(pids["entrance"], syscall.SIGKILL))
 	d.onRecord("op=link-down ", " entrance=echo ", "nobody is at the entrance", " res=failed")
 	works("another is at the entrance")
+
+	// So it is when somebody takes the socket's file away.
+	must(t, os.Remove(socket))
+	d.onRecord("op=link-down ", " entrance=echo ", "somebody took the socket away", " res=failed")
+	peertest.Until(t, "there is another", func() bool {
+		_, err := os.Lstat(socket)
+		return err == nil
+	})
+	works("another socket is there")
 	if peertest.HasEnded(pids["records"]) {
 		t.Error("the other ship has died, too")
 	}

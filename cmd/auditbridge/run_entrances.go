@@ -23,8 +23,13 @@ func (d *daemon) listenAt(e entrance.Config) (forward.Socket, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", e.Place(), err)
 	}
-	return listener.(*net.TCPListener), nil
+	return entrancePort{listener.(*net.TCPListener)}, nil
 }
+
+// entrancePort is a TCP port, which is found for as long as it is ours.
+type entrancePort struct{ *net.TCPListener }
+
+func (entrancePort) Found() error { return nil }
 
 // entranceSocket is a Unix socket and the file by which it is found.
 type entranceSocket struct {
@@ -56,10 +61,22 @@ func takeEntrance(path string, uids []uint32) (forward.Socket, error) {
 	return &entranceSocket{listener, path, file}, nil
 }
 
-// Close takes the file away, unless it is another's by now.
+// Found refuses a file that is gone, or another's by now.
+func (s *entranceSocket) Found() error {
+	now, err := os.Lstat(s.path)
+	if err == nil && !os.SameFile(now, s.file) {
+		err = errors.New("there is another file")
+	}
+	if err != nil {
+		return fmt.Errorf("somebody took the socket away: %w", err)
+	}
+	return nil
+}
+
+// Close takes the file away, where it is found.
 func (s *entranceSocket) Close() error {
 	err := s.UnixListener.Close()
-	if now, gone := os.Lstat(s.path); gone == nil && os.SameFile(now, s.file) {
+	if s.Found() == nil {
 		err = errors.Join(err, os.Remove(s.path))
 	}
 	return err
