@@ -32,9 +32,10 @@ type Config struct {
 	// Warnings are what works and is still unwise, in the order of the files.
 	Warnings []Problem
 
-	origins  map[string]origin
-	held     []holding              // by the key files, when they were read
-	expiring map[string]*tlslink.ID // of these, for each server in TLS the certificate that expires first
+	origins map[string]origin
+	held    []holding                // by the key files, when they were read
+	inTLS   map[string]*tlslink.Held // of these, what each server in TLS has
+	view    *tlslink.Viewer          // of their files, while they are read
 }
 
 // source is one file's name and bytes.
@@ -68,10 +69,12 @@ func load(file string, change func([]source) []source) (*Config, error) {
 		c.Warnings = nil // what a file that could not be read says may answer them
 	}
 	problems = append(problems, more...)
+	c.view = new(tlslink.Viewer)
 	more, warnings := c.probe()
 	problems = append(problems, more...)
 	c.Warnings = append(c.Warnings, warnings...)
-	c.held, c.expiring = c.holdings(), c.expiries()
+	c.held, c.inTLS = c.holdings(), c.heldInTLS()
+	c.view = nil
 	if len(problems) == 0 {
 		problems = c.validate()
 	}

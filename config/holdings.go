@@ -35,10 +35,10 @@ func (c *Config) holdings() (all []holding) {
 			all = append(all, holding{path, path + ".certificate-file", t.CertificateFile, name})
 		}
 	}
-	all = append(all, tlsHoldings("syslog", c.Settings.Syslog.Identity())...)
+	all = append(all, c.tlsHoldings("syslog", c.Settings.Syslog.Identity())...)
 	for i, d := range c.Settings.Destinations() {
 		if d.TLS != nil {
-			all = append(all, tlsHoldings(fmt.Sprintf("remote-logging-server[%d]", i), d.TLS)...)
+			all = append(all, c.tlsHoldings(fmt.Sprintf("remote-logging-server[%d]", i), d.TLS)...)
 		}
 	}
 	return all
@@ -47,34 +47,41 @@ func (c *Config) holdings() (all []holding) {
 // tlsHoldings are a server's certificates and keys, or our own that [syslog] has for
 // all of them, whether there is one that is shown it or not. Each root that is believed is
 // a holding of its own, so that one that comes or goes is named.
-func tlsHoldings(table string, t *tlslink.Config) (all []holding) {
-	for _, content := range t.Contents() {
+func (c *Config) tlsHoldings(table string, t *tlslink.Config) (all []holding) {
+	for _, content := range c.view.Contents(*t) {
 		all = append(all, holding{table, table + "." + content.Key, content.File, content.What})
 	}
 	return all
 }
 
-// expiries looks into the files of each server in TLS for the certificate that expires
-// first.
-func (c *Config) expiries() map[string]*tlslink.ID {
-	first := map[string]*tlslink.ID{}
+// heldInTLS looks into the files of each server in TLS.
+func (c *Config) heldInTLS() map[string]*tlslink.Held {
+	all := map[string]*tlslink.Held{}
 	for _, d := range c.Settings.Destinations() {
 		if d.TLS == nil {
 			continue
 		}
-		if held, err := d.TLS.Look(); err == nil {
-			first[d.Name] = held.Expiring
+		if held, err := c.view.Look(*d.TLS); err == nil {
+			all[d.Name] = held
 		}
 	}
-	return first
+	return all
 }
+
+// Held is what the files of the server of that name had when the configuration was read:
+// whom it is believed by and who we are to it. nil where it is not spoken to in TLS, or
+// they could not be read.
+func (c *Config) Held(server string) *tlslink.Held { return c.inTLS[server] }
 
 // Expiring is the certificate without which nothing is sent to the server of that name
 // any more and that expires first: in its files, as they were when the configuration
 // was read, or of the server's side of its last session, which may be nil. nil when none
 // is known.
 func (c *Config) Expiring(server string, last *tlslink.Session) *tlslink.ID {
-	first := c.expiring[server]
+	var first *tlslink.ID
+	if held := c.Held(server); held != nil {
+		first = held.Expiring
+	}
 	if last != nil && last.Expiring != nil && (first == nil || last.Expiring.NotAfter.Before(first.NotAfter)) {
 		first = last.Expiring
 	}

@@ -19,7 +19,7 @@ import (
 // probe looks at what the configuration names on this machine: directories,
 // users, keys. What it may not read it leaves to the program that will.
 func (c *Config) probe() (problems Problems, warnings []Problem) {
-	k := completion{Config: &Config{Settings: c.Settings, origins: c.origins}}
+	k := completion{Config: &Config{Settings: c.Settings, origins: c.origins, view: c.view}}
 	for _, dir := range []struct{ key, path string }{{"journal-dir", c.JournalDir}, {"state-dir", c.StateDir}, {"run-dir", c.RunDir}} {
 		k.trusted(dir.key, dir.path)
 	}

@@ -62,7 +62,7 @@ func (k *completion) tlsFile(path string, file tlsFile, ship int) (missing bool)
 
 // tlsContent looks into the files as ship will, but for whose they are.
 func (k *completion) tlsContent(s *Server, path string) {
-	held, err := s.tls(s.Address, s.Port).Look()
+	held, err := k.view.Look(*s.tls(s.Address, s.Port))
 	var bad *keyfile.Error
 	if errors.As(err, &bad) && !errors.Is(err, fs.ErrPermission) {
 		k.wrongAt(path, path+"."+bad.Key, bad.Advice, "%s: %s", bad.Path, bad.Problem+because(bad.Err))

@@ -78,14 +78,11 @@ type checkedServer struct {
 
 // checkServer is what is in force for a server; what its TLS files hold, as far as
 // they can be read.
-func checkServer(c *config.Config, s *config.Server, files *tlslink.Config) checkedServer {
+func checkServer(c *config.Config, s *config.Server) checkedServer {
 	address, port := c.FarEnd(s)
 	d := checkedServer{Name: s.Name, Protocol: s.Protocol, Promise: string(forward.PromiseOf(s.Protocol)), Address: fmt.Sprintf("%s port %d", address, port),
 		Via: s.Via, Jumps: c.Way(s.Via), Format: s.Format, Include: s.Include, Start: s.Start, Verify: string(s.Proof())}
-	if files == nil {
-		return d
-	}
-	if held, err := files.Look(); err == nil {
+	if held := c.Held(s.Name); held != nil {
 		d.Roots, d.Own = held.Anchors, held.Own
 	}
 	return d
@@ -125,9 +122,8 @@ func checkFile(file string, verbose bool) *checkResult {
 	}
 	if r.Valid {
 		r.Ends = c.Ends()
-		destinations := c.Destinations()
 		for i := range c.Servers {
-			r.Destinations = append(r.Destinations, checkServer(c, &c.Servers[i], destinations[i].TLS))
+			r.Destinations = append(r.Destinations, checkServer(c, &c.Servers[i]))
 		}
 	}
 	if verbose {

@@ -19,8 +19,7 @@ type Content struct {
 
 // Contents looks into every file, and into each for itself: one that cannot be
 // read hides no other. Each root that is believed is named.
-func (c Config) Contents() (all []Content) {
-	look := func(_, path string, _ uint32) ([]byte, error) { return keyfile.Look(path) }
+func (v *Viewer) Contents(c Config) (all []Content) {
 	for _, f := range []struct {
 		key, file string
 		what      func() string
@@ -43,7 +42,7 @@ func (c Config) Contents() (all []Content) {
 			return ""
 		}},
 		{"pkcs12-file", c.PKCS12File, func() string {
-			if own, err := c.loadPKCS12(look); err == nil {
+			if own, err := c.loadPKCS12(lookAtAny, v.open); err == nil {
 				return identify(own.Leaf).String()
 			}
 			return ""

@@ -31,7 +31,7 @@ func New(cfg Config, dial func(context.Context) (Carrier, error), log *slog.Logg
 // and the handshake over. A file that cannot be used keeps it from connecting at
 // all.
 func (d *Dialer) Dial(ctx context.Context) (*Conn, error) {
-	trust, err := d.cfg.load(keyfile.Read)
+	trust, err := d.cfg.load(keyfile.Read, decodePKCS12)
 	if err != nil {
 		return nil, err
 	}

@@ -25,7 +25,7 @@ type material struct {
 // that does not ask whose they are for who checks.
 type reader func(key, path string, forbidden uint32) ([]byte, error)
 
-func (c *Config) load(read reader) (*material, error) {
+func (c *Config) load(read reader, open opener) (*material, error) {
 	var m material
 	if !c.SkipCertificateCheck {
 		text, err := read("ca-file", c.CAFile, keyfile.Public)
@@ -45,17 +45,17 @@ func (c *Config) load(read reader) (*material, error) {
 		}
 	}
 	var err error
-	m.own, err = c.loadOwn(read, m.anchors)
+	m.own, err = c.loadOwn(read, open, m.anchors)
 	return &m, err
 }
 
 // loadOwn reads our certificate with its key, in whichever form.
-func (c *Config) loadOwn(read reader, anchors []*x509.Certificate) (own *tls.Certificate, err error) {
+func (c *Config) loadOwn(read reader, open opener, anchors []*x509.Certificate) (own *tls.Certificate, err error) {
 	key, path := "certificate-file", c.CertificateFile
 	switch {
 	case c.PKCS12File != "":
 		key, path = "pkcs12-file", c.PKCS12File
-		own, err = c.loadPKCS12(read)
+		own, err = c.loadPKCS12(read, open)
 	case c.CertificateFile != "":
 		own, err = c.loadPEM(read)
 	default:

@@ -191,7 +191,7 @@ func TestOwnCertificate(t *testing.T) {
 				if strings.Contains(err.Error(), "s3cret") {
 					t.Errorf("%v: the password is in it", err)
 				}
-				if _, err := s.cfg.Look(); err == nil && !strings.HasPrefix(row.words[0], "0") {
+				if _, err := new(Viewer).Look(s.cfg); err == nil && !strings.HasPrefix(row.words[0], "0") {
 					t.Error("Look finds nothing wrong")
 				}
 				return
@@ -203,7 +203,7 @@ func TestOwnCertificate(t *testing.T) {
 			if got := conn.Session().Own; got == nil || got.Serial != own.Cert.SerialNumber.Text(16) {
 				t.Errorf("own certificate %v", got)
 			}
-			held, err := s.cfg.Look()
+			held, err := new(Viewer).Look(s.cfg)
 			if err != nil || held.Own.Subject != "CN=auditbridge" || len(held.Anchors) != 1 || held.Anchors[0].Subject != "CN=Root" {
 				t.Errorf("%+v, %v", held, err)
 			}

@@ -29,7 +29,7 @@ type Identity struct {
 // the system's own error.
 func (c Config) Identity() (*Identity, error) {
 	c.SkipCertificateCheck = c.CAFile == ""
-	m, err := c.load(lookClosed)
+	m, err := c.load(lookClosed, decodePKCS12)
 	if err != nil || m.own == nil {
 		return nil, err
 	}

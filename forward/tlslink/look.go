@@ -2,7 +2,9 @@ package tlslink
 
 import (
 	"cmp"
+	"crypto/sha256"
 	"crypto/x509"
+	"fmt"
 	"slices"
 
 	"auditbridge/internal/keyfile"
@@ -19,11 +21,40 @@ type Held struct {
 	File     string // that holds it
 }
 
+// Viewer looks into the files of destinations, whoever may read them, for who checks a
+// configuration and connects nowhere. A PKCS#12 file that several name it opens once, for
+// that is made to be costly; so it is for one look at them all, and then to be let go of,
+// with what is secret in it.
+type Viewer struct{ seen map[[sha256.Size]byte]view }
+
+type view struct {
+	in  opened
+	err error
+}
+
+// open is decodePKCS12, once for each file and password.
+func (v *Viewer) open(text []byte, word string) (opened, error) {
+	both := fmt.Appendf(nil, "%q%s", word, text)
+	defer clear(both)
+	of := sha256.Sum256(both)
+	known, is := v.seen[of]
+	if !is {
+		known.in, known.err = decodePKCS12(text, word)
+		if v.seen == nil {
+			v.seen = map[[sha256.Size]byte]view{}
+		}
+		v.seen[of] = known
+	}
+	return known.in, known.err
+}
+
+func lookAtAny(_, path string, _ uint32) ([]byte, error) { return keyfile.Look(path) }
+
 // Look reads the files and says what they hold, whoever may read them. Whoever
 // looks may be another user than the one who connects. What is wrong with one is
 // a *keyfile.Error, or the system's own error.
-func (c Config) Look() (*Held, error) {
-	m, err := c.load(func(_, path string, _ uint32) ([]byte, error) { return keyfile.Look(path) })
+func (v *Viewer) Look(c Config) (*Held, error) {
+	m, err := c.load(lookAtAny, v.open)
 	if err != nil {
 		return nil, err
 	}

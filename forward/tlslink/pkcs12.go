@@ -23,7 +23,7 @@ import (
 // password stands in a file of its own, whose last line end is not part of it.
 // Where Go's FIPS 140-3 module is in force, what would protect the key by other means
 // than that has is refused, each by its name.
-func (c *Config) loadPKCS12(read reader) (*tls.Certificate, error) {
+func (c *Config) loadPKCS12(read reader, open opener) (*tls.Certificate, error) {
 	fail := func(problem, advice string, err error) error {
 		return &keyfile.Error{Key: "pkcs12-file", Path: c.PKCS12File, Problem: problem, Advice: advice, Err: err}
 	}
@@ -47,7 +47,7 @@ func (c *Config) loadPKCS12(read reader) (*tls.Certificate, error) {
 			"openssl pkcs12 -export -inkey KEY -in CERTIFICATE -keypbe AES-256-CBC -certpbe AES-256-CBC -macalg SHA256 makes one that it has", nil)
 	}
 	word := string(bytes.TrimSuffix(bytes.TrimSuffix(password, []byte("\n")), []byte("\r")))
-	in, err := decodePKCS12(text, word)
+	in, err := open(text, word)
 	switch {
 	case errors.Is(err, pkcs12.ErrIncorrectPassword) && c.PasswordFile == "":
 		return nil, fail("a password protects it", "put it as one line into a file of its own, and name that in pkcs12-password-file", nil)
@@ -61,6 +61,9 @@ func (c *Config) loadPKCS12(read reader) (*tls.Certificate, error) {
 	}
 	return pair("pkcs12-file", c.PKCS12File, in.chain, in.key)
 }
+
+// opener opens a file with a password: decodePKCS12, or who remembers what that said.
+type opener func(text []byte, word string) (opened, error)
 
 // opened is what a PKCS#12 file holds.
 type opened struct {

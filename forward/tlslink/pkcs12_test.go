@@ -3,10 +3,12 @@ package tlslink
 import (
 	"bytes"
 	"crypto/fips140"
+	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -69,7 +71,7 @@ func TestPKCS12UnderFIPS(t *testing.T) {
 			if out, err := exec.Command("openssl", args...).CombinedOutput(); err != nil {
 				t.Fatalf("openssl %q: %v: %s", row.args, err, out)
 			}
-			held, err := s.cfg.Look()
+			held, err := new(Viewer).Look(s.cfg)
 			switch {
 			case fips140.Enabled() && row.means != nil:
 				fileError(t, err, "pkcs12-file", "protected by "+strings.Join(row.means, ", ")+", which the FIPS 140-3 module")
@@ -102,7 +104,7 @@ func TestPKCS12ThatTakesForEver(t *testing.T) {
 		s := newSite(t, ca)
 		s.cfg.PKCS12File = s.write("client.p12", bytes.ReplaceAll(text, []byte{2, 3, 1, 2, 3}, []byte{2, 3, 0x7f, 0xff, 0xff}), 0o600)
 		s.cfg.PasswordFile = s.write("password", []byte("secret"), 0o600)
-		_, err = s.cfg.Look()
+		_, err = new(Viewer).Look(s.cfg)
 		fileError(t, err, "pkcs12-file", "8388607 times")
 	}
 }
@@ -181,4 +183,59 @@ func FuzzPKCS12(f *testing.F) {
 			t.Error("neither a certificate nor an error")
 		}
 	})
+}
+
+// Who checks a configuration opens a PKCS#12 file once, however many destinations name it
+// and whatever is asked of it; one that was replaced is another.
+func TestAPKCS12FileIsOpenedOnce(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name string, text []byte) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	ca := peertest.NewCA(t, "Root", nil)
+	file := func(client *peertest.Identity) []byte {
+		text, err := pkcs12.Modern.Encode(client.Key, client.Cert, nil, "s3cret")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return text
+	}
+	first, second := ca.Client("first", nil), ca.Client("second", nil)
+	c := Config{CAFile: write("ca.pem", ca.PEM()), PKCS12File: write("own.p12", file(first)), PasswordFile: write("password", []byte("s3cret\n"))}
+	v := new(Viewer)
+	shown := func() string {
+		t.Helper()
+		held, err := v.Look(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return held.Own.Subject
+	}
+	if got := shown(); got != "CN=first" || len(v.Contents(c)) != 3 || len(v.seen) != 1 {
+		t.Errorf("%s is ours, and it was opened %d times", got, len(v.seen))
+	}
+	for of, remembered := range v.seen {
+		remembered.in = opened{second.Key, []*x509.Certificate{second.Cert}}
+		v.seen[of] = remembered
+	}
+	if got := shown(); got != "CN=second" {
+		t.Errorf("it was opened again, for %s", got)
+	}
+	write("own.p12", file(ca.Client("third", nil)))
+	if got := shown(); got != "CN=third" {
+		t.Errorf("it was replaced, and %s is ours", got)
+	}
+	write("password", []byte("s4cret\n"))
+	for range 2 {
+		if _, err := v.Look(c); err == nil || !strings.Contains(err.Error(), "does not open") {
+			t.Errorf("with another password: %v", err)
+		}
+	}
+	if len(v.seen) != 3 {
+		t.Errorf("it was opened %d times, want one for each file and password", len(v.seen))
+	}
 }
