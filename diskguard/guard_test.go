@@ -57,13 +57,13 @@ func TestWhatIsDoneAndWhen(t *testing.T) {
 			{ok, 960, syslog(LevelAdminSpaceLeft, LevelSpaceLeft)},
 			{ok, 940, []string{level(LevelSpaceLeft, LevelAdminSpaceLeft)}},
 			{ok, 10, []string{level(LevelOK, LevelSpaceLeft)}}}},
-		{"a disk that fills at once passes all levels", config(Syslog), []step{{full, 0, toFull(act(LevelFull, Syslog), "alert disk-full", "sealed")}}},
-		{"suspend on a full disk: the journal has stopped by itself, and goes on by itself", config(Suspend), []step{
+		{"T-STG-WARN a disk that fills at once passes all levels", config(Syslog), []step{{full, 0, toFull(act(LevelFull, Syslog), "alert disk-full", "sealed")}}},
+		{"T-STG-FULL suspend: the journal has stopped by itself, and goes on by itself", config(Suspend), []step{
 			{full, 0, toFull(act(LevelFull, Suspend), "alert disk-full", "sealed")}, {full, 0, nil}, {ok, 0, fromFull}}},
-		{"ignore: on record, no more", config(Ignore), []step{{full, 0, toFull("sealed")}, {ok, 0, fromFull}}},
-		{"halt, once", config(Halt), []step{
+		{"T-STG-FULL drop: on record, no more", config(Ignore), []step{{full, 0, toFull("sealed")}, {ok, 0, fromFull}}},
+		{"T-STG-FULL halt, once", config(Halt), []step{
 			{full, 0, toFull(act(LevelFull, Halt), "alert disk-full", "halt at disk-full", "sealed", "pushed", "told", "halted")}, {full, 0, nil}}},
-		{"single", config(Single), []step{
+		{"T-STG-FULL single", config(Single), []step{
 			{full, 0, toFull(act(LevelFull, Single), "alert disk-full", "single-user at disk-full", "sealed", "pushed", "told", "rescued")}}},
 		{"halt, but only reported", with(func(c *Config) { c.DiskFullAction, c.Enforce = Halt, Report }), []step{
 			{full, 0, toFull("would halt at disk-full", "alert disk-full", "sealed")}}},
@@ -75,7 +75,7 @@ func TestWhatIsDoneAndWhen(t *testing.T) {
 			{ok, 960, append(syslog(LevelSpaceLeft, LevelOK), level(LevelAdminSpaceLeft, LevelSpaceLeft), act(LevelAdminSpaceLeft, Rotate), "alert admin-space-left", "rotated")},
 			{ok, 955, []string{"rotated"}},
 			{ok, 940, []string{level(LevelSpaceLeft, LevelAdminSpaceLeft)}}}},
-		{"rotate on a full disk goes on at once", config(Rotate), []step{
+		{"T-STG-FULL overwrite: rotate, and go on at once", config(Rotate), []step{
 			{full, 0, toFull(act(LevelFull, Rotate), "alert disk-full", "sealed", "rotated", "resumed")}}},
 		{"a failing disk has its own action, whatever room there is", config(Halt), []step{
 			{failed, 0, []string{level(LevelError, LevelOK), act(LevelError, Syslog), "alert disk-error"}},

@@ -33,7 +33,9 @@ func did(j *fake, what string) bool {
 // A host that was halted because its disk was full, and whose disk is full when it
 // starts again, is not halted once more: root shall make room. After ten minutes
 // of recording it may be.
-func TestAHaltIsNoLoop(t *testing.T) {
+func TestAHaltIsNoLoop(t *testing.T) { t.Run("T-HALT-LOOP", aHaltIsNoLoop) }
+
+func aHaltIsNoLoop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()
 		boot := func(id string) (*fake, *Guard) { return nextBoot(t, dir, id, config(Halt)) }

@@ -15,6 +15,10 @@ import (
 // of down once more. Once there is room it boots and records as ever.
 func TestBootOnAFullDisk(t *testing.T) {
 	beside(t)
+	t.Run("T-HALT-LOOP", bootOnAFullDisk)
+}
+
+func bootOnAFullDisk(t *testing.T) {
 	results := filepath.Join(t.TempDir(), "results")
 	disk := filepath.Join(results, "disk")
 	must(t, os.MkdirAll(disk, 0o755))

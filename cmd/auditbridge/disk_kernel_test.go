@@ -19,6 +19,10 @@ import (
 // stored and what was counted.
 func TestKernelRecordsOnADiskThatOthersFill(t *testing.T) {
 	t.Parallel()
+	t.Run("T-STG-WARN", kernelRecordsOnADiskThatOthersFill)
+}
+
+func kernelRecordsOnADiskThatOthersFill(t *testing.T) {
 	kernel := audittest.Kernel(t)
 	kernel.Patient()
 	kernel.OnlySystemCalls()

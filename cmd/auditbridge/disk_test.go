@@ -58,6 +58,10 @@ func numbered(from, n int) string {
 // there is room, recording goes on, the gap is on record, and the books balance.
 func TestAFullDiskIsCountedAndEnds(t *testing.T) {
 	beside(t)
+	t.Run("T-STG-FULL suspend", aFullDiskIsCountedAndEnds)
+}
+
+func aFullDiskIsCountedAndEnds(t *testing.T) {
 	d := newDaemon(t, fromStdin+"disk-full-action = \"suspend\"\n")
 	smallDisk(t, d, "40m")
 	d.start()
@@ -133,6 +137,10 @@ func (d *instance) halted() {
 // down once more, and says what to do.
 func TestHaltOnAFullDisk(t *testing.T) {
 	beside(t)
+	t.Run("T-STG-FULL halt", haltOnAFullDisk)
+}
+
+func haltOnAFullDisk(t *testing.T) {
 	collector := peertest.StartRsyslog(t)
 	d := newDaemon(t, fromStdin+"disk-full-action = \"halt\"\n"+plain("siem", collector.Port))
 	smallDisk(t, d, "40m")
@@ -298,6 +306,10 @@ func TestRecordingIsSuspendedAndResumed(t *testing.T) {
 // is no end: the oldest segments make room, on record, and what came last is kept.
 func TestTheOldestGoWhenTheDiskIsFull(t *testing.T) {
 	beside(t)
+	t.Run("T-STG-FULL overwrite", theOldestGoWhenTheDiskIsFull)
+}
+
+func theOldestGoWhenTheDiskIsFull(t *testing.T) {
 	d := newDaemon(t, fromStdin+"max-size = \"64MiB\"\ndisk-full-action = \"rotate\"\n")
 	smallDisk(t, d, "48m")
 	d.start()

@@ -29,6 +29,10 @@ func auditctl(t *testing.T, args ...string) {
 // when it is, and over when all is set back.
 func TestOperatorsHearWhatIsWrongWithTheKernel(t *testing.T) {
 	t.Parallel()
+	t.Run("T-BANNER", operatorsHearWhatIsWrongWithTheKernel)
+}
+
+func operatorsHearWhatIsWrongWithTheKernel(t *testing.T) {
 	kernel := audittest.Kernel(t)
 	rule := []string{"always,exit", "-F", "arch=b64", "-S", "getpgid", "-F", "a0=999999", "-k", "watched"}
 	kernel.AddRule(append([]string{"-a"}, rule...)...)
@@ -133,6 +137,10 @@ func TestABusyMachineIsNotImpaired(t *testing.T) {
 // reason to say that all is well.
 func TestOperatorsHearThatAuditdIsGone(t *testing.T) {
 	t.Parallel()
+	t.Run("T-BANNER", operatorsHearThatAuditdIsGone)
+}
+
+func operatorsHearThatAuditdIsGone(t *testing.T) {
 	kernel := audittest.Kernel(t)
 	auditd := peertest.StartAuditd(t)
 	untilOwner(t, kernel, auditd)

@@ -161,6 +161,10 @@ func (w *lookout) seen(p *peertest.Person, code string, from time.Time) {
 // with the time when they were, shipped as alarms.
 func TestEveryOperatorHearsThatRunIsGone(t *testing.T) {
 	beside(t)
+	t.Run("T-BANNER", everyOperatorHearsThatRunIsGone)
+}
+
+func everyOperatorHearsThatRunIsGone(t *testing.T) {
 	collector := peertest.StartRsyslog(t)
 	source, _ := elsewhere(t)
 	d := newDaemon(t, source+quickly+plain("siem", collector.Port, `include = ["login"]`))
@@ -213,6 +217,10 @@ func TestEveryOperatorHearsThatRunIsGone(t *testing.T) {
 // told by its own name, and is over when it is mended.
 func TestOperatorsHearWhatIsWrongWithRun(t *testing.T) {
 	beside(t)
+	t.Run("T-BANNER", operatorsHearWhatIsWrongWithRun)
+}
+
+func operatorsHearWhatIsWrongWithRun(t *testing.T) {
 	source, _ := elsewhere(t)
 	d := newDaemon(t, source+quickly)
 	w := newLookout(t, d)
@@ -443,6 +451,10 @@ func TestAHookIsToldOfEachChangeOnce(t *testing.T) {
 // message of the day; when it works, the site's own text and nothing else.
 func TestTheNextLoginSeesTheBanner(t *testing.T) {
 	beside(t)
+	t.Run("T-BANNER", theNextLoginSeesTheBanner)
+}
+
+func theNextLoginSeesTheBanner(t *testing.T) {
 	source, _ := elsewhere(t)
 	d := newDaemon(t, source+quickly+"sshd-banner = true\nsshd-text = \"/site-text\"\n")
 	w := newLookout(t, d)
@@ -471,6 +483,10 @@ func TestTheNextLoginSeesTheBanner(t *testing.T) {
 // TestAFullDiskIsTold, and that it has room again.
 func TestAFullDiskIsTold(t *testing.T) {
 	beside(t)
+	t.Run("T-BANNER", aFullDiskIsTold)
+}
+
+func aFullDiskIsTold(t *testing.T) {
 	source, log := elsewhere(t)
 	d := newDaemon(t, source+quickly)
 	smallDisk(t, d, "40m")
