@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"path/filepath"
+	"strings"
 
 	"auditbridge/forward"
 	"auditbridge/forward/https"
@@ -26,6 +27,21 @@ func (k *completion) https(s *Server, path string) {
 	for _, file := range s.httpsFiles() {
 		k.absolute(path+"."+file.key, file.name)
 	}
+	if err := s.https().Validate(); err != nil {
+		for line := range strings.Lines(err.Error()) {
+			key, what, _ := strings.Cut(strings.TrimSuffix(line, "\n"), ": ")
+			if key != "path" || s.Path != "" { // else it is the body's, and that is none
+				k.wrongAt(path, path+"."+key, httpsHints[key], "%s", what)
+			}
+		}
+	}
+}
+
+var httpsHints = map[string]string{
+	"path":        "write what follows the server's name in the URL, such as /services/collector/event",
+	"compression": `write "gzip" or "none"`,
+	"token-file":  "leave one of the two out",
+	"user":        "set both, or token-file",
 }
 
 // noHTTPS refuses what would be without effect.

@@ -26,7 +26,8 @@ type HTTPS struct {
 	PasswordFile string `json:"password-file,omitempty"`
 }
 
-func (h *HTTPS) validate() error {
+// Validate returns every problem of h at once, one a line, its key in front.
+func (h *HTTPS) Validate() error {
 	var problems []error
 	bad := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
 	if !strings.HasPrefix(h.Path, "/") || strings.ContainsFunc(h.Path, func(r rune) bool { return r <= ' ' || r > '~' || r == '#' }) {

@@ -117,7 +117,7 @@ func (p *protocol) validate(c *Config) error {
 		if c.HTTPS == nil {
 			return errors.New("protocol: https, and nothing says where requests go")
 		}
-		if err := c.HTTPS.validate(); err != nil {
+		if err := c.HTTPS.Validate(); err != nil {
 			return err
 		}
 	}
