@@ -1,6 +1,7 @@
 #!/bin/sh
-# Loads a file of 500 rules with auditctl and with auditbridge, in turns, and says how long each took: from no rules to all of them,
-# and again with nothing to change. Kernel audit is reserved and left disabled and without rules. Needs root and auditd's auditctl.
+# Loads a file of 500 rules with auditctl, with augenrules (which puts rules.d together and runs auditctl: what a host does at boot) and with auditbridge,
+# in turns, and says how long each took: from no rules to all of them, and again with nothing to change. Kernel audit is reserved and left disabled and
+# without rules. Needs root and auditd's auditctl.
 set -eu
 cd "$(dirname "$0")/.."
 rounds=${1:-5}
@@ -27,9 +28,13 @@ milliseconds() {
 	"$@" >/dev/null
 	echo $((($(date +%s%N) - start) / 1000000))
 }
+augenrules() { # in an /etc/audit of its own
+	unshare --mount --propagation private sh -c 'mount -t tmpfs tmpfs /etc/audit && mkdir /etc/audit/rules.d && cp "$1" /etc/audit/rules.d/ &&
+		start=$(date +%s%N) && /sbin/augenrules --load >/dev/null && echo $((($(date +%s%N) - start) / 1000000))' - "$dir/500.rules"
+}
 loaded() { [ "$(auditctl -l | wc -l)" = 500 ] || { echo "bench/rules.sh: error: $1 did not load 500 rules" >&2; exit 1; }; }
 
-printf '%-6s %12s %12s %18s %18s\n' round 'auditctl ms' 'auditbridge' 'auditctl, again' 'auditbridge, again'
+printf '%-6s %12s %12s %12s %18s %18s\n' round 'auditctl ms' augenrules auditbridge 'auditctl, again' 'auditbridge, again'
 round=1
 while [ $round -le "$rounds" ]; do
 	auditctl -D >/dev/null
@@ -38,9 +43,12 @@ while [ $round -le "$rounds" ]; do
 	theirsAgain=$(milliseconds auditctl -R "$dir/500.rules")
 	loaded auditctl
 	auditctl -D >/dev/null
+	merged=$(augenrules)
+	loaded augenrules
+	auditctl -D >/dev/null
 	ours=$(milliseconds "$dir/auditbridge" rules load --config "$dir/auditbridge.toml" "$dir/500.rules")
 	loaded auditbridge
 	again=$(milliseconds "$dir/auditbridge" rules load --config "$dir/auditbridge.toml" "$dir/500.rules")
-	printf '%-6s %12s %12s %18s %18s\n' $round "$theirs" "$ours" "$theirsAgain" "$again"
+	printf '%-6s %12s %12s %12s %18s %18s\n' $round "$theirs" "$merged" "$ours" "$theirsAgain" "$again"
 	round=$((round + 1))
 done
