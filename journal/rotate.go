@@ -109,9 +109,10 @@ func (j *Journal) prepareIfCan(now time.Time) (next *seal.PrivateKey, late bool,
 	return nil, true, nil
 }
 
-// endByAge closes a segment that is old.
+// endByAge closes a segment that is old, or was begun by a clock that was ahead: how
+// old that is cannot be told.
 func (j *Journal) endByAge(now time.Time) error {
-	if now.Sub(j.seg.created) < j.cfg.SegmentAge {
+	if now.Sub(j.seg.created).Abs() < j.cfg.SegmentAge {
 		return nil
 	}
 	return j.rotate("age", now)

@@ -146,6 +146,24 @@ func TestSegmentsEndByAge(t *testing.T) {
 	}
 }
 
+// A segment that was begun while the clock stood a year ahead does not stay open for
+// a year when it has been set right and another process goes on with it.
+func TestASegmentOfTheFutureEnds(t *testing.T) {
+	c := newClock(t, func(cfg *Config) { cfg.SegmentAge = time.Hour })
+	c.pass(5*time.Second, time.Second)
+	c.now = c.now.Add(365 * 24 * time.Hour)
+	c.pass(5*time.Second, time.Second) // the first ends by its age, one of the future begins
+	ahead := len(c.j.Segments())
+	if err := c.j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	c.j, c.now = mustOpen(t, c.cfg, c.r), time.Now()
+	c.pass(5*time.Second, time.Second)
+	if got := len(c.j.Segments()); ahead != 2 || got != 3 {
+		t.Errorf("%d segments while the clock was ahead, %d when it was set right", ahead, got)
+	}
+}
+
 // Every segment ends with a checkpoint that announces the key of the next.
 func TestTheKeyChangesAtEachSegmentsEnd(t *testing.T) {
 	c := newClock(t, func(cfg *Config) { cfg.SegmentAge = time.Hour })

@@ -112,27 +112,23 @@ func TestNothingAgesFasterThanTheBootClock(t *testing.T) {
 	})
 }
 
-// A clock that is set to the past, by root or by a boot without a battery, and then
-// right, makes nothing go before it is as old as retention says, in true time.
-func TestWhatIsClosedInThePastIsNoOlder(t *testing.T) {
+// A clock that is set to the past or the future, by root or by a boot without a
+// battery, and then right, makes nothing go before it is as old as retention says, in
+// true time, and within a boot nothing stay for longer.
+func TestWhatIsClosedAtAWrongTimeIsAsOldAsItIs(t *testing.T) {
 	dir := t.TempDir()
 	checks := 0
 	rapid.Check(t, func(rt *rapid.T) {
 		checks++
-		const age = 24 * time.Hour
+		const age, years = 24 * time.Hour, 30 * 365 * 24 * time.Hour
 		j, closed := &dropper{segments: []journal.Segment{{First: 1}}}, map[auditbridge.Sequence]time.Time{}
 		place := filepath.Join(dir, strconv.Itoa(checks))
-		truth, boot, started, right := now, 0, now, true
-		wrong := func() { right = rapid.Bool().Draw(rt, "right") }
-		wall := func() time.Time {
-			if right {
-				return truth
-			}
-			return truth.Add(-30 * 365 * age)
-		}
+		truth, boot, started, off := now, 0, now, time.Duration(0)
+		set := func() { off = rapid.SampledFrom([]time.Duration{0, 0, -years, years}).Draw(rt, "off") }
+		wall := func() time.Time { return truth.Add(off) }
 		k := newKeeper(t, place, Config{Age: age, MaxSize: 1 << 40}, j)
 		look := func() {
-			k.clocks = at(Reading{Wall: wall(), BootID: strconv.Itoa(boot), Boot: truth.Sub(started), Synchronised: right})
+			k.clocks = at(Reading{Wall: wall(), BootID: strconv.Itoa(boot), Boot: truth.Sub(started), Synchronised: off == 0})
 			if err := k.Look(t.Context()); err != nil {
 				rt.Fatal(err)
 			}
@@ -149,12 +145,12 @@ func TestWhatIsClosedInThePastIsNoOlder(t *testing.T) {
 				j.segments = append(j.segments, journal.Segment{First: last.First + 1})
 			case "clock":
 				look()
-				wrong()
+				set()
 			case "reboot":
 				k.Close()
 				k = newKeeper(t, place, Config{Age: age, MaxSize: 1 << 40}, j)
 				boot, started = boot+1, truth
-				wrong()
+				set()
 			}
 			look()
 			for s, when := range closed {
@@ -165,6 +161,9 @@ func TestWhatIsClosedInThePastIsNoOlder(t *testing.T) {
 					rt.Fatalf("segment %d went %v after it was closed", s, truth.Sub(when))
 				}
 				delete(closed, s)
+			}
+			if when, left := closed[j.segments[0].First]; left && boot == 0 && truth.Sub(when) > age+2*grain {
+				rt.Fatalf("segment %d stays %v after it was closed", j.segments[0].First, truth.Sub(when))
 			}
 		}
 		k.Close()

@@ -156,12 +156,11 @@ func (k *Keeper) Rotate(ctx context.Context) (dropped bool, err error) {
 
 // survey tells the time by which segments age, and what is kept by now.
 func (k *Keeper) survey() (now time.Time, kept Kept, err error) {
-	before := k.state.Clock
+	before, segments := k.state.Clock, k.journal.Segments()
 	if now, err = k.advance(); err != nil {
 		return now, kept, err
 	}
-	segments := k.journal.Segments()
-	if k.state.see(segments, before.Time.Add(k.state.Clock.jumped(before))) {
+	if k.state.see(segments, before.Time.Add(k.state.Clock.jumped(before)), now) {
 		if err := k.store(); err != nil {
 			return now, kept, err
 		}
