@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"auditbridge/forward"
 	"auditbridge/forward/tunnel"
 	"auditbridge/internal/nearest"
 )
@@ -145,8 +146,11 @@ func (k *completion) servers() {
 		}
 		k.once(names, s.Name, path, ".name", "two servers are called %q")
 		k.own(path, s)
-		if s.CatchUpRate == 0 {
+		switch {
+		case s.CatchUpRate == 0:
 			k.derived(path+".catch-up-rate", "default")
+		case s.CatchUpRate < forward.MinCatchUpRate:
+			k.wrong(path+".catch-up-rate", "leave it out to have no bound", "%s a second are fewer than %s", s.CatchUpRate, Size(forward.MinCatchUpRate))
 		}
 		k.filters(s, path)
 	}

@@ -52,6 +52,12 @@ func (k *completion) tls(s *Server, path string) {
 	} else if !isHost(s.ServerName) {
 		k.wrong(path+".server-name", "", "%q is neither a host name nor an IP address", s.ServerName)
 	}
+	if s.MaxVersion < s.MinVersion {
+		k.wrongAt(path, path+".max-version", "leave one of the two out", "%q is below min-version, %q", s.MaxVersion, s.MinVersion)
+	}
+	if _, err := tlslink.ResponderPort(s.OCSPResponder); err != nil {
+		k.wrongAt(path, path+".ocsp-responder", "what a responder says is signed: it is asked by plain HTTP", "%v", err)
+	}
 	k.named(s, path)
 	k.identityIsWhole(s, path)
 	for _, file := range s.tlsFiles() {

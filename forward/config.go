@@ -83,8 +83,8 @@ type Filter struct {
 	Match    string `json:"match,omitempty"`    // RE2, on the whole formatted message
 }
 
-// minCatchUpRate lets a batch go in four seconds.
-const minCatchUpRate = 16 << 10
+// MinCatchUpRate, in bytes a second, lets a batch go in four seconds.
+const MinCatchUpRate = 16 << 10
 
 func (c Config) withDefaults() Config {
 	for _, d := range []struct {
@@ -153,8 +153,8 @@ func (c Config) Validate() error {
 			bad("include", "%q is no class (all login session config-change system alarm)", name)
 		}
 	}
-	if c.CatchUpRate != 0 && c.CatchUpRate < minCatchUpRate {
-		bad("catch-up-rate", "%d bytes a second are fewer than %d", c.CatchUpRate, minCatchUpRate)
+	if c.CatchUpRate != 0 && c.CatchUpRate < MinCatchUpRate {
+		bad("catch-up-rate", "%d bytes a second are fewer than %d", c.CatchUpRate, MinCatchUpRate)
 	}
 	for i, f := range c.Filters {
 		key := "filter[" + strconv.Itoa(i) + "]"

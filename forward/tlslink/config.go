@@ -144,7 +144,7 @@ func (c Config) Validate() error {
 	if !slices.Contains([]string{OCSPOff, OCSPTry, OCSPRequire}, c.OCSP) {
 		bad("ocsp", "%q is none of %s %s %s", c.OCSP, OCSPOff, OCSPTry, OCSPRequire)
 	}
-	if _, err := responderPort(c.Responder); err != nil {
+	if _, err := ResponderPort(c.Responder); err != nil {
 		bad("ocsp-responder", "%v", err)
 	}
 	for _, path := range []struct{ key, value string }{
@@ -210,13 +210,13 @@ func (c Config) Ports() []uint16 {
 	if c.OCSP == OCSPOff || c.SkipCertificateCheck {
 		return nil
 	}
-	port, _ := responderPort(c.Responder) // Validate has said so
+	port, _ := ResponderPort(c.Responder) // Validate has said so
 	return []uint16{port}
 }
 
-// responderPort is where a responder listens; those of RFC 6960 section A.1 speak
+// ResponderPort is where a responder listens; those of RFC 6960 section A.1 speak
 // HTTP, for what they say is signed.
-func responderPort(responder string) (uint16, error) {
+func ResponderPort(responder string) (uint16, error) {
 	if responder == "" {
 		return 80, nil
 	}

@@ -63,7 +63,7 @@ func (c *Config) responder(cert *x509.Certificate) string {
 		return c.Responder
 	}
 	for _, at := range cert.OCSPServer {
-		if _, err := responderPort(at); at != "" && err == nil {
+		if _, err := ResponderPort(at); at != "" && err == nil {
 			return at
 		}
 	}
