@@ -72,7 +72,8 @@ func TestOnlyRunsOwnExemptionIsSpared(t *testing.T) {
 	t.Parallel()
 	kernel := audittest.Kernel(t)
 	kernel.Enable()
-	d := newDaemon(t, fmt.Sprintf("[audit]\nsource = \"multicast\"\n[rules]\npath = %q\n", filepath.Join(t.TempDir(), "rules.d")))
+	config := fmt.Sprintf("[audit]\nsource = \"multicast\"\n[rules]\npath = %q\n", filepath.Join(t.TempDir(), "rules.d"))
+	d := newDaemon(t, config)
 	d.start()
 	file := filepath.Join(d.dir, "own.rules")
 	must(t, os.WriteFile(file, []byte("-a always,exit -F arch=b64 -S getpgid -F a0=999999 -k ours\n"), 0o600))
@@ -107,6 +108,15 @@ func TestOnlyRunsOwnExemptionIsSpared(t *testing.T) {
 		t.Errorf("loaded are\n%s", kernel.Rules())
 	}
 	d.until("all is well again", func(s status.Status) bool { return s.RulesDrift == 0 })
+	d.configure(config + "self-heal = true\n")
+	if out, _, code := auditbridgeCommand(t, "reload", "--config", d.config); code != 0 {
+		t.Fatalf("reload exits with %d: %s", code, out)
+	}
+	kernel.AddRule("-A", "never,exit", "-F", pid)
+	peertest.Until(t, "self-heal has deleted it, and spared run's own", func() bool {
+		return exempts(d.cmd.Process.Pid) && !strings.Contains(kernel.Rules(), pid) && strings.Count(kernel.Rules(), "\n") == 3
+	})
+	peertest.Until(t, "that it is deleted is on record", func() bool { return d.onRecord("op=rules-healed", "deleted=", "res=success") != "" })
 	d.stop()
 }
 
