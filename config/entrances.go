@@ -90,6 +90,9 @@ func (k *completion) entrances() {
 			continue
 		}
 		k.trusted(path+".listen-socket", filepath.Dir(f.ListenSocket))
+		if info, err := os.Stat(filepath.Dir(f.ListenSocket)); err == nil && info.Mode()&os.ModeSticky != 0 && info.Mode()&0o022 != 0 {
+			k.wrong(path+".listen-socket", `such as "NAME.sock", which is in run-dir`, "%s is writable by others: whoever comes first could listen there", filepath.Dir(f.ListenSocket))
+		}
 		if info, err := os.Lstat(f.ListenSocket); err == nil && info.Mode().Type() != os.ModeSocket {
 			k.wrong(path+".listen-socket", "", "%s exists and is no socket", f.ListenSocket)
 		}

@@ -164,6 +164,20 @@ func TestWhatTheHostSays(t *testing.T) {
 	}
 }
 
+// In a directory of everybody's anybody could listen at that name before us.
+func TestAnEntranceInADirectoryOfEverybodys(t *testing.T) {
+	h := &host{t, t.TempDir()}
+	for mode, want := range map[os.FileMode]bool{0o755: false, 0o777 | os.ModeSticky: true} {
+		if err := os.Chmod(h.dir, mode); err != nil {
+			t.Fatal(err)
+		}
+		wrong, _ := h.load("[[port-forwarding]]\nserver-address = \"10.0.0.1\"\nremote-port = 8\nlisten = true\nlisten-socket = \"DIR/s\"\n")
+		if got := strings.Contains(strings.Join(wrong, "\n"), "port-forwarding.listen-socket: DIR is writable by others: whoever comes first could listen there | "); got != want {
+			t.Errorf("mode %v: refused %v, want %v: %q", mode, got, want, wrong)
+		}
+	}
+}
+
 func TestAMaxSizeThatNeverFitsIsUnwise(t *testing.T) {
 	h := &host{t, t.TempDir()}
 	disk := diskguard.RoomAt(h.dir, 0).Disk >> 20

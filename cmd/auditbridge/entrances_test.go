@@ -88,6 +88,7 @@ func TestOtherProgramsGoThroughForwardings(t *testing.T) {
 	port := peertest.FreePort(t)
 	d := newDaemon(t, "")
 	socket := filepath.Join(d.dir, "run", "echo.sock")
+	must(t, os.Mkdir(filepath.Dir(socket), 0o700)) // as the unit's umask would have it made
 	byUnix := func(more ...string) string {
 		return d.forwarding("echo", sshd, peertest.PortOf(far), append(more, `listen = true`, `listen-socket = "echo.sock"`, `listen-uids = ["daemon", 4242]`)...)
 	}

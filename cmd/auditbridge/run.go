@@ -200,7 +200,7 @@ func openDaemon(c *config.Config, deputy *deputy.Deputy, heir inheritance, log *
 }
 
 func (d *daemon) openRing() error {
-	if err := os.MkdirAll(d.cfg.RunDir, 0o755); err != nil {
+	if err := openToAll(d.cfg.RunDir); err != nil {
 		err = fmt.Errorf("make run-dir: %w", err)
 		if os.Geteuid() != 0 {
 			err = withHint(err, "run as root")

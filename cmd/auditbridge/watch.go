@@ -104,7 +104,7 @@ func watchOver(ctx context.Context, file string, log *slog.Logger) error {
 }
 
 // openToAll makes a directory in which everybody may look up a name: shells read
-// the banner there. What is not for everybody has a mode that says so.
+// the banner there, and other programs find the sockets of entrances. What is not for everybody has a mode that says so.
 func openToAll(path string) error {
 	dir, err := durable.OpenDir(path, 0o755, -1)
 	if err != nil {
