@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
@@ -185,6 +186,23 @@ func TestEverySettingIsAskedBack(t *testing.T) {
 		if done != nil && (done.Locked || len(done.Set) > 0) {
 			t.Errorf("%s: it says it is done: %+v", test.setting, done)
 		}
+	}
+}
+
+// TestWhatWasLoadedMeansTheSameLater: when what a rule watches has become a directory,
+// or none, the kernel still has the rule that was loaded.
+func TestWhatWasLoadedMeansTheSameLater(t *testing.T) {
+	loaded := desire(t, "-w /etc/later -p wa -k a", "-w /etc -p w -k b", "-w /etc/with\\ space", "-b 8192")
+	host := testHost()
+	text := loaded.Record(host, nil, time.Unix(0, 0))
+	now := host.IsDir
+	host.IsDir = func(path string) bool { return !now(path) }
+	f, err := Parse(LoadedFile, text, host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(identities(loaded.Rules), identities(f.Desire().Rules)); diff != "" {
+		t.Errorf("%s: %s", text, diff)
 	}
 }
 

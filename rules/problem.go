@@ -20,6 +20,9 @@ type complaint struct{ what, hint string }
 
 func (c *complaint) Error() string { return c.what }
 
+// Hint tells an operator what to do; "" when it is plain.
+func (c *complaint) Hint() string { return c.hint }
+
 func complain(format string, args ...any) *complaint {
 	return &complaint{what: fmt.Sprintf(format, args...)}
 }

@@ -14,6 +14,11 @@ func (h *Host) Show(r Rule) string {
 	if h.isWatch(&r) {
 		return h.showWatch(&r)
 	}
+	return h.showRule(r)
+}
+
+// showRule is Show without -w, which means another rule once the path is a directory.
+func (h *Host) showRule(r Rule) string {
 	var b strings.Builder
 	option := "-a"
 	if r.Prepend {
