@@ -54,5 +54,6 @@ func TestRetentionOfADay(t *testing.T) {
 			}
 		}
 	})
+	t.Run("T-STG-RETAIN whatever the clock showed when it was closed", TestWhatIsClosedAtAWrongTimeIsAsOldAsItIs)
 	t.Run("T-STG-RETAIN a day is at most 25 hours", TestADayIsAtMost25Hours)
 }
