@@ -16,12 +16,7 @@ import (
 // attend is Ship's work at an entrance: it takes the guests that come to the socket
 // that was handed over, until run says stop or is gone.
 func (h *hello) attend(ctx context.Context, in *lineReader, out *lineWriter, log *slog.Logger) error {
-	socket := os.NewFile(uintptr(h.Socket), "entrance")
-	if socket == nil {
-		return fmt.Errorf("listen at %s: descriptor %d is none", h.Entrance.Place(), h.Socket)
-	}
-	on, err := net.FileListener(socket) // a duplicate
-	socket.Close()
+	on, err := h.handedOver()
 	if err != nil {
 		return fmt.Errorf("listen at %s: %w", h.Entrance.Place(), err)
 	}
@@ -60,6 +55,16 @@ func (h *hello) attend(ctx context.Context, in *lineReader, out *lineWriter, log
 		}
 	}()
 	return e.Run(ctx, on)
+}
+
+// handedOver is the socket that run took for us.
+func (h *hello) handedOver() (net.Listener, error) {
+	socket := os.NewFile(uintptr(h.Socket), "entrance")
+	if socket == nil {
+		return nil, fmt.Errorf("descriptor %d is none", h.Socket)
+	}
+	defer socket.Close()
+	return net.FileListener(socket) // a duplicate
 }
 
 // tellOf returns what tells run of e. Several goroutines may call it: who looks first
