@@ -188,13 +188,14 @@ func (g *ruleGuard) noteFile(name string, before, after *string, why string, inv
 }
 
 // noteLoaded puts on record how what was loaded has changed: who changed the
-// kernel's rules last has written it, if it was `rules load`.
-func (g *ruleGuard) noteLoaded(before []byte) {
+// kernel's rules last has written it, if it was `rules load`. What is first read was
+// changed before.
+func (g *ruleGuard) noteLoaded(before []byte, first bool) {
 	var was *string
 	why := whatIsLoaded
 	if before != nil {
 		was = new(string(before))
-		if g.judged.IsZero() {
+		if first {
 			why = whileAway
 		}
 	}

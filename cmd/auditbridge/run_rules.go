@@ -9,12 +9,14 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
 
 	"auditbridge/auditbridge"
+	"auditbridge/internal/boot"
 	"auditbridge/journal"
 	"auditbridge/rules"
 )
@@ -46,12 +48,14 @@ type ruleGuard struct {
 	told    string               // the difference that is on record
 	drift   atomic.Int64         // what differs
 
-	judged  time.Time    // when it was last known whether they differ
-	seenAt  []rules.Rule // while somebody else loads
-	moved   time.Time    // when they were others last
-	tried   time.Time    // when putting back failed last
-	failed  string       // and why, as it is on record
-	trouble string       // why nothing can be compared, as it was logged
+	age     func() (time.Duration, error) // of the boot; nil is old
+	began   time.Time                     // when it was first looked
+	judged  time.Time                     // when it was last known whether they differ
+	seenAt  []rules.Rule                  // while somebody else loads
+	moved   time.Time                     // when they were others last
+	tried   time.Time                     // when putting back failed last
+	failed  string                        // and why, as it is on record
+	trouble string                        // why nothing can be compared, as it was logged
 }
 
 // A difference is believed when it is seen twice: whoever changes rules seldom
@@ -64,6 +68,9 @@ const (
 	ruleLoading = 10 * time.Second // how long a load may keep us from judging: its lock is only a file's
 	ruleStalled = 3 * time.Second  // and how long one that changes nothing may
 	ruleRetry   = 5 * time.Second  // until what could not be put back is tried again
+
+	ruleBoot    = 2 * time.Minute  // how old a boot is when nobody is on his way to load rules
+	ruleAwaited = 10 * time.Second // and how long he may take: he waits for run to be ready
 )
 
 // openRules opens what asks the kernel for its rules: a socket of its own, before
@@ -100,8 +107,8 @@ func (d *daemon) openRules() error {
 		kernel: k, host: host, file: filepath.Join(d.cfg.StateDir, rules.LoadedFile), log: d.log,
 		stateDir: d.cfg.StateDir, changed: changed, files: d.newRuleFiles(host), ranBefore: d.previousVersion() != "",
 		heals:  func() bool { return d.now.Load().Rules.SelfHeal },
-		exempt: exempt,
-		note:   func(n auditbridge.Note) { d.journal.Note(n) },
+		exempt: exempt, age: boot.Age,
+		note: func(n auditbridge.Note) { d.journal.Note(n) },
 		who: func(from auditbridge.Sequence) (auditbridge.Actor, string) {
 			return whoChangedRules(d.cfg.JournalDir, from)
 		},
@@ -211,6 +218,9 @@ func (g *ruleGuard) compare(now time.Time, alone bool) error {
 		g.drift.Store(0)
 		return nil
 	}
+	if g.awaits(now, diff) {
+		return nil
+	}
 	if g.seen++; g.seen < ruleBelieved {
 		return nil
 	}
@@ -229,6 +239,24 @@ func (g *ruleGuard) compare(now time.Time, alone bool) error {
 		g.heal(now)
 	}
 	return nil
+}
+
+// awaits tells whether the host has just booted, and nobody has loaded anything yet:
+// whoever does is started behind run. That the kernel has none is no somebody's hand
+// then.
+func (g *ruleGuard) awaits(now time.Time, diff *rules.Difference) bool {
+	if !g.judged.IsZero() || g.age == nil {
+		return false
+	}
+	if g.began.IsZero() {
+		g.began = now
+	}
+	if age, err := g.age(); err != nil || age > ruleBoot || now.Sub(g.began) > ruleAwaited {
+		return false
+	}
+	return !slices.ContainsFunc(diff.Lines, func(l rules.DiffLine) bool {
+		return l.Sign == "-" || l.Sign == " " && l.From != "" // run's own exemptions stand in no file
+	})
 }
 
 // readFile reads what was loaded, when that has changed. That the file is gone, or
@@ -271,10 +299,10 @@ func (g *ruleGuard) readLoaded(written time.Time) error {
 	if err != nil {
 		return err
 	}
-	before := g.text
+	before, first := g.text, g.desired == nil
 	g.desired, g.read, g.text = f.Desire(), written, text
 	if !bytes.Equal(before, text) {
-		g.noteLoaded(before)
+		g.noteLoaded(before, first)
 		g.remember()
 	}
 	return nil

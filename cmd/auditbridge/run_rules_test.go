@@ -364,6 +364,53 @@ func TestWhoeverHoldsTheLockHidesNothing(t *testing.T) {
 	}
 }
 
+// TestAtABootRulesAreAwaited: they are loaded behind run's start, and for so long
+// nobody has deleted them.
+func TestAtABootRulesAreAwaited(t *testing.T) {
+	host, err := rules.ThisHost()
+	must(t, err)
+	theirs := rules.Rule{List: rules.ListExit, Action: rules.Always, Fields: []rules.Field{{ID: 1, Op: rules.Equal, Value: 7}}}
+	for _, c := range []struct {
+		what    string
+		age     time.Duration
+		has     []rules.Rule
+		seconds int // until it is a difference
+	}{
+		{"the host has just booted", 20 * time.Second, nil, 12},
+		{"somebody has loaded something", 20 * time.Second, []rules.Rule{theirs}, 0},
+		{"it booted long ago", time.Hour, nil, 0},
+	} {
+		dir, last := t.TempDir(), ""
+		g := &ruleGuard{
+			kernel: &someKernel{rules: c.has}, host: host, stateDir: dir, file: filepath.Join(dir, rules.LoadedFile), files: &ruleFiles{}, log: slog.New(slog.DiscardHandler),
+			heals:  func() bool { return false },
+			exempt: func() []int { return nil },
+			age:    func() (time.Duration, error) { return c.age, nil },
+			note: func(n auditbridge.Note) {
+				last = string(auditbridge.AppendNote(nil, &n, time.Unix(1, 0), 1))
+			},
+			who: func(auditbridge.Sequence) (auditbridge.Actor, string) { return auditbridge.Actor{}, "" },
+			end: func() auditbridge.Sequence { return 5 },
+		}
+		must(t, os.WriteFile(g.file, []byte("-a always,exit -S all -F uid=1\n"), 0o600))
+		must(t, g.look(time.Unix(1000, 0), true))
+		must(t, os.WriteFile(g.file, []byte("# loaded now\n-a always,exit -S all -F uid=1\n"), 0o600))
+		must(t, os.Chtimes(g.file, time.Unix(5, 0), time.Unix(5, 0)))
+		must(t, g.look(time.Unix(1000, 0), true))
+		if !strings.Contains(last, `why="what was loaded"`) && c.has == nil && c.age < time.Hour {
+			t.Errorf("%s: what is loaded now is told as %s", c.what, last)
+		}
+		seconds := 0
+		for g.drift.Load() == 0 && seconds < 60 {
+			seconds++
+			must(t, g.look(time.Unix(int64(1000+seconds), 0), true))
+		}
+		if seconds != c.seconds && seconds != c.seconds+1 {
+			t.Errorf("%s: a difference after %d s, want %d", c.what, seconds, c.seconds)
+		}
+	}
+}
+
 // TestWhoWroteAFileIsNotToldByItsNameAlone: somebody else's file of that name, in
 // a directory or a root of his own, is not it.
 func TestWhoWroteAFileIsNotToldByItsNameAlone(t *testing.T) {
