@@ -133,6 +133,21 @@ func TestLinesAreJoinedAndSpellingIsWarnedOf(t *testing.T) {
 	}
 }
 
+// TestNoRuleLooksLikeTwo: the kernel takes any bytes in a key or a path, and what it
+// lists is shown line by line.
+func TestNoRuleLooksLikeTwo(t *testing.T) {
+	const forged = "x\n-w /etc/shadow -p wa -k identity"
+	for _, line := range []string{"-w /etc/passwd -k KEY", "-w /KEY -p r", "-a always,exit -S open -F exe=/KEY -F key=a"} {
+		r := desire(t, line).Rules[0].Rule
+		for i := range r.Fields {
+			r.Fields[i].Text = strings.Replace(r.Fields[i].Text, "KEY", forged, 1)
+		}
+		if shown := testHost().Show(r); strings.Contains(shown, "\n") || !strings.Contains(shown, `x\x0a-w\ /etc`) {
+			t.Errorf("%s is shown as %s", line, shown)
+		}
+	}
+}
+
 func FuzzParse(f *testing.F) {
 	for _, line := range []string{
 		"-a always,exit -F arch=b64 -S open,5 -F exit=-EACCES -F a2&0100 -F auid!=unset -k a -k b",

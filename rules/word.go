@@ -47,10 +47,11 @@ func splitWords(words []word, line string) (_ []word, tabs bool) {
 
 var unescaped = strings.NewReplacer(`\\`, `\`, `\ `, ` `)
 
-// escapeWord writes a word so that splitWords reads it as one.
+// escapeWord writes a word so that splitWords reads it as one. A line's end, which no
+// rule file can say and the kernel takes all the same, begins no line of its own.
 func escapeWord(text string) string {
-	if !strings.ContainsAny(text, ` \`) {
+	if !strings.ContainsAny(text, " \\\n") {
 		return text
 	}
-	return strings.NewReplacer(`\`, `\\`, ` `, `\ `).Replace(text)
+	return strings.NewReplacer(`\`, `\\`, ` `, `\ `, "\n", `\x0a`).Replace(text)
 }
