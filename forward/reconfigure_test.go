@@ -268,10 +268,11 @@ func TestATakingOfLeaveHoldsUpNobody(t *testing.T) {
 func TestOneThatChangedAtTheEndStillSendsAll(t *testing.T) {
 	t.Parallel()
 	next := startSink(t)
-	closes := make(chan struct{})
+	closes, tookLeave := make(chan struct{}), make(chan struct{})
 	rude := peertest.PortOf(peertest.Listen(t, func(c net.Conn) {
 		defer c.Close()
 		io.Copy(io.Discard, c)
+		close(tookLeave)
 		<-closes
 	}))
 	l := startJournal(t)
@@ -287,6 +288,7 @@ func TestOneThatChangedAtTheEndStillSendsAll(t *testing.T) {
 	if err := s.Reconfigure(t.Context(), []Config{moved}, nil); err != nil {
 		t.Fatal(err)
 	}
+	<-tookLeave // what comes now is its successor's
 	l.feed(events(10, 20))
 	l.close()
 	stop()
