@@ -239,7 +239,7 @@ func TestATakingOfLeaveHoldsUpNobody(t *testing.T) {
 	}
 	l.feed(events(10, 20))
 	peertest.Until(t, "those that nobody holds up have got all", func() bool {
-		return len(next.received()) >= 60+30 // the added one all, the moved one what is new
+		return len(far.received())+len(next.received()) >= 60+60 // the added one all, the moved one too, wherever it was
 	})
 	impatient, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
