@@ -32,12 +32,12 @@ func (l *line) readCalls(w word) error {
 func (l *line) addCall(name string) error {
 	uring := l.has && l.rule.List == ListURing
 	if name == "all" && !uring {
-		l.rule.Calls = allCalls()
+		l.calls.addAll()
 		return nil
 	}
 	if name == "all" {
 		for nr := range values["io_uring"].name {
-			l.rule.Calls.add(int(nr))
+			l.calls.add(int(nr))
 		}
 		return nil
 	}
@@ -52,7 +52,7 @@ func (l *line) addCall(name string) error {
 	if !ok {
 		return l.unknownCall(name, uring)
 	}
-	if !l.rule.Calls.add(nr) {
+	if !l.calls.add(nr) {
 		return complain("there is no system call %d: %d is the highest a rule can name", nr, maskWords*32-1)
 	}
 	return nil

@@ -115,7 +115,7 @@ func (c *checker) shadowed(i int) {
 // covers tells whether r matches all that other matches, as far as can be told
 // from equal comparisons.
 func (r *Rule) covers(other *Rule) bool {
-	if r.List.takesCalls() && !other.Calls.within(&r.Calls) {
+	if r.List.takesCalls() && !other.Calls.within(r.Calls) {
 		return false
 	}
 	for _, f := range r.Fields {
@@ -304,16 +304,16 @@ func (c *checker) twinless(i int) {
 
 // sameBut tells whether two rules compare the same but for one field.
 func sameBut(a, b *Rule, id FieldID) bool {
-	without := func(r *Rule) []string {
+	without := func(r *Rule) identity {
 		s := Rule{}
 		for _, f := range r.Fields {
 			if f.ID != id {
 				s.Fields = append(s.Fields, f)
 			}
 		}
-		return []string{s.identity()}
+		return s.identity()
 	}
-	return slices.Equal(without(a), without(b))
+	return without(a) == without(b)
 }
 
 // mounts lists the mount points of fstab, and those there are.

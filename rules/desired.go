@@ -25,7 +25,7 @@ type Line struct {
 	Rule Rule
 	From Position
 
-	id string // the rule's identity, once it is known
+	id identity // the rule's, once it is known
 }
 
 func asLines(rules []Rule) []Line {
@@ -37,8 +37,8 @@ func asLines(rules []Rule) []Line {
 }
 
 // identity is the rule's; it is worked out once.
-func (l *Line) identity() string {
-	if l.id == "" {
+func (l *Line) identity() identity {
+	if l.id == (identity{}) {
 		l.id = l.Rule.identity()
 	}
 	return l.id
@@ -47,7 +47,7 @@ func (l *Line) identity() string {
 // Desire works out what the statements of a file ask for.
 func (f *File) Desire() *Desired {
 	d := &Desired{Warnings: slices.Clone(f.Warnings)}
-	lists, known := map[List][]Line{ListExit: make([]Line, 0, len(f.Statements))}, make(map[string]Position, len(f.Statements))
+	lists, known := map[List][]Line{ListExit: make([]Line, 0, len(f.Statements))}, make(map[identity]Position, len(f.Statements))
 	for i := range f.Statements {
 		s := &f.Statements[i]
 		switch s.Verb {
@@ -87,7 +87,7 @@ func (f *File) Desire() *Desired {
 	return d
 }
 
-func (d *Desired) add(lists map[List][]Line, known map[string]Position, s *Statement) {
+func (d *Desired) add(lists map[List][]Line, known map[identity]Position, s *Statement) {
 	line := Line{Rule: s.Rule.Listed(), From: s.At}
 	if other, ok := known[line.identity()]; ok {
 		d.warn(s, "the same rule as at "+other.String(), "auditctl stops here, unless -i or -c stands above; remove one")
@@ -101,7 +101,7 @@ func (d *Desired) add(lists map[List][]Line, known map[string]Position, s *State
 	}
 }
 
-func (d *Desired) remove(lists map[List][]Line, known map[string]Position, s *Statement) {
+func (d *Desired) remove(lists map[List][]Line, known map[identity]Position, s *Statement) {
 	id := s.Rule.Listed().identity()
 	if _, ok := known[id]; !ok {
 		d.warn(s, "no line above adds the rule that this one deletes", "the files say all that shall be loaded: there is nothing to delete")

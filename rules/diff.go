@@ -63,7 +63,7 @@ func (diff *Difference) compareList(host *Host, loaded, wanted []Line) {
 	at, meant := places(have), places(want)
 	common := commonSubsequence(have, want)
 	stays := places(common)
-	moves := func(to map[string]int, id string) bool {
+	moves := func(to map[identity]int, id identity) bool {
 		_, there := to[id]
 		_, here := stays[id] // then the kernel has it once more
 		return there && !here
@@ -96,11 +96,11 @@ func (diff *Difference) compareList(host *Host, loaded, wanted []Line) {
 
 // commonSubsequence is the longest that two sequences have in common, of which b
 // repeats nothing.
-func commonSubsequence(a, b []string) []string {
+func commonSubsequence(a, b []identity) []identity {
 	place := places(b)
 	// The longest increasing run of places in b, by patience.
 	var tails, at, before []int
-	var ids []string
+	var ids []identity
 	for _, id := range a {
 		p, ok := place[id]
 		if !ok {
@@ -118,7 +118,7 @@ func commonSubsequence(a, b []string) []string {
 			tails[n] = i
 		}
 	}
-	var run []string
+	var run []identity
 	if len(tails) > 0 {
 		for i := tails[len(tails)-1]; i >= 0; i = before[i] {
 			run = append(run, ids[i])

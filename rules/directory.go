@@ -43,7 +43,7 @@ func Read(host *Host, paths ...string) (*File, error) {
 		if len(files) != 1 || files[0] != path {
 			parts.Statements = gather(parts.Statements)
 		}
-		all.Statements = append(all.Statements, parts.Statements...)
+		all.Statements = joined(all.Statements, parts.Statements)
 		all.Warnings = append(all.Warnings, parts.Warnings...)
 	}
 	if len(problems) > 0 {
@@ -61,9 +61,17 @@ func (f *File) read(name string, host *Host) error {
 		return fmt.Errorf("read rules: %w", err)
 	}
 	part, err := Parse(name, string(text), host)
-	f.Statements = append(f.Statements, part.Statements...)
+	f.Statements = joined(f.Statements, part.Statements)
 	f.Warnings = append(f.Warnings, part.Warnings...)
 	return err
+}
+
+// joined is append, which copies nothing of the first file: mostly there is one.
+func joined(a, b []Statement) []Statement {
+	if len(a) == 0 {
+		return b
+	}
+	return append(a, b...)
 }
 
 // mostText is how long a rule file may be. The kernel would not hold the rules of

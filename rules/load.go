@@ -27,23 +27,40 @@ type Loaded struct {
 // Rules by which one of d.Exempt exempts itself from being audited stay in front:
 // they are the state of that process and stand in no file.
 func Load(k Kernel, d *Desired, lock bool) (*Loaded, error) {
-	before, err := listed(k)
+	b, err := Survey(k)
 	if err != nil {
 		return nil, err
 	}
-	state, err := k.State()
-	if err != nil {
-		return nil, err
+	return b.Load(d, lock)
+}
+
+// Before is what a kernel has before a load.
+type Before struct {
+	kernel Kernel
+	rules  []Line
+	state  State
+}
+
+// Survey finds out what the kernel has. Nobody else should change it from then on.
+func Survey(k Kernel) (b *Before, err error) {
+	b = &Before{kernel: k}
+	if b.rules, err = listed(k); err == nil {
+		b.state, err = k.State()
 	}
-	wanted := d.withExemptions(before)
-	changes := plan(before, wanted)
-	if state.Locked() {
-		if n := len(changes) + len(d.unequal(&state)); n > 0 {
+	return b, err
+}
+
+// Load is the rest of Load: what a survey tells can be had while files are read.
+func (b *Before) Load(d *Desired, lock bool) (*Loaded, error) {
+	wanted := d.withExemptions(b.rules)
+	changes := plan(b.rules, wanted)
+	if b.state.Locked() {
+		if n := len(changes) + len(d.unequal(&b.state)); n > 0 {
 			return nil, LockedError{n}
 		}
 		return &Loaded{Kept: len(wanted), Locked: true}, nil
 	}
-	l := &loading{kernel: k, desired: d, before: before, state: state, done: &Loaded{}}
+	l := &loading{Before: b, desired: d, done: &Loaded{}}
 	if err := l.do(changes, wanted); err != nil {
 		return nil, errors.Join(err, l.undo())
 	}
@@ -52,10 +69,8 @@ func Load(k Kernel, d *Desired, lock bool) (*Loaded, error) {
 
 // loading is a load under way.
 type loading struct {
-	kernel  Kernel
+	*Before
 	desired *Desired
-	before  []Line
-	state   State // before
 	done    *Loaded
 }
 
@@ -72,7 +87,7 @@ func (l *loading) do(changes []Change, wanted []Line) error {
 	if err != nil {
 		return err
 	}
-	without := map[string]bool{}
+	without := map[identity]bool{}
 	for i, failed := range results {
 		c := &changes[i]
 		switch {
@@ -190,7 +205,7 @@ func (l *loading) undo() error {
 	now, err := listed(l.kernel)
 	if err == nil {
 		var results []error
-		results, err = l.kernel.Change(plan(now, once(l.before)))
+		results, err = l.kernel.Change(plan(now, once(l.rules)))
 		errs = append(errs, results...)
 	}
 	for _, s := range l.done.Set {

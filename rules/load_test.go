@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"golang.org/x/sys/unix"
 	"pgregory.net/rapid"
 )
@@ -201,7 +202,7 @@ func TestWhatWasLoadedMeansTheSameLater(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(identities(loaded.Rules), identities(f.Desire().Rules)); diff != "" {
+	if diff := cmp.Diff(identities(loaded.Rules), identities(f.Desire().Rules), cmpopts.EquateComparable(identity{})); diff != "" {
 		t.Errorf("%s: %s", text, diff)
 	}
 }

@@ -31,7 +31,7 @@ func (d *Desired) Record(host *Host, passed []Problem, at time.Time) string {
 	}
 	for i := range d.Rules {
 		if l := &d.Rules[i]; !skipped[l.From] {
-			b.WriteString(host.showRule(l.Rule))
+			host.showRule(&b, &l.Rule)
 			b.WriteByte('\n')
 		}
 	}

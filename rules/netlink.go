@@ -112,11 +112,9 @@ func (n *Netlink) Change(changes []Change) ([]error, error) {
 
 // List implements Kernel.
 func (n *Netlink) List() (all []Rule, err error) {
-	n.many.got = 0
 	all = slices.Grow(all, n.likely)
 	if err = n.send(n.append(nil, listRules, unix.NLM_F_REQUEST, nil)); err == nil {
 		for done := false; err == nil && !done; {
-			n.many.gather()
 			err = n.receive(func(kind uint16, seq uint32, data []byte) error {
 				switch {
 				case seq != n.seq:
@@ -131,6 +129,9 @@ func (n *Netlink) List() (all []Rule, err error) {
 				}
 				return nil
 			})
+			if !done {
+				n.many.gather()
+			}
 		}
 	}
 	if err != nil {

@@ -2,6 +2,7 @@ package rules
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"auditbridge/internal/nearest"
@@ -29,7 +30,7 @@ func Parse(name, text string, host *Host) (*File, error) {
 			continue
 		}
 		f.warnOfSpelling(here, words, tabs, written)
-		l = line{host: host, at: here}
+		l = line{host: host, at: here, rule: Rule{Fields: l.rule.Fields[:0]}, keys: l.keys[:0]}
 		s, err := l.read(words)
 		if err != nil {
 			here.Column = l.at.Column
@@ -93,7 +94,7 @@ func (f *File) warnOfSpelling(here Position, words []word, tabs bool, written st
 	}
 }
 
-// line reads one line. Some options want others before them, as in auditctl.
+// line reads one line; the next one uses its room again. Some options want others before them, as in auditctl.
 type line struct {
 	host *Host
 	at   Position // where the option is that is being read
@@ -102,8 +103,9 @@ type line struct {
 
 	rule       Rule
 	arch       uint32 // of -F arch; 0 is the host's
-	callsGiven bool   // by -S, or as all of a watch
-	keyed      bool   // something that a key may follow
+	calls      callMask
+	callsGiven bool // by -S, or as all of a watch
+	keyed      bool // something that a key may follow
 	keys       []string
 	keyAt      int // where among the fields -F key= stood; -1 is behind them all
 
@@ -230,7 +232,8 @@ func (l *line) readWatch(v Verb, w word) error {
 	if l.host.IsDir(path) {
 		id = fieldDir
 	}
-	l.rule.List, l.rule.Action, l.rule.Calls = ListExit, Always, allCalls()
+	l.rule.List, l.rule.Action = ListExit, Always
+	l.calls.addAll()
 	l.rule.Fields = append(l.rule.Fields, Field{ID: id, Op: Equal, Text: path}, Field{ID: fieldPerm, Op: Equal, Value: 15})
 	l.callsGiven, l.keyed = true, true
 	return nil
@@ -317,16 +320,18 @@ func (l *line) finish() (Statement, error) {
 		}
 	default:
 		if !l.callsGiven && s.Rule.List != ListTask {
-			s.Rule.Calls = allCalls()
+			l.calls.addAll()
 		}
+		s.Rule.Calls = l.calls.calls()
 		if len(l.keys) > 0 {
 			key := Field{ID: fieldKey, Op: Equal, Text: strings.Join(l.keys, keyBoundary)}
 			at := l.keyAt
 			if at < 0 {
-				at = len(s.Rule.Fields)
+				at = len(l.rule.Fields)
 			}
-			s.Rule.Fields = append(s.Rule.Fields[:at:at], append([]Field{key}, s.Rule.Fields[at:]...)...)
+			l.rule.Fields = slices.Insert(l.rule.Fields, at, key)
 		}
+		s.Rule.Fields = append([]Field(nil), l.rule.Fields...) // the next line has its own where these are
 		if len(s.Rule.Fields) >= maxFields {
 			return s, complain("%d fields: %d is the most", len(s.Rule.Fields), maxFields-1)
 		}

@@ -67,8 +67,8 @@ func planList(changes []Change, loaded, wanted []Line) []Change {
 	return changes
 }
 
-func identities(lines []Line) []string {
-	all := make([]string, len(lines))
+func identities(lines []Line) []identity {
+	all := make([]identity, len(lines))
 	for i := range lines {
 		all[i] = lines[i].identity()
 	}
@@ -78,7 +78,7 @@ func identities(lines []Line) []string {
 // once leaves the first of several rules that do the same: it is the one that
 // decides.
 func once(lines []Line) []Line {
-	seen := make(map[string]bool, len(lines))
+	seen := make(map[identity]bool, len(lines))
 	return slices.DeleteFunc(slices.Clone(lines), func(l Line) bool {
 		id := l.identity()
 		again := seen[id]
@@ -88,8 +88,8 @@ func once(lines []Line) []Line {
 }
 
 // places says where in a list each rule is, the last time.
-func places(ids []string) map[string]int {
-	at := make(map[string]int, len(ids))
+func places(ids []identity) map[identity]int {
+	at := make(map[identity]int, len(ids))
 	for i, id := range ids {
 		at[id] = i
 	}
@@ -98,7 +98,7 @@ func places(ids []string) map[string]int {
 
 // longestRun finds the longest stretch want[from:to] that is loaded in that
 // order, whatever else stands between; place is where each loaded rule is.
-func longestRun(place map[string]int, want []string) (from, to int) {
+func longestRun(place map[identity]int, want []identity) (from, to int) {
 	for start := 0; start < len(want); {
 		end, last := start, -1
 		for end < len(want) {

@@ -7,6 +7,7 @@ import (
 	"math/bits"
 	"slices"
 	"strings"
+	"unique"
 )
 
 // List is where the kernel looks for rules: when a task is made, at the end of
@@ -68,8 +69,27 @@ const (
 	maxPath     = 4096
 )
 
-// Calls are the system calls a rule is for, a bit each (AUDIT_WORD, AUDIT_BIT).
-type Calls [maskWords]uint32
+// Calls are the system calls a rule is for. Rules are many and their sets of calls
+// few: equal ones are kept once, so that a rule is small and its calls are compared
+// as one word. The zero value is none.
+type Calls struct{ kept unique.Handle[callMask] }
+
+// callMask has a bit for each call (AUDIT_WORD, AUDIT_BIT).
+type callMask [maskWords]uint32
+
+func (m *callMask) calls() Calls {
+	if *m == (callMask{}) {
+		return Calls{}
+	}
+	return Calls{unique.Make(*m)}
+}
+
+func (c Calls) mask() (m callMask) {
+	if c != (Calls{}) {
+		m = c.kept.Value()
+	}
+	return m
+}
 
 // classWord is where the bits are that stand for classes of calls. The kernel
 // puts the class's calls in their place, so they are never listed
@@ -79,16 +99,26 @@ const (
 	classBits = 0xFFFF0000
 )
 
-func allCalls() (c Calls) {
-	for i := range c {
-		c[i] = ^uint32(0)
+// addAll adds every call.
+func (m *callMask) addAll() {
+	for i := range m {
+		m[i] = ^uint32(0)
 	}
-	return c
+}
+
+// add reports false when there is no room for such a number.
+func (m *callMask) add(nr int) bool {
+	if nr < 0 || nr >= maskWords*32 {
+		return false
+	}
+	m[nr/32] |= 1 << (nr % 32)
+	return true
 }
 
 // all tells whether every call is among them, whatever the bits of classes.
-func (c *Calls) all() bool {
-	for _, word := range c[:classWord] {
+func (c Calls) all() bool {
+	m := c.mask()
+	for _, word := range m[:classWord] {
 		if word != ^uint32(0) {
 			return false
 		}
@@ -96,21 +126,15 @@ func (c *Calls) all() bool {
 	return true
 }
 
-func (c *Calls) has(nr int) bool { return c[nr/32]>>(nr%32)&1 != 0 }
-
-// add reports false when there is no room for such a number.
-func (c *Calls) add(nr int) bool {
-	if nr < 0 || nr >= maskWords*32 {
-		return false
-	}
-	c[nr/32] |= 1 << (nr % 32)
-	return true
+func (c Calls) has(nr int) bool {
+	m := c.mask()
+	return m[nr/32]>>(nr%32)&1 != 0
 }
 
 // each yields the calls in the order of their numbers.
-func (c *Calls) each() iter.Seq[int] {
+func (c Calls) each() iter.Seq[int] {
 	return func(yield func(int) bool) {
-		for i, word := range c {
+		for i, word := range c.mask() {
 			for ; word != 0; word &= word - 1 {
 				if !yield(32*i + bits.TrailingZeros32(word)) {
 					return
@@ -121,9 +145,10 @@ func (c *Calls) each() iter.Seq[int] {
 }
 
 // within tells whether every call of c is one of d.
-func (c *Calls) within(d *Calls) bool {
-	for i := range c[:classWord] {
-		if c[i]&^d[i] != 0 {
+func (c Calls) within(d Calls) bool {
+	some, all := c.mask(), d.mask()
+	for i := range some[:classWord] {
+		if some[i]&^all[i] != 0 {
 			return false
 		}
 	}
@@ -156,7 +181,10 @@ type Rule struct {
 // Listed is the rule as the kernel lists it once it has it.
 func (r Rule) Listed() Rule {
 	r.Prepend = false
-	r.Calls[classWord] &^= classBits
+	if m := r.Calls.mask(); m[classWord]&classBits != 0 {
+		m[classWord] &^= classBits
+		r.Calls = m.calls()
+	}
 	return r
 }
 
@@ -177,10 +205,16 @@ func (r *Rule) Keys() []string {
 	return nil
 }
 
-// identity is the same string for two rules that do the same: the order of
-// comparisons does not matter, since all of them must hold. Rules are many: it is
-// short.
-func (r Rule) identity() string {
+// identity is the same for two rules that do the same: the order of comparisons
+// does not matter, since all of them must hold.
+type identity struct {
+	list   List
+	action Action
+	calls  Calls
+	fields string
+}
+
+func (r Rule) identity() identity {
 	r = r.Listed()
 	order := func(a, b Field) int {
 		return cmp.Or(cmp.Compare(a.ID, b.ID), cmp.Compare(a.Op, b.Op), cmp.Compare(a.Value, b.Value), cmp.Compare(a.Text, b.Text))
@@ -189,19 +223,13 @@ func (r Rule) identity() string {
 		r.Fields = slices.Clone(r.Fields)
 		slices.SortFunc(r.Fields, order)
 	}
-	id := make([]byte, 0, 256)
-	id = append(id, byte(r.List), byte(r.Action), byte(len(r.Fields)))
+	fields := make([]byte, 0, 256)
 	for _, f := range r.Fields {
-		id = binary.NativeEndian.AppendUint32(id, uint32(f.ID))
-		id = binary.NativeEndian.AppendUint32(id, uint32(f.Op))
-		id = binary.NativeEndian.AppendUint32(id, f.Value)
-		id = binary.NativeEndian.AppendUint32(id, uint32(len(f.Text)))
-		id = append(id, f.Text...)
+		fields = binary.NativeEndian.AppendUint32(fields, uint32(f.ID))
+		fields = binary.NativeEndian.AppendUint32(fields, uint32(f.Op))
+		fields = binary.NativeEndian.AppendUint32(fields, f.Value)
+		fields = binary.NativeEndian.AppendUint32(fields, uint32(len(f.Text)))
+		fields = append(fields, f.Text...)
 	}
-	for i, word := range r.Calls {
-		if word != 0 {
-			id = binary.NativeEndian.AppendUint32(append(id, byte(i)), word)
-		}
-	}
-	return string(id)
+	return identity{r.List, r.Action, r.Calls, string(fields)}
 }

@@ -2,6 +2,7 @@ package rules
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"auditbridge/auditbridge"
@@ -11,29 +12,31 @@ import (
 // on that host. Field numbers that are newer than this program are shown as
 // auditctl shows them, f300=1, and cannot be read back.
 func (h *Host) Show(r Rule) string {
+	var b strings.Builder
 	if h.isWatch(&r) {
-		return h.showWatch(&r)
+		h.showWatch(&b, &r)
+	} else {
+		h.showRule(&b, &r)
 	}
-	return h.showRule(r)
+	return b.String()
 }
 
 // showRule is Show without -w, which means another rule once the path is a directory.
-func (h *Host) showRule(r Rule) string {
-	var b strings.Builder
-	option := "-a"
+func (h *Host) showRule(b *strings.Builder, r *Rule) {
+	option := "-a "
 	if r.Prepend {
-		option = "-A"
+		option = "-A "
 	}
 	list := r.List.String()
 	if list == "" {
 		list = fmt.Sprintf("list-%d", uint32(r.List))
 	}
-	fmt.Fprintf(&b, "%s %s,%s", option, r.Action, list)
+	write(b, option, r.Action.String(), ",", list)
 	arch, called := h.Arch, false
 	calls := func() {
 		// No -S is every operation of io_uring; -S all would be those with a name.
 		if !called && r.List.takesCalls() && (r.List == ListExit || !r.Calls.all()) {
-			fmt.Fprintf(&b, " -S %s", r.showCalls(arch))
+			write(b, " -S ", r.showCalls(arch))
 		}
 		called = true
 	}
@@ -43,12 +46,18 @@ func (h *Host) showRule(r Rule) string {
 		calls()
 	}
 	for _, f := range r.Fields {
-		h.showField(&b, f, " -F key=")
+		h.showField(b, f, " -F key=")
 		if f.ID == fieldArch {
 			calls()
 		}
 	}
-	return b.String()
+}
+
+// write is Fprint of strings: a list is long, and written down by every load.
+func write(b *strings.Builder, parts ...string) {
+	for _, part := range parts {
+		b.WriteString(part)
+	}
 }
 
 // isWatch tells whether -w says the same: all calls, a path and permissions, and
@@ -64,13 +73,11 @@ func (h *Host) isWatch(r *Rule) bool {
 	return path.ID == fieldDir && h.IsDir(path.Text) || path.ID == fieldPath && !h.IsDir(path.Text)
 }
 
-func (h *Host) showWatch(r *Rule) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "-w %s -p %s", escapeWord(r.Fields[0].Text), showPermissions(r.Fields[1].Value))
+func (h *Host) showWatch(b *strings.Builder, r *Rule) {
+	write(b, "-w ", escapeWord(r.Fields[0].Text), " -p ", showPermissions(r.Fields[1].Value))
 	for _, f := range r.Fields[2:] {
-		h.showField(&b, f, " -k ")
+		h.showField(b, f, " -k ")
 	}
-	return b.String()
 }
 
 func (h *Host) showField(b *strings.Builder, f Field, key string) {
@@ -80,16 +87,15 @@ func (h *Host) showField(b *strings.Builder, f Field, key string) {
 		fmt.Fprintf(b, " f%d%s%d", f.ID, f.Op, f.Value)
 	case info.kind == "key":
 		for k := range strings.SplitSeq(f.Text, keyBoundary) {
-			b.WriteString(key)
-			b.WriteString(escapeWord(k))
+			write(b, key, escapeWord(k))
 		}
 	case info.kind == "compare":
 		one, other, _ := strings.Cut(values["compare"].name[f.Value], "=")
-		fmt.Fprintf(b, " -C %s%s%s", one, f.Op, other)
+		write(b, " -C ", one, f.Op.String(), other)
 	case info.kind.text():
-		fmt.Fprintf(b, " -F %s%s%s", info.name, f.Op, escapeWord(f.Text))
+		write(b, " -F ", info.name, f.Op.String(), escapeWord(f.Text))
 	default:
-		fmt.Fprintf(b, " -F %s%s%s", info.name, f.Op, h.showValue(info.kind, f.Value))
+		write(b, " -F ", info.name, f.Op.String(), h.showValue(info.kind, f.Value))
 	}
 }
 
@@ -98,7 +104,7 @@ func (h *Host) showValue(k kind, v uint32) string {
 	case "hex":
 		return fmt.Sprintf("0x%X", v)
 	case "unsigned", "family":
-		return fmt.Sprint(v)
+		return strconv.FormatUint(uint64(v), 10)
 	case "arch":
 		return h.showArch(v)
 	case "permissions":
@@ -116,7 +122,7 @@ func (h *Host) showValue(k kind, v uint32) string {
 			return name
 		}
 	}
-	return fmt.Sprint(int32(v))
+	return strconv.Itoa(int(int32(v)))
 }
 
 func showPermissions(v uint32) string {

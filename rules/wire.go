@@ -29,7 +29,7 @@ func (r *Rule) AppendWire(dst []byte) []byte {
 	word(flags)
 	word(uint32(r.Action))
 	word(uint32(len(r.Fields)))
-	for _, calls := range r.Calls {
+	for _, calls := range r.Calls.mask() {
 		word(calls)
 	}
 	strings := 0
@@ -69,9 +69,11 @@ func ParseWire(wire []byte) (r Rule, err error) {
 	if count > maxFields {
 		return r, fmt.Errorf("a rule of %d fields: %d is the most", count, maxFields)
 	}
-	for i := range r.Calls {
-		r.Calls[i] = word()
+	var calls callMask
+	for i := range calls {
+		calls[i] = word()
 	}
+	r.Calls = calls.calls()
 	if count > 0 {
 		r.Fields = make([]Field, count)
 	}

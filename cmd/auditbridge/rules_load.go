@@ -33,27 +33,23 @@ Exit status: 0 loaded, 1 not, or with -c in the files when a rule was passed ove
 				return err
 			}
 			places := sync.OnceValue(func() *config.Config { return ownPlaces(cmd) })
-			read := ahead(func() (desired *rules.Desired, err error) {
-				f, err := rules.Read(host, orRulesDirectory(places, args)...)
-				if err == nil {
-					desired = f.Desire()
-				}
-				return desired, err
-			})
-			k, err := openKernelRules()
+			taken := ahead(func() (*loader, error) { return newLoader(cmd, host, places, !dryRun) })
+			f, unread := rules.Read(host, orRulesDirectory(places, args)...)
+			var desired *rules.Desired
+			if unread == nil {
+				desired = f.Desire()
+			}
+			l, err := taken()
 			if err != nil {
 				return err
 			}
-			defer k.Close()
-			c := places()
-			exempt := exemptedRun(cmd.Context(), c)
-			desired, err := read()
-			if err != nil {
-				return writeProblems(cmd.ErrOrStderr(), err)
+			defer l.close()
+			if unread != nil {
+				return writeProblems(cmd.ErrOrStderr(), unread)
 			}
-			desired.Exempt = exempt
+			desired.Exempt = l.exempt
 			if dryRun {
-				d, err := compareRules(k, host, desired)
+				d, err := compareRules(l.kernel, host, desired)
 				if err != nil {
 					return err
 				}
@@ -62,41 +58,76 @@ Exit status: 0 loaded, 1 not, or with -c in the files when a rule was passed ove
 			if err := seesWhatTheHostSees(desired); err != nil {
 				return err
 			}
-			held, err := lockRules(c.StateDir)
-			if err != nil {
-				fmt.Fprintf(cmd.ErrOrStderr(), "warning: %v\n", err)
-			} else {
-				defer held.Close()
-			}
-			record := ahead(func() (string, error) {
-				text := desired.Record(host, nil, time.Now())
-				return text, leaveRules(c.StateDir, text)
-			})
-			done, err := rules.Load(k, desired, lock)
-			_, failed := record() // written down, and not in force before the kernel has it
-			if done == nil {
-				dropRules(c.StateDir)
-				return refusedRules(err)
-			}
-			if len(done.Skipped) > 0 {
-				failed = leaveRules(c.StateDir, desired.Record(host, done.Skipped, time.Now()))
-			}
-			if failed == nil {
-				failed = takeRules(c.StateDir)
-			}
-			if failed != nil {
-				fmt.Fprintf(cmd.ErrOrStderr(), "warning: run will not notice when they are changed: %v\n", failed)
-			}
-			reported := reportLoad(cmd, done, desired)
-			if err != nil { // the rules stand all the same
-				return refusedRules(err)
-			}
-			return reported
+			return l.load(desired, lock)
 		},
 	}
 	cmd.Flags().BoolVar(&lock, "lock", false, "then lock the rules until the next boot: nobody can change them, root neither")
 	cmd.Flags().BoolVarP(&dryRun, "dry-run", "n", false, "print what would be changed, as diff does, and change nothing")
 	return cmd
+}
+
+// loader is what it takes to load beside the files: it is got while they are read.
+type loader struct {
+	cmd      *cobra.Command
+	host     *rules.Host
+	stateDir string
+	kernel   *rules.Netlink
+	exempt   []int
+	held     *os.File // the lock; nil when it could not be had
+	unlocked error    // why
+	before   *rules.Before
+}
+
+func newLoader(cmd *cobra.Command, host *rules.Host, places func() *config.Config, locking bool) (*loader, error) {
+	k, err := rules.OpenNetlink()
+	if err != nil {
+		return nil, refusedRules(err)
+	}
+	c := places()
+	l := &loader{cmd: cmd, host: host, stateDir: c.StateDir, kernel: k, exempt: exemptedRun(cmd.Context(), c)}
+	if locking {
+		l.held, l.unlocked = lockRules(c.StateDir)
+	}
+	if l.before, err = rules.Survey(k); err != nil {
+		l.close()
+		return nil, refusedRules(err)
+	}
+	return l, nil
+}
+
+func (l *loader) close() {
+	l.kernel.Close()
+	l.held.Close()
+}
+
+func (l *loader) load(desired *rules.Desired, lock bool) error {
+	warnings := l.cmd.ErrOrStderr()
+	if l.unlocked != nil {
+		fmt.Fprintf(warnings, "warning: %v\n", l.unlocked)
+	}
+	record := ahead(func() (none struct{}, err error) {
+		return none, leaveRules(l.stateDir, desired.Record(l.host, nil, time.Now()))
+	})
+	done, err := l.before.Load(desired, lock)
+	_, failed := record() // written down, and not in force before the kernel has it
+	if done == nil {
+		dropRules(l.stateDir)
+		return refusedRules(err)
+	}
+	if len(done.Skipped) > 0 {
+		failed = leaveRules(l.stateDir, desired.Record(l.host, done.Skipped, time.Now()))
+	}
+	if failed == nil {
+		failed = takeRules(l.stateDir)
+	}
+	if failed != nil {
+		fmt.Fprintf(warnings, "warning: run will not notice when they are changed: %v\n", failed)
+	}
+	reported := reportLoad(l.cmd, done, desired)
+	if err != nil { // the rules stand all the same
+		return refusedRules(err)
+	}
+	return reported
 }
 
 // ahead has something worked out while we do something else.
@@ -136,9 +167,14 @@ func leaveRules(stateDir, text string) error {
 // dropRules forgets it: nothing was loaded.
 func dropRules(stateDir string) { os.Remove(filepath.Join(stateDir, rules.LoadedFile+".new")) }
 
-// takeRules is the other half.
+// takeRules is the other half. The two files change places where they can: to put one
+// in another's stead, ext4 first writes it out (auto_da_alloc), and who loads waits.
 func takeRules(stateDir string) error {
 	file := filepath.Join(stateDir, rules.LoadedFile)
+	if unix.Renameat2(unix.AT_FDCWD, file+".new", unix.AT_FDCWD, file, unix.RENAME_EXCHANGE) == nil {
+		dropRules(stateDir)
+		return nil
+	}
 	return os.Rename(file+".new", file)
 }
 
