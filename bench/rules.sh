@@ -23,14 +23,15 @@ flock 9
 trap 'auditctl -D >/dev/null; rm -rf "$dir"' EXIT
 auditctl -e 0 >/dev/null
 
+tenths() { awk "BEGIN { printf \"%.1f\", ($(date +%s%N) - $1) / 1000000 }"; }
 milliseconds() {
 	start=$(date +%s%N)
 	"$@" >/dev/null
-	echo $((($(date +%s%N) - start) / 1000000))
+	tenths "$start"
 }
 augenrules() { # in an /etc/audit of its own
 	unshare --mount --propagation private sh -c 'mount -t tmpfs tmpfs /etc/audit && mkdir /etc/audit/rules.d && cp "$1" /etc/audit/rules.d/ &&
-		start=$(date +%s%N) && /sbin/augenrules --load >/dev/null && echo $((($(date +%s%N) - start) / 1000000))' - "$dir/500.rules"
+		start=$(date +%s%N) && /sbin/augenrules --load >/dev/null && echo "$start $(date +%s%N)"' - "$dir/500.rules" | awk '{ printf "%.1f", ($2 - $1) / 1000000 }'
 }
 loaded() { [ "$(auditctl -l | wc -l)" = 500 ] || { echo "bench/rules.sh: error: $1 did not load 500 rules" >&2; exit 1; }; }
 
@@ -49,6 +50,13 @@ while [ $round -le "$rounds" ]; do
 	ours=$(milliseconds "$dir/auditbridge" rules load --config "$dir/auditbridge.toml" "$dir/500.rules")
 	loaded auditbridge
 	again=$(milliseconds "$dir/auditbridge" rules load --config "$dir/auditbridge.toml" "$dir/500.rules")
-	printf '%-6s %12s %12s %12s %18s %18s\n' $round "$theirs" "$merged" "$ours" "$theirsAgain" "$again"
+	printf '%-6s %12s %12s %12s %18s %18s\n' $round "$theirs" "$merged" "$ours" "$theirsAgain" "$again" | tee -a "$dir/rounds"
 	round=$((round + 1))
 done
+printf '%-6s' median
+for column in 2 3 4 5 6; do
+	width=12
+	[ $column -lt 5 ] || width=18
+	printf " %${width}s" "$(awk "{ print \$$column }" "$dir/rounds" | sort -n | sed -n "$(((rounds + 1) / 2))p")"
+done
+echo
