@@ -42,9 +42,11 @@ func (m *model) publish(t *rapid.T) {
 	m.r.Publish(len(room), bytes.Count(room, []byte{'\n'}))
 }
 
+// receive has a batch come; while one is open, that is dealt with first.
 func (m *model) receive(t *rapid.T) {
 	if len(m.open) > 0 {
-		t.Skip("the batch before is open")
+		m.take(t)
+		return
 	}
 	for n := rapid.IntRange(0, 8).Draw(t, "messages"); n > 0; n-- {
 		message := strings.Repeat("m", m.messages%50+1)
@@ -60,10 +62,11 @@ func (m *model) receive(t *rapid.T) {
 	}
 }
 
-// take deals with some messages of the batch: stored or refused.
+// take deals with some messages of the batch: stored or refused. One has to come first.
 func (m *model) take(t *rapid.T) {
 	if len(m.open) == 0 {
-		t.Skip("no batch")
+		m.receive(t)
+		return
 	}
 	from, to := m.r.Slots().Unfinished()
 	n := rapid.IntRange(0, to-from).Draw(t, "messages")
