@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -204,25 +205,41 @@ func reportLoad(cmd *cobra.Command, done *rules.Loaded, desired *rules.Desired) 
 }
 
 // seesWhatTheHostSees refuses to load rules from within a mount namespace of our
-// own where a path of theirs is another file than for the host: the kernel looks
-// paths up as we see them, and the rule would never match. A sandbox that only
-// makes things read-only hides none.
+// own, or a chroot, where a path of theirs is another file than for the host: the
+// kernel looks paths up as we see them, and the rule would never match. A sandbox that
+// only makes things read-only hides none.
 func seesWhatTheHostSees(desired *rules.Desired) error {
+	path := seenOtherwise("/proc/1", desired.Paths())
+	if path == "" {
+		return nil
+	}
+	return withHint(fmt.Errorf("load rules: %s is not what it is outside of this process's mount namespace, or chroot", path),
+		"run it outside of the container or sandbox: `nsenter -t 1 -m auditbridge rules load`")
+}
+
+// seenOtherwise returns the first path that is another file for the process whose
+// directory in /proc that is than for us, "" when there is none or it cannot be told.
+func seenOtherwise(process string, paths []string) string {
 	ours, err := os.Readlink("/proc/self/ns/mnt")
-	first, failed := os.Readlink("/proc/1/ns/mnt")
-	if err != nil || failed != nil || ours == first {
-		return nil // it cannot be told, or is so
+	theirs, failed := os.Readlink(process + "/ns/mnt")
+	if err != nil || failed != nil || ours == theirs && sameFile("/", process+"/root") {
+		return ""
 	}
-	for _, path := range desired.Paths() {
-		here, err := os.Stat(path)
-		there, failed := os.Stat("/proc/1/root" + path)
-		if errors.Is(err, os.ErrNotExist) && errors.Is(failed, os.ErrNotExist) || err == nil && failed == nil && os.SameFile(here, there) {
-			continue
-		}
-		return withHint(fmt.Errorf("load rules: %s is not what it is outside of this process's mount namespace", path),
-			"run it outside of the container or sandbox: `nsenter -t 1 -m auditbridge rules load`")
+	i := slices.IndexFunc(paths, func(path string) bool { return !sameFile(path, process+"/root"+path) })
+	if i < 0 {
+		return ""
 	}
-	return nil
+	return paths[i]
+}
+
+// sameFile tells whether two paths lead to one file, or both to none.
+func sameFile(a, b string) bool {
+	one, failed := os.Stat(a)
+	other, err := os.Stat(b)
+	if failed != nil || err != nil {
+		return errors.Is(failed, os.ErrNotExist) && errors.Is(err, os.ErrNotExist)
+	}
+	return os.SameFile(one, other)
 }
 
 // refusedRules explains why the kernel does not answer.
