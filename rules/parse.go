@@ -30,7 +30,7 @@ func Parse(name, text string, host *Host) (*File, error) {
 			continue
 		}
 		f.warnOfSpelling(here, words, tabs, written)
-		l = line{host: host, at: here, rule: Rule{Fields: l.rule.Fields[:0]}, keys: l.keys[:0]}
+		l = line{host: host, at: here, rule: Rule{Fields: l.rule.Fields[:0]}, keys: l.keys[:0], settings: l.settings[:0]}
 		s, err := l.read(words)
 		if err != nil {
 			here.Column = l.at.Column
@@ -38,7 +38,13 @@ func Parse(name, text string, host *Host) (*File, error) {
 			continue
 		}
 		s.Text = strings.TrimSpace(written)
-		f.Statements = append(f.Statements, s)
+		for _, set := range l.settings { // wherever in the line they stand, auditctl sets them first
+			set.At, set.Text = s.At, s.Text
+			f.Statements = append(f.Statements, set)
+		}
+		if l.has {
+			f.Statements = append(f.Statements, s)
+		}
 	}
 	if len(problems) > 0 {
 		return f, problems
@@ -94,12 +100,13 @@ func (f *File) warnOfSpelling(here Position, words []word, tabs bool, written st
 	}
 }
 
-// line reads one line; the next one uses its room again. Some options want others before them, as in auditctl.
+// line reads one line; the next one uses its room again. Some options want others
+// before them, as in auditctl. Settings may stand beside each other, and beside a rule.
 type line struct {
 	host *Host
 	at   Position // where the option is that is being read
 	verb Verb
-	has  bool // a verb
+	has  bool // a verb, which Set is not here
 
 	rule       Rule
 	arch       uint32 // of -F arch; 0 is the host's
@@ -109,9 +116,8 @@ type line struct {
 	keys       []string
 	keyAt      int // where among the fields -F key= stood; -1 is behind them all
 
-	setting Setting
-	value   uint32
-	said    string
+	settings []Statement
+	said     string
 }
 
 func (l *line) read(words []word) (Statement, error) {
@@ -174,8 +180,8 @@ func (l *line) sets(s Setting, w word, most uint32) error {
 	if err != nil || n > most {
 		return complain("%s must be a number from 0 to %d, not %q", settingOptions[s], most, w.text)
 	}
-	l.setting, l.value = s, n
-	return l.does(Set, w)
+	l.settings = append(l.settings, Statement{Verb: Set, Setting: s, Value: n, Word: w.text})
+	return nil
 }
 
 // readList reads LIST,ACTION, or the other way round.
@@ -307,11 +313,15 @@ func (l *line) readSignal(w word) error {
 
 // finish puts together what has been read.
 func (l *line) finish() (Statement, error) {
-	s := Statement{At: l.at, Verb: l.verb, Rule: l.rule, Setting: l.setting, Value: l.value, Word: l.said}
+	s := Statement{At: l.at, Verb: l.verb, Rule: l.rule, Word: l.said}
 	s.At.Column = 1
+	sets := len(l.settings) > 0
 	switch {
+	case !l.has && sets && len(l.rule.Fields)+len(l.keys) == 0 && !l.callsGiven:
 	case !l.has:
 		return s, complain("a line that says neither -a, -A nor -d").advise("for example -a always,exit in front")
+	case sets && s.Verb != Add && s.Verb != Delete:
+		return s, complain("two operations in one line").advise("give each a line of its own")
 	case s.Verb == Clear:
 		s.Word = strings.Join(l.keys, keyBoundary)
 	case s.Verb != Add && s.Verb != Delete:

@@ -2,6 +2,7 @@ package rules
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -51,6 +52,9 @@ func TestWhatIsWrongIsNamedWithItsPlace(t *testing.T) {
 		{"-a always,exit -S open -k " + strings.Repeat("k", 257), `1:27: the key is longer than 256 bytes`, ``},
 		{"-F auid=0 -a always,exit", `1:4: -F before the list it is on`, ``},
 		{"-a always,exit -a always,task", `1:19: two operations in one line`, ``},
+		{"-D -b 8192", `1:1: two operations in one line`, `give each a line of its own`},
+		{"-b 8192 -k x", `1:12: a key before what it is for`, `put it behind -w, -S, or -F path=, dir=, exe=, perm= or fstype=`},
+		{"-b 8192 -S open", `1:1: a line that says neither -a, -A nor -d`, ``},
 		{"-w etc", `1:4: the path "etc" does not begin with a slash`, ``},
 		{"-p wa -w /etc", `1:4: -p before what it is for`, ``},
 		{"-x", `1:1: unknown option "-x"`, ``},
@@ -106,6 +110,38 @@ func TestEveryOtherOptionIsRead(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// Settings may stand beside each other, and before and behind a rule: auditctl sets each
+// as it reads it, and adds the rule in the end.
+func TestSettingsStandBesideOtherThings(t *testing.T) {
+	host := testHost()
+	for _, row := range []struct{ line, want string }{
+		{"-b 8000 -f 0 --backlog_wait_time=5", "backlog_limit 8000, failure 0, backlog_wait_time 5"},
+		{"-b 8000 -b 8001", "backlog_limit 8000, backlog_limit 8001"},
+		{"-w /x -p w -b 8000", "backlog_limit 8000, -w /x -p w"},
+		{"-e 1 -d always,exit -S open", "enabled 1, -a always,exit -S open"},
+	} {
+		f, err := Parse("f", "-r 1\n"+row.line+"\n", host)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		var got []string
+		for _, s := range f.Statements[1:] {
+			if s.At.Line != 2 || s.Text != row.line {
+				t.Errorf("%q stands at %v in %q", row.line, s.At, s.Text)
+			}
+			if s.Verb == Set {
+				got = append(got, fmt.Sprint(s.Setting, " ", s.Value))
+			} else {
+				got = append(got, host.Show(s.Rule))
+			}
+		}
+		if got := strings.Join(got, ", "); got != row.want {
+			t.Errorf("%q: %q, want %q", row.line, got, row.want)
+		}
 	}
 }
 
