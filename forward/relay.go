@@ -64,8 +64,9 @@ type Relay struct {
 	cursor journal.Cursor // acknowledged or excluded up to here
 	census census
 
-	mu    sync.Mutex
-	stats Stats
+	mu      sync.Mutex
+	stats   Stats          // of the link
+	counted journal.Cursor // whose books are told
 }
 
 // NewRelay validates cfg. A zero cursor begins with the oldest record kept. It
@@ -155,11 +156,12 @@ func restarted(c journal.Cursor, id journal.ID, oldest auditbridge.Sequence) jou
 	return journal.Cursor{Journal: id, At: oldest - 1, Delivered: c.Delivered, Excluded: c.Excluded, Read: c.Read - c.Waiting, Missed: c.Missed}
 }
 
-// balance brings the books up to date.
+// balance has Stats tell the cursor's books.
 func (r *Relay) balance() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.stats.count(r.cursor, r.journal.Durable())
+	r.counted = r.cursor
+	r.counted.Open = nil
 }
 
 // count takes a cursor's books, and what is durable beyond it for pending.
@@ -218,6 +220,7 @@ func (r *Relay) Stats() Stats {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s := r.stats
+	s.count(r.counted, r.journal.Durable())
 	s.Classes, s.Pieces = r.census.classes(), r.census.inPieces()
 	return s
 }

@@ -316,3 +316,18 @@ func TestSlowDestinationsDoNotHoldUpOthers(t *testing.T) {
 		t.Error("not the lines that were sent, in order")
 	}
 }
+
+// What is not acknowledged is pending from the moment it is durable, whatever the relay
+// is at: it may be waiting for a far end that does not answer.
+func TestWhatBecomesDurableIsPendingThoughNothingAnswers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j := newMemJournal(events(1, 2)...)
+		r := startRelay(t, testConfig(FormatEvent), j, &script{}, journal.Cursor{})
+		synctest.Wait()
+		j.append(events(2, 4)...)
+		if s := r.Stats(); s.Pending != 9 || s.Read != 9 {
+			t.Errorf("%+v, want nine records pending", s)
+		}
+		r.end(t)
+	})
+}
