@@ -37,13 +37,13 @@ run() { # what it is to hear last, before it is stopped
 run 1
 say kept 5
 run 2
-say over 40
+say over 60
 run 3
 cp /run/journal/0*.log .
 echo o >/proc/sysrq-trigger
 sleep 1000
 `, dir, self), 0o700))
-	bootKernel(t, dir, "audit=1", "audit_backlog_limit=16")
+	bootKernel(t, dir, "audit=1", "audit_backlog_limit=32")
 	segments, err := filepath.Glob(inside("0*.log"))
 	must(t, err)
 	all := ""
@@ -60,8 +60,8 @@ sleep 1000
 	}
 	kept := strings.Count(runs[3], "msg='text=over-")
 	gap := said.FindStringSubmatch(runs[3])
-	if gap == nil || kept == 0 || kept > 20 {
-		t.Fatalf("of 40 messages %d came late, on record is %q:\n%s", kept, gap, runs[3])
+	if gap == nil || kept == 0 || kept > 32 {
+		t.Fatalf("of 60 messages %d came late, on record is %q:\n%s", kept, gap, runs[3])
 	}
 	n, first, last := number(t, gap[1]), number(t, gap[2]), number(t, gap[3])
 	for at := first; at <= last; at++ {
@@ -69,7 +69,7 @@ sleep 1000
 			n--
 		}
 	}
-	if n != 0 || number(t, gap[1]) < 40-kept {
-		t.Errorf("of 40 messages %d came late, on record is %q, %d too many", kept, gap[0], n)
+	if n != 0 || number(t, gap[1]) < 60-kept {
+		t.Errorf("of 60 messages %d came late, on record is %q, %d too many", kept, gap[0], n)
 	}
 }
