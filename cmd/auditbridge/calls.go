@@ -6,7 +6,7 @@ import (
 
 	"auditbridge/internal/forbid"
 
-	"github.com/elastic/go-seccomp-bpf"
+	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
 )
 
@@ -22,7 +22,7 @@ var neededByNobody = []string{
 }
 
 // newNamespace is a clone(2) that unshares something.
-var newNamespace = forbid.If("clone", forbid.Is(0, seccomp.BitsSet, unix.CLONE_NEWNS|unix.CLONE_NEWCGROUP|unix.CLONE_NEWUTS|
+var newNamespace = forbid.If("clone", forbid.Is(0, bpf.JumpBitsSet, unix.CLONE_NEWNS|unix.CLONE_NEWCGROUP|unix.CLONE_NEWUTS|
 	unix.CLONE_NEWIPC|unix.CLONE_NEWUSER|unix.CLONE_NEWPID|unix.CLONE_NEWNET))
 
 // hidesItsFlags is the call whose flags a filter cannot see; everybody who uses
@@ -31,10 +31,10 @@ var hidesItsFlags = []string{"clone3"}
 
 // connectsByData are the calls that send, with the flag that has them connect first
 // (TCP Fast Open): the kernel does so without asking Landlock.
-var connectsByData = []seccomp.NameWithConditions{
-	forbid.If("sendto", forbid.Is(3, seccomp.BitsSet, unix.MSG_FASTOPEN)),
-	forbid.If("sendmsg", forbid.Is(2, seccomp.BitsSet, unix.MSG_FASTOPEN)),
-	forbid.If("sendmmsg", forbid.Is(3, seccomp.BitsSet, unix.MSG_FASTOPEN)),
+var connectsByData = []forbid.Call{
+	forbid.If("sendto", forbid.Is(3, bpf.JumpBitsSet, unix.MSG_FASTOPEN)),
+	forbid.If("sendmsg", forbid.Is(2, bpf.JumpBitsSet, unix.MSG_FASTOPEN)),
+	forbid.If("sendmmsg", forbid.Is(3, bpf.JumpBitsSet, unix.MSG_FASTOPEN)),
 }
 
 // The arguments of socket(2).
@@ -53,12 +53,12 @@ func shipCalls(accepts bool) forbid.Calls {
 	return forbid.Calls{Always: always, When: shipSockets, Absent: hidesItsFlags}
 }
 
-var shipSockets = append([]seccomp.NameWithConditions{
-	forbid.If("socket", forbid.Is(domain, seccomp.GreaterThan, unix.AF_INET), forbid.Is(domain, seccomp.LessThan, unix.AF_INET6)),
-	forbid.If("socket", forbid.Is(domain, seccomp.GreaterThan, unix.AF_INET6), forbid.Is(domain, seccomp.LessThan, unix.AF_NETLINK)),
-	forbid.If("socket", forbid.Is(domain, seccomp.GreaterThan, unix.AF_NETLINK)),
-	forbid.If("socket", forbid.Is(domain, seccomp.Equal, unix.AF_NETLINK), forbid.Is(protocol, seccomp.NotEqual, unix.NETLINK_ROUTE)),
-	forbid.If("socket", forbid.Is(protocol, seccomp.GreaterThan, unix.IPPROTO_UDP)),
+var shipSockets = append([]forbid.Call{
+	forbid.If("socket", forbid.Is(domain, bpf.JumpGreaterThan, unix.AF_INET), forbid.Is(domain, bpf.JumpLessThan, unix.AF_INET6)),
+	forbid.If("socket", forbid.Is(domain, bpf.JumpGreaterThan, unix.AF_INET6), forbid.Is(domain, bpf.JumpLessThan, unix.AF_NETLINK)),
+	forbid.If("socket", forbid.Is(domain, bpf.JumpGreaterThan, unix.AF_NETLINK)),
+	forbid.If("socket", forbid.Is(domain, bpf.JumpEqual, unix.AF_NETLINK), forbid.Is(protocol, bpf.JumpNotEqual, unix.NETLINK_ROUTE)),
+	forbid.If("socket", forbid.Is(protocol, bpf.JumpGreaterThan, unix.IPPROTO_UDP)),
 	newNamespace,
 }, connectsByData...)
 
@@ -67,12 +67,12 @@ var shipSockets = append([]seccomp.NameWithConditions{
 // place; what is executed keeps the filter.
 var runCalls = forbid.Calls{
 	Always: neededByNobody,
-	When: []seccomp.NameWithConditions{
-		forbid.If("socket", forbid.Is(domain, seccomp.GreaterThan, unix.AF_UNIX), forbid.Is(domain, seccomp.LessThan, unix.AF_NETLINK)),
-		forbid.If("socket", forbid.Is(domain, seccomp.GreaterThan, unix.AF_NETLINK)),
-		forbid.If("socket", forbid.Is(domain, seccomp.Equal, unix.AF_NETLINK), forbid.Is(protocol, seccomp.GreaterThan, unix.NETLINK_ROUTE), forbid.Is(protocol, seccomp.LessThan, unix.NETLINK_AUDIT)),
-		forbid.If("socket", forbid.Is(domain, seccomp.Equal, unix.AF_NETLINK), forbid.Is(protocol, seccomp.GreaterThan, unix.NETLINK_AUDIT)),
-		forbid.If("reboot", forbid.Is(2, seccomp.NotEqual, unix.LINUX_REBOOT_CMD_POWER_OFF)),
+	When: []forbid.Call{
+		forbid.If("socket", forbid.Is(domain, bpf.JumpGreaterThan, unix.AF_UNIX), forbid.Is(domain, bpf.JumpLessThan, unix.AF_NETLINK)),
+		forbid.If("socket", forbid.Is(domain, bpf.JumpGreaterThan, unix.AF_NETLINK)),
+		forbid.If("socket", forbid.Is(domain, bpf.JumpEqual, unix.AF_NETLINK), forbid.Is(protocol, bpf.JumpGreaterThan, unix.NETLINK_ROUTE), forbid.Is(protocol, bpf.JumpLessThan, unix.NETLINK_AUDIT)),
+		forbid.If("socket", forbid.Is(domain, bpf.JumpEqual, unix.AF_NETLINK), forbid.Is(protocol, bpf.JumpGreaterThan, unix.NETLINK_AUDIT)),
+		forbid.If("reboot", forbid.Is(2, bpf.JumpNotEqual, unix.LINUX_REBOOT_CMD_POWER_OFF)),
 		newNamespace,
 	},
 	Absent: hidesItsFlags,

@@ -5,10 +5,11 @@ package forbid
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"unsafe"
 
-	"github.com/elastic/go-seccomp-bpf"
-	"github.com/elastic/go-seccomp-bpf/arch"
+	"auditbridge/auditbridge/interpret"
+
 	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
 )
@@ -22,35 +23,44 @@ var ErrUnsupported = errors.New("this kernel has no seccomp filters")
 // mistake: x86 has some that others have not.
 type Calls struct {
 	Always []string // refused with EPERM
-	// When lists calls refused with EPERM if all of one's conditions hold.
-	When []seccomp.NameWithConditions
-	// Absent are refused with ENOSYS: what has an older way is to take that.
-	Absent []string
+	When   []Call   // refused with EPERM if all of one's conditions hold
+	Absent []string // refused with ENOSYS: what has an older way is to take that
 }
 
-// If is a system call with that argument, counted from 0.
-func If(name string, conditions ...seccomp.Condition) seccomp.NameWithConditions {
-	return seccomp.NameWithConditions{Name: name, Conditions: conditions}
+// Call is a system call with such arguments.
+type Call struct {
+	Name       string
+	Conditions []Condition
 }
+
+// Condition compares an argument, counted from 0, with a value, in all 64 bits.
+type Condition struct {
+	Argument uint32
+	Test     bpf.JumpTest // bits are set where one of them is
+	Value    uint64
+}
+
+// If is a system call with that argument.
+func If(name string, conditions ...Condition) Call { return Call{name, conditions} }
 
 // Is compares an argument with a value.
-func Is(argument uint32, operation seccomp.Operation, value uint64) seccomp.Condition {
-	return seccomp.Condition{Argument: argument, Operation: operation, Value: value}
+func Is(argument uint32, test bpf.JumpTest, value uint64) Condition {
+	return Condition{argument, test, value}
 }
 
 // Apply forbids the calls to every thread there is and will be. It renounces new
 // privileges too, without which nobody but root may do so.
 func (c Calls) Apply() error {
-	program, err := c.program()
+	own, err := thisProcessor()
 	if err != nil {
 		return err
 	}
-	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
-		return fmt.Errorf("renounce new privileges: %w", err)
-	}
-	raw, err := bpf.Assemble(program)
+	raw, err := bpf.Assemble(c.program(own))
 	if err != nil {
 		return fmt.Errorf("assemble a seccomp filter: %w", err)
+	}
+	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+		return fmt.Errorf("renounce new privileges: %w", err)
 	}
 	filter := make([]unix.SockFilter, len(raw))
 	for i, r := range raw {
@@ -69,42 +79,14 @@ func (c Calls) Apply() error {
 	return nil
 }
 
-// program is the filter. Whoever calls by the numbers of another processor, as
-// a 64-bit program may by int 0x80, finds no calls at all: they are not in the
-// table, so each would be let through.
-func (c Calls) program() ([]bpf.Instruction, error) {
-	known, err := arch.GetInfo("")
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUnsupported, err)
+// thisProcessor is the AUDIT_ARCH_* whose numbers the program calls by. All that are
+// known have the lower half of a number first.
+func thisProcessor() (uint32, error) {
+	name := map[string]string{"amd64": "x86_64", "386": "i386", "arm64": "aarch64", "arm": "arm",
+		"riscv64": "riscv64", "ppc64le": "ppc64le", "loong64": "loongarch64"}[runtime.GOARCH]
+	value, ok := interpret.ArchNamed(name)
+	if !ok {
+		return 0, fmt.Errorf("%w: the system calls of %s are not known", ErrUnsupported, runtime.GOARCH)
 	}
-	has := func(names []string) (kept []string) {
-		for _, name := range names {
-			if _, is := known.SyscallNames[name]; is {
-				kept = append(kept, name)
-			}
-		}
-		return kept
-	}
-	refuse := seccomp.SyscallGroup{Action: seccomp.ActionErrno | seccomp.Action(unix.EPERM), Names: has(c.Always)}
-	for _, w := range c.When {
-		if _, is := known.SyscallNames[w.Name]; is {
-			refuse.NamesWithCondtions = append(refuse.NamesWithCondtions, w)
-		}
-	}
-	policy := seccomp.Policy{DefaultAction: seccomp.ActionAllow, Syscalls: []seccomp.SyscallGroup{
-		refuse,
-		{Action: absent, Names: has(c.Absent)},
-	}}
-	rest, err := policy.Assemble()
-	if err != nil {
-		return nil, fmt.Errorf("assemble a seccomp filter: %w", err)
-	}
-	const ofProcessor = 4 // in struct seccomp_data
-	return append([]bpf.Instruction{
-		bpf.LoadAbsolute{Off: ofProcessor, Size: 4},
-		bpf.JumpIf{Cond: bpf.JumpEqual, Val: uint32(known.ID), SkipTrue: 1},
-		bpf.RetConstant{Val: uint32(absent)},
-	}, rest...), nil
+	return value, nil
 }
-
-const absent = seccomp.ActionErrno | seccomp.Action(unix.ENOSYS)

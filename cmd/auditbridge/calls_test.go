@@ -1,0 +1,25 @@
+package main
+
+import (
+	"slices"
+	"testing"
+
+	"auditbridge/auditbridge/interpret"
+
+	"golang.org/x/sys/unix"
+)
+
+// A filter takes a name that a processor does not have for no mistake; so none may be
+// one on this.
+func TestWhatIsForbiddenAreSystemCalls(t *testing.T) {
+	ship := shipCalls(false)
+	names := slices.Concat(ship.Always, ship.Absent, runCalls.Always, runCalls.Absent)
+	for _, call := range slices.Concat(ship.When, runCalls.When) {
+		names = append(names, call.Name)
+	}
+	for _, name := range names {
+		if _, known := interpret.SyscallNumber(unix.AUDIT_ARCH_X86_64, name); !known {
+			t.Errorf("x86_64 has no call %q", name)
+		}
+	}
+}
