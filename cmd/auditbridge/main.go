@@ -20,7 +20,7 @@ func main() { os.Exit(run()) }
 // run is main with an exit status, so that tests can call it as a command. A
 // signal ends it at once, except where there is something to give back first.
 func run() int {
-	err := newRootCommand().ExecuteContext(context.Background())
+	err := newRootCommand(os.Args[1:]).ExecuteContext(context.Background())
 	report(os.Stderr, err)
 	return exitCode(err)
 }

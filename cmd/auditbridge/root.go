@@ -8,9 +8,37 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// newRootCommand puts the subcommands together. Each is built anew, so that a
+// commands makes the subcommands.
+var commands = []struct {
+	name string
+	make func() *cobra.Command
+}{
+	{"run", newRunCommand},
+	{"ship", newShipCommand},
+	{"deputy", newDeputyCommand},
+	{"check", newCheckCommand},
+	{"status", newStatusCommand},
+	{"reload", newReloadCommand},
+	{"resume", newResumeCommand},
+	{"restart", newRestartCommand},
+	{"watch", newWatchCommand},
+	{"confirm-clock", newConfirmClockCommand},
+	{"remote", newRemoteCommand},
+	{"ssh", newSSHCommand},
+	{"csr", newCSRCommand},
+	{"verify", newVerifyCommand},
+	{"dump", newDumpCommand},
+	{"read", newReadCommand},
+	{"rules", newRulesCommand},
+	{"report", newReportCommand},
+	{"demo", newDemoCommand},
+	{"version", newVersionCommand},
+}
+
+// newRootCommand puts the subcommands together that a command line can mean: of them
+// all, one may cost more to make than another to run. Each is built anew, so that a
 // test may run the whole program twice in one process.
-func newRootCommand() *cobra.Command {
+func newRootCommand(args []string) *cobra.Command {
 	root := &cobra.Command{
 		Use:           "auditbridge",
 		Short:         "Linux audit bridge and secure remote audit shipper",
@@ -26,30 +54,25 @@ func newRootCommand() *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return &usageError{err, cmd.CommandPath()}
 	})
-	root.AddCommand(
-		newRunCommand(),
-		newShipCommand(),
-		newDeputyCommand(),
-		newCheckCommand(),
-		newStatusCommand(),
-		newReloadCommand(),
-		newResumeCommand(),
-		newRestartCommand(),
-		newWatchCommand(),
-		newConfirmClockCommand(),
-		newRemoteCommand(),
-		newSSHCommand(),
-		newCSRCommand(),
-		newVerifyCommand(),
-		newDumpCommand(),
-		newReadCommand(),
-		newRulesCommand(),
-		newReportCommand(),
-		newDemoCommand(),
-		newVersionCommand(),
-	)
+	only := meant(args)
+	for _, c := range commands {
+		if only == "" || only == c.name {
+			root.AddCommand(c.make())
+		}
+	}
 	checkArgs(root)
 	return root
+}
+
+// meant is the subcommand that a command line begins with, "" when it is none, and may
+// be about any.
+func meant(args []string) string {
+	for _, c := range commands {
+		if len(args) > 0 && args[0] == c.name {
+			return c.name
+		}
+	}
+	return ""
 }
 
 // checkArgs makes a wrong number of arguments a usage error, as a wrong flag is.

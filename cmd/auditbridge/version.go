@@ -26,8 +26,10 @@ type build struct {
 
 func thisBuild() build {
 	b := build{Version: version, Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH, FIPS: fips140.Enabled()}
-	if info, ok := debug.ReadBuildInfo(); ok && b.Version == "" {
-		b.Version = info.Main.Version
+	if b.Version == "" {
+		if info, ok := debug.ReadBuildInfo(); ok {
+			b.Version = info.Main.Version
+		}
 	}
 	if b.FIPS {
 		b.Module = fips140.Version()
