@@ -1,7 +1,8 @@
 #!/bin/sh
 # Loads a file of 500 rules with auditctl, with augenrules (which puts rules.d together and runs auditctl: what a host does at boot) and with auditbridge,
-# in turns, and says how long each took: from no rules to all of them, and again with nothing to change. Kernel audit is reserved and left disabled and
-# without rules. Needs root and auditd's auditctl.
+# in turns, and says how long each took: from no rules to all of them, and again with nothing to change; first as on a host, where audit is on and an
+# auditd hears what the kernel says of each change, then with audit off. Kernel audit is reserved and left disabled and without rules. Needs root and
+# auditd.
 set -eu
 cd "$(dirname "$0")/.."
 rounds=${1:-5}
@@ -20,8 +21,52 @@ CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -o "$dir/auditbridge" ./cmd/au
 
 exec 9>>/run/lock/auditbridge-audit.lock
 flock 9
-trap 'auditctl -D >/dev/null; rm -rf "$dir"' EXIT
-auditctl -e 0 >/dev/null
+patience=$(auditctl -s | awk '$1 == "backlog_wait_time" { print $2 }')
+hearing=
+finish() {
+	[ -z "$hearing" ] || kill "$hearing" 2>/dev/null || true
+	auditctl -e 0 >/dev/null
+	auditctl -D >/dev/null
+	auditctl --backlog_wait_time "$patience" >/dev/null
+	rm -rf "$dir"
+}
+trap finish EXIT
+trap 'exit 1' INT TERM
+auditctl --backlog_wait_time 100 >/dev/null # whatever hangs must not hold the machine
+
+hear() { # what a host does
+	mkdir -p "$dir/auditd/plugins.d"
+	cat >"$dir/auditd/auditd.conf" <<-CONF
+		local_events = yes
+		log_file = $dir/auditd/audit.log
+		log_group = root
+		log_format = RAW
+		flush = INCREMENTAL_ASYNC
+		freq = 50
+		max_log_file = 4000
+		max_log_file_action = ignore
+		space_left = 75
+		space_left_action = syslog
+		admin_space_left = 50
+		admin_space_left_action = suspend
+		disk_full_action = suspend
+		disk_error_action = syslog
+		plugin_dir = $dir/auditd/plugins.d
+	CONF
+	auditd -n -c "$dir/auditd" 9>&- &
+	hearing=$!
+	until [ "$(auditctl -s | awk '$1 == "pid" { print $2 }')" = "$hearing" ]; do
+		kill -0 "$hearing"
+		sleep 0.1
+	done
+	auditctl -e 1 >/dev/null
+}
+deafen() {
+	kill "$hearing"
+	wait "$hearing" || true
+	hearing=
+	auditctl -e 0 >/dev/null
+}
 
 tenths() { awk "BEGIN { printf \"%.1f\", ($(date +%s%N) - $1) / 1000000 }"; }
 milliseconds() {
@@ -35,28 +80,38 @@ augenrules() { # in an /etc/audit of its own
 }
 loaded() { [ "$(auditctl -l | wc -l)" = 500 ] || { echo "bench/rules.sh: error: $1 did not load 500 rules" >&2; exit 1; }; }
 
-printf '%-6s %12s %12s %12s %18s %18s\n' round 'auditctl ms' augenrules auditbridge 'auditctl, again' 'auditbridge, again'
-round=1
-while [ $round -le "$rounds" ]; do
-	auditctl -D >/dev/null
-	theirs=$(milliseconds auditctl -R "$dir/500.rules")
-	loaded auditctl
-	theirsAgain=$(milliseconds auditctl -R "$dir/500.rules")
-	loaded auditctl
-	auditctl -D >/dev/null
-	merged=$(augenrules)
-	loaded augenrules
-	auditctl -D >/dev/null
-	ours=$(milliseconds "$dir/auditbridge" rules load --config "$dir/auditbridge.toml" "$dir/500.rules")
-	loaded auditbridge
-	again=$(milliseconds "$dir/auditbridge" rules load --config "$dir/auditbridge.toml" "$dir/500.rules")
-	printf '%-6s %12s %12s %12s %18s %18s\n' $round "$theirs" "$merged" "$ours" "$theirsAgain" "$again" | tee -a "$dir/rounds"
-	round=$((round + 1))
-done
-printf '%-6s' median
-for column in 2 3 4 5 6; do
-	width=12
-	[ $column -lt 5 ] || width=18
-	printf " %${width}s" "$(awk "{ print \$$column }" "$dir/rounds" | sort -n | sed -n "$(((rounds + 1) / 2))p")"
-done
-echo
+compare() {
+	rm -f "$dir/rounds"
+	printf '%-6s %12s %12s %12s %18s %18s\n' round 'auditctl ms' augenrules auditbridge 'auditctl, again' 'auditbridge, again'
+	round=1
+	while [ $round -le "$rounds" ]; do
+		auditctl -D >/dev/null
+		theirs=$(milliseconds auditctl -R "$dir/500.rules")
+		loaded auditctl
+		theirsAgain=$(milliseconds auditctl -R "$dir/500.rules")
+		loaded auditctl
+		auditctl -D >/dev/null
+		merged=$(augenrules)
+		loaded augenrules
+		auditctl -D >/dev/null
+		ours=$(milliseconds "$dir/auditbridge" rules load --config "$dir/auditbridge.toml" "$dir/500.rules")
+		loaded auditbridge
+		again=$(milliseconds "$dir/auditbridge" rules load --config "$dir/auditbridge.toml" "$dir/500.rules")
+		printf '%-6s %12s %12s %12s %18s %18s\n' $round "$theirs" "$merged" "$ours" "$theirsAgain" "$again" | tee -a "$dir/rounds"
+		round=$((round + 1))
+	done
+	printf '%-6s' median
+	for column in 2 3 4 5 6; do
+		width=12
+		[ $column -lt 5 ] || width=18
+		printf " %${width}s" "$(awk "{ print \$$column }" "$dir/rounds" | sort -n | sed -n "$(((rounds + 1) / 2))p")"
+	done
+	echo
+}
+
+echo 'audit on, auditd hears'
+hear
+compare
+deafen
+echo 'audit off'
+compare
