@@ -98,6 +98,11 @@ func pipedPassword(in io.Reader) (*os.File, error) {
 const maxPassword = 4 << 10
 
 func setClientCertificate(cmd *cobra.Command, given tlslink.Config) (*remoteChange, error) {
+	held, err := lockRemote(configFile(cmd))
+	if err != nil {
+		return nil, err
+	}
+	defer held.Close()
 	c, _ := config.Load(configFile(cmd))
 	dropIn, err := clientDropIn(cmd)
 	if err != nil {
@@ -224,6 +229,11 @@ A certificate that stands in a file that people write is theirs to remove.`,
 }
 
 func removeClientCertificate(cmd *cobra.Command) (*remoteChange, error) {
+	held, err := lockRemote(configFile(cmd))
+	if err != nil {
+		return nil, err
+	}
+	defer held.Close()
 	dropIn, err := clientDropIn(cmd)
 	if err != nil {
 		return nil, err

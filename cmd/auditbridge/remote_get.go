@@ -104,6 +104,11 @@ func newRemoteRemoveCommand() *cobra.Command {
 A server that stands in a file that people write is theirs to remove.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			held, err := lockRemote(configFile(cmd))
+			if err != nil {
+				return err
+			}
+			defer held.Close()
 			dropIn, err := config.ServerDropIn(configFile(cmd), args[0])
 			if err != nil {
 				return err

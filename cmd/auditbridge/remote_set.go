@@ -47,6 +47,11 @@ func setRemote(cmd *cobra.Command, name string, pairs []string, given givenKeys)
 	if name == "" { // an empty one would be replaced by address and port
 		return nil, &usageError{errors.New("a server's name is needed"), cmd.CommandPath()}
 	}
+	held, err := lockRemote(configFile(cmd))
+	if err != nil {
+		return nil, err
+	}
+	defer held.Close()
 	dropIn, err := config.ServerDropIn(configFile(cmd), name)
 	if err != nil {
 		return nil, err

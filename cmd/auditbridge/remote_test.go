@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -114,4 +115,30 @@ func TestRemoteServersThatAreNotOurs(t *testing.T) {
 		t.Errorf("somebody without the right to has changed something: %+v", s.Destinations)
 	}
 	d.stop()
+}
+
+// Commands given at the same time lose nothing of each other's.
+func TestRemoteServersSetAtTheSameTime(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "auditbridge.toml")
+	must(t, os.WriteFile(file, fmt.Appendf(nil, "journal-dir = %q\nstate-dir = %q\nrun-dir = %q\nship-user = \"nobody\"\n", dir+"/journal", dir+"/state", dir+"/run"), 0o600))
+	set := func(pairs ...string) {
+		args := append([]string{"remote", "set", "siem", "--config", file, "--server-name", "127.0.0.1", "--no-encryption"}, pairs...)
+		if _, errs, code := auditbridgeCommand(t, args...); code != 0 {
+			t.Errorf("remote set %q exits %d: %s", pairs, code, errs)
+		}
+	}
+	set()
+	given := map[string]string{"facility": "local3", "format": "rfc5424", "start": "oldest", "port": "6514", "framing": "lf", "severity": "info"}
+	var all sync.WaitGroup
+	for key, value := range given {
+		all.Go(func() { set(key + "=" + value) })
+	}
+	all.Wait()
+	text := read(t, filepath.Join(dir, "conf.d", "remote-siem.toml"))
+	for key := range given {
+		if !strings.Contains(text, key+" = ") {
+			t.Errorf("%s is lost:\n%s", key, text)
+		}
+	}
 }
