@@ -56,7 +56,7 @@ Exit status: 0 loaded, 1 not, or with -c in the files when a rule was passed ove
 				}
 				return writeLines(cmd.OutOrStdout(), d.Text())
 			}
-			if err := seesWhatTheHostSees(desired); err != nil {
+			if err := seesWhatTheHostSees(desired, func(what string, err error) { fmt.Fprintf(cmd.ErrOrStderr(), "warning: %s: %v\n", what, err) }); err != nil {
 				return err
 			}
 			return l.load(desired, lock)
@@ -207,39 +207,37 @@ func reportLoad(cmd *cobra.Command, done *rules.Loaded, desired *rules.Desired) 
 // seesWhatTheHostSees refuses to load rules from within a mount namespace of our
 // own, or a chroot, where a path of theirs is another file than for the host: the
 // kernel looks paths up as we see them, and the rule would never match. A sandbox that
-// only makes things read-only hides none.
-func seesWhatTheHostSees(desired *rules.Desired) error {
-	path := seenOtherwise("/proc/1", desired.Paths())
-	if path == "" {
-		return nil
+// only makes things read-only hides none. What cannot be told is warned of.
+func seesWhatTheHostSees(desired *rules.Desired, warn func(what string, err error)) error {
+	paths := desired.Paths()
+	path, err := seenOtherwise("/proc/1", paths)
+	switch {
+	case err != nil && len(paths) > 0:
+		warn("whether the host has the same files where the rules have theirs cannot be told", err)
+	case path != "":
+		return withHint(fmt.Errorf("load rules: %s is not what it is outside of this process's mount namespace, or chroot", path),
+			"run it outside of the container or sandbox: `nsenter -t 1 -m auditbridge rules load`")
 	}
-	return withHint(fmt.Errorf("load rules: %s is not what it is outside of this process's mount namespace, or chroot", path),
-		"run it outside of the container or sandbox: `nsenter -t 1 -m auditbridge rules load`")
+	return nil
 }
 
-// seenOtherwise returns the first path that is another file for the process whose
-// directory in /proc that is than for us, "" when there is none or it cannot be told.
-func seenOtherwise(process string, paths []string) string {
-	ours, err := os.Readlink("/proc/self/ns/mnt")
-	theirs, failed := os.Readlink(process + "/ns/mnt")
-	if err != nil || failed != nil || ours == theirs && sameFile("/", process+"/root") {
-		return ""
+// seenOtherwise returns the first path that leads elsewhere for the process whose
+// directory in /proc that is than for us, "" when there is none.
+func seenOtherwise(process string, paths []string) (string, error) {
+	ours, err := readMounts("/proc/self")
+	if err != nil {
+		return "", err
 	}
-	i := slices.IndexFunc(paths, func(path string) bool { return !sameFile(path, process+"/root"+path) })
+	theirs, err := readMounts(process)
+	if err != nil || slices.Equal(ours, theirs) {
+		return "", err
+	}
+	elsewhere := func(path string) bool { return ours.place(path) != theirs.place(path) }
+	i := slices.IndexFunc(paths, func(path string) bool { return elsewhere(path) || elsewhere(withoutLinks(path)) })
 	if i < 0 {
-		return ""
+		return "", nil
 	}
-	return paths[i]
-}
-
-// sameFile tells whether two paths lead to one file, or both to none.
-func sameFile(a, b string) bool {
-	one, failed := os.Stat(a)
-	other, err := os.Stat(b)
-	if failed != nil || err != nil {
-		return errors.Is(failed, os.ErrNotExist) && errors.Is(err, os.ErrNotExist)
-	}
-	return os.SameFile(one, other)
+	return paths[i], nil
 }
 
 // refusedRules explains why the kernel does not answer.

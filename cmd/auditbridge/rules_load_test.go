@@ -26,6 +26,10 @@ func TestWhatIsHiddenFromUsIsFound(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	link := filepath.Join(root, "link")
+	if err := os.Symlink(hidden, link); err != nil {
+		t.Fatal(err)
+	}
 	inNamespace := exec.Command("unshare", "--mount", "sh", "-c", "mount -t tmpfs none "+hidden+" && echo && exec cat")
 	inChroot := exec.Command("/auditbridge", "read", "-")
 	copyOfOurselves(t, filepath.Join(root, "auditbridge"))
@@ -41,13 +45,17 @@ func TestWhatIsHiddenFromUsIsFound(t *testing.T) {
 	}{
 		{"ourselves", "/proc/self", []string{hidden + "/file", file}, ""},
 		{"hidden", standing(t, inNamespace, true), []string{file, hidden + "/file", hidden}, hidden + "/file"},
-		{"nothing of ours is hidden", standing(t, inNamespace, true), []string{file, gone}, ""},
-		{"a chroot", standing(t, inChroot, false), []string{gone, file}, file},
-		{"who has ended", "/proc/0", []string{hidden + "/file"}, ""},
+		{"hidden, and not there", standing(t, inNamespace, true), []string{file, hidden + "/nothing"}, hidden + "/nothing"},
+		{"hidden behind a link", standing(t, inNamespace, true), []string{file, link + "/file"}, link + "/file"},
+		{"nothing of ours is hidden", standing(t, inNamespace, true), []string{file, gone, file + "/nothing"}, ""},
+		{"a chroot", standing(t, inChroot, false), []string{file, gone}, file},
 	} {
-		if got := seenOtherwise(row.other, row.paths); got != row.want {
-			t.Errorf("%s: %q, want %q", row.name, got, row.want)
+		if got, err := seenOtherwise(row.other, row.paths); got != row.want || err != nil {
+			t.Errorf("%s: %q, %v, want %q", row.name, got, err, row.want)
 		}
+	}
+	if _, err := seenOtherwise("/proc/0", []string{file}); err == nil {
+		t.Error("nothing is said of a process that cannot be looked at")
 	}
 }
 
@@ -85,4 +93,29 @@ func standing(t *testing.T, like *exec.Cmd, speaks bool) string {
 		}
 	}
 	return filepath.Join("/proc", strconv.Itoa(cmd.Process.Pid))
+}
+
+// Mounts hide each other: by their order, not by how deep they are.
+func TestMountsAsTheWayMeetsThem(t *testing.T) {
+	all := mounts{
+		{"1", "0", "8:1", "/", "/"},
+		{"2", "1", "8:2", "/", "/a/b"},
+		{"3", "1", "8:3", "/part", "/a"}, // over both
+		{"4", "3", "8:4", "/", "/a/c"},
+		{"5", "4", "8:5", "/", "/a/c"}, // over that one
+		{"6", "1", "8:1", "/e/file", "/f"},
+	}
+	for path, want := range map[string]string{
+		"/": "8:1 /", "/x/y": "8:1 /x/y", "/ab": "8:1 /ab", "/a": "8:3 /part", "/a/b/x": "8:3 /part/b/x", "/a/c/x": "8:5 /x", "/f": "8:1 /e/file",
+	} {
+		if got := all.place(path); got != want {
+			t.Errorf("%s: %q, want %q", path, got, want)
+		}
+	}
+	if got := all[1:2].place("/x"); got != "" {
+		t.Errorf("out of reach: %q", got)
+	}
+	if got := unescapeMount(`/a\040b\134c\`); got != `/a b\c\` {
+		t.Errorf("%q", got)
+	}
 }

@@ -264,7 +264,7 @@ func (g *ruleGuard) loadAlone(desired *rules.Desired) (*rules.Loaded, error) {
 		return nil, err
 	}
 	defer held.Close()
-	if err := seesWhatTheHostSees(desired); err != nil {
+	if err := seesWhatTheHostSees(desired, g.warn); err != nil {
 		return nil, err
 	}
 	desired.Exempt = g.exempt()
@@ -274,6 +274,8 @@ func (g *ruleGuard) loadAlone(desired *rules.Desired) (*rules.Loaded, error) {
 	}
 	return done, errors.Join(err, rememberRules(g.stateDir, desired.Record(g.host, done.Skipped, time.Now())))
 }
+
+func (g *ruleGuard) warn(what string, err error) { g.log.Warn(what, "err", err) }
 
 // whoWroteFile finds, in the journal from a sequence on, the last event in which
 // the kernel saw a file written, renamed or deleted: there is one where a rule

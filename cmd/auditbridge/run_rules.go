@@ -340,7 +340,7 @@ func (g *ruleGuard) tell(diff *rules.Difference, have int) {
 
 // heal puts back what was loaded. A failure is on record once, and tried again.
 func (g *ruleGuard) heal(now time.Time) {
-	err := seesWhatTheHostSees(g.desired)
+	err := seesWhatTheHostSees(g.desired, func(string, error) {}) // who loaded them was warned
 	var done *rules.Loaded
 	if err == nil {
 		done, err = rules.Load(g.kernel, g.desired, false)
