@@ -8,6 +8,7 @@ cd "$(dirname "$0")/.."
 rounds=${1:-5}
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
+trap 'exit 1' HUP INT TERM PIPE # dash runs no EXIT trap else
 printf 'journal-dir = "%s/journal"\nstate-dir = "%s/state"\nrun-dir = "%s/run"\n' "$dir" "$dir" "$dir" >"$dir/auditbridge.toml" # not the host's own state
 CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -o "$dir/auditbridge" ./cmd/auditbridge
 {
@@ -24,14 +25,17 @@ flock 9
 patience=$(auditctl -s | awk '$1 == "backlog_wait_time" { print $2 }')
 hearing=
 finish() {
-	[ -z "$hearing" ] || kill "$hearing" 2>/dev/null || true
+	trap '' HUP INT TERM PIPE
+	if [ -n "$hearing" ]; then
+		kill "$hearing" 2>/dev/null || true
+		wait "$hearing" || true
+	fi
 	auditctl -e 0 >/dev/null
 	auditctl -D >/dev/null
 	auditctl --backlog_wait_time "$patience" >/dev/null
 	rm -rf "$dir"
 }
 trap finish EXIT
-trap 'exit 1' INT TERM
 auditctl --backlog_wait_time 100 >/dev/null # whatever hangs must not hold the machine
 
 hear() { # what a host does

@@ -177,7 +177,7 @@ func (l *line) does(v Verb, w word) error {
 
 func (l *line) sets(s Setting, w word, most uint32) error {
 	n, err := readNumber(w.text)
-	if err != nil || n > most {
+	if err != nil || n > most || strings.HasPrefix(w.text, "-") {
 		return complain("%s must be a number from 0 to %d, not %q", settingOptions[s], most, w.text)
 	}
 	l.settings = append(l.settings, Statement{Verb: Set, Setting: s, Value: n, Word: w.text})
@@ -320,7 +320,7 @@ func (l *line) finish() (Statement, error) {
 	case !l.has && sets && len(l.rule.Fields)+len(l.keys) == 0 && !l.callsGiven:
 	case !l.has:
 		return s, complain("a line that says neither -a, -A nor -d").advise("for example -a always,exit in front")
-	case sets && s.Verb != Add && s.Verb != Delete:
+	case sets && s.Verb != Add && s.Verb != Delete && s.Verb != IgnoreErrors && s.Verb != ContinueAfter:
 		return s, complain("two operations in one line").advise("give each a line of its own")
 	case s.Verb == Clear:
 		s.Word = strings.Join(l.keys, keyBoundary)

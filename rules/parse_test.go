@@ -52,6 +52,7 @@ func TestWhatIsWrongIsNamedWithItsPlace(t *testing.T) {
 		{"-a always,exit -S open -k " + strings.Repeat("k", 257), `1:27: the key is longer than 256 bytes`, ``},
 		{"-F auid=0 -a always,exit", `1:4: -F before the list it is on`, ``},
 		{"-a always,exit -a always,task", `1:19: two operations in one line`, ``},
+		{"-b -1", `1:4: -b must be a number from 0 to 4294967295, not "-1"`, ``},
 		{"-D -b 8192", `1:1: two operations in one line`, `give each a line of its own`},
 		{"-b 8192 -k x", `1:12: a key before what it is for`, `put it behind -w, -S, or -F path=, dir=, exe=, perm= or fstype=`},
 		{"-b 8192 -S open", `1:1: a line that says neither -a, -A nor -d`, ``},
@@ -122,6 +123,8 @@ func TestSettingsStandBesideOtherThings(t *testing.T) {
 		{"-b 8000 -b 8001", "backlog_limit 8000, backlog_limit 8001"},
 		{"-w /x -p w -b 8000", "backlog_limit 8000, -w /x -p w"},
 		{"-e 1 -d always,exit -S open", "enabled 1, -a always,exit -S open"},
+		{"-b 8000 -i", "backlog_limit 8000, go on"},
+		{"-c -b 8000", "backlog_limit 8000, go on, and say so"},
 	} {
 		f, err := Parse("f", "-r 1\n"+row.line+"\n", host)
 		if err != nil {
@@ -133,9 +136,14 @@ func TestSettingsStandBesideOtherThings(t *testing.T) {
 			if s.At.Line != 2 || s.Text != row.line {
 				t.Errorf("%q stands at %v in %q", row.line, s.At, s.Text)
 			}
-			if s.Verb == Set {
+			switch s.Verb {
+			case Set:
 				got = append(got, fmt.Sprint(s.Setting, " ", s.Value))
-			} else {
+			case IgnoreErrors:
+				got = append(got, "go on")
+			case ContinueAfter:
+				got = append(got, "go on, and say so")
+			default:
 				got = append(got, host.Show(s.Rule))
 			}
 		}

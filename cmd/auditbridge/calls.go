@@ -17,7 +17,7 @@ var neededByNobody = []string{
 	"ptrace", "process_vm_readv", "process_vm_writev", "pidfd_getfd", "perf_event_open", "userfaultfd", "bpf", "open_by_handle_at",
 	"unshare", "setns", "chroot", "pivot_root", "mount", "umount2", "fsopen", "fspick", "fsmount", "move_mount", "open_tree", "mount_setattr",
 	"init_module", "finit_module", "delete_module", "kexec_load", "kexec_file_load", "iopl", "ioperm",
-	"swapon", "swapoff", "acct", "quotactl", "settimeofday", "clock_settime", "sethostname", "setdomainname",
+	"swapon", "swapoff", "acct", "quotactl", "settimeofday", "clock_settime", "clock_settime64", "sethostname", "setdomainname",
 	"add_key", "request_key", "keyctl", "io_uring_setup",
 }
 

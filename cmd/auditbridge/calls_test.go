@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A filter takes a name that a processor does not have for no mistake; so none may be
-// one on this.
+// A filter takes a name that a processor does not have for no mistake; so each is one
+// on some.
 func TestWhatIsForbiddenAreSystemCalls(t *testing.T) {
 	ship := shipCalls(false)
 	names := slices.Concat(ship.Always, ship.Absent, runCalls.Always, runCalls.Absent)
@@ -18,8 +18,9 @@ func TestWhatIsForbiddenAreSystemCalls(t *testing.T) {
 		names = append(names, call.Name)
 	}
 	for _, name := range names {
-		if _, known := interpret.SyscallNumber(unix.AUDIT_ARCH_X86_64, name); !known {
-			t.Errorf("x86_64 has no call %q", name)
+		_, known := interpret.SyscallNumber(unix.AUDIT_ARCH_X86_64, name)
+		if _, on32Bits := interpret.SyscallNumber(unix.AUDIT_ARCH_ARM, name); !known && !on32Bits {
+			t.Errorf("there is no call %q", name)
 		}
 	}
 }

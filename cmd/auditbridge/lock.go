@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 )
 
@@ -26,9 +27,15 @@ func lockRules(stateDir string) (*os.File, error) {
 	return flock(filepath.Join(stateDir, rulesLockFile), unix.LOCK_EX)
 }
 
-// lockRemote waits until nobody else changes a server by command.
-func lockRemote(configFile string) (*os.File, error) {
-	return flock(filepath.Join(filepath.Dir(configFile), remoteLockFile), unix.LOCK_EX)
+// lockRemote waits until nobody else changes a server by command, and says so.
+func lockRemote(cmd *cobra.Command) (*os.File, error) {
+	file := filepath.Join(filepath.Dir(configFile(cmd)), remoteLockFile)
+	f, err := flock(file, unix.LOCK_EX|unix.LOCK_NB)
+	if err != unix.EWOULDBLOCK {
+		return f, err
+	}
+	fmt.Fprintln(cmd.ErrOrStderr(), "waiting for another command that changes a server")
+	return flock(file, unix.LOCK_EX)
 }
 
 // tryLockRules returns nil when somebody loads rules right now.

@@ -98,7 +98,7 @@ func pipedPassword(in io.Reader) (*os.File, error) {
 const maxPassword = 4 << 10
 
 func setClientCertificate(cmd *cobra.Command, given tlslink.Config) (*remoteChange, error) {
-	held, err := lockRemote(configFile(cmd))
+	held, err := lockRemote(cmd)
 	if err != nil {
 		return nil, err
 	}
@@ -229,7 +229,7 @@ A certificate that stands in a file that people write is theirs to remove.`,
 }
 
 func removeClientCertificate(cmd *cobra.Command) (*remoteChange, error) {
-	held, err := lockRemote(configFile(cmd))
+	held, err := lockRemote(cmd)
 	if err != nil {
 		return nil, err
 	}

@@ -104,7 +104,7 @@ func newRemoteRemoveCommand() *cobra.Command {
 A server that stands in a file that people write is theirs to remove.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			held, err := lockRemote(configFile(cmd))
+			held, err := lockRemote(cmd)
 			if err != nil {
 				return err
 			}

@@ -47,7 +47,10 @@ func setRemote(cmd *cobra.Command, name string, pairs []string, given givenKeys)
 	if name == "" { // an empty one would be replaced by address and port
 		return nil, &usageError{errors.New("a server's name is needed"), cmd.CommandPath()}
 	}
-	held, err := lockRemote(configFile(cmd))
+	if err := given.add(cmd.Flags(), pairs); err != nil {
+		return nil, &usageError{err, cmd.CommandPath()}
+	}
+	held, err := lockRemote(cmd)
 	if err != nil {
 		return nil, err
 	}
@@ -65,11 +68,7 @@ func setRemote(cmd *cobra.Command, name string, pairs []string, given givenKeys)
 		table = map[string]any{}
 	}
 	table["name"] = name
-	err = given.add(cmd.Flags(), pairs)
-	if err == nil {
-		err = given.into(table)
-	}
-	if err == nil && table["address"] == nil {
+	if err = given.into(table); err == nil && table["address"] == nil {
 		err = errors.New("--server-name is needed: a host name or an IP address")
 	}
 	if err != nil {

@@ -1,6 +1,10 @@
 package forbid
 
 import (
+	"fmt"
+	"math"
+	"slices"
+
 	"auditbridge/auditbridge/interpret"
 
 	"golang.org/x/net/bpf"
@@ -33,7 +37,7 @@ const x32 = 0x40000000
 // program is the filter for a processor. Whoever calls by the numbers of another, as
 // a 64-bit program may by int 0x80, finds no calls at all: they are not in the
 // table, so each would be let through.
-func (c Calls) program(own uint32) []bpf.Instruction {
+func (c Calls) program(own uint32) ([]bpf.Instruction, error) {
 	filter := []bpf.Instruction{
 		processor, bpf.JumpIf{Cond: bpf.JumpEqual, Val: own, SkipTrue: 1}, absent,
 		number, bpf.JumpIf{Cond: bpf.JumpLessThan, Val: x32, SkipTrue: 1}, absent,
@@ -51,10 +55,20 @@ func (c Calls) program(own uint32) []bpf.Instruction {
 		add(name, absent)
 	}
 	for _, call := range c.When {
-		add(call.Name, call.refused()...)
+		if slices.ContainsFunc(call.Conditions, func(c Condition) bool { return !slices.Contains(tests, c.Test) }) {
+			return nil, fmt.Errorf("%s has a condition of a kind that is not known here", call.Name)
+		}
+		then := call.refused()
+		if len(then) > math.MaxUint8 {
+			return nil, fmt.Errorf("%s has %d conditions: no jump is as long", call.Name, len(call.Conditions))
+		}
+		add(call.Name, then...)
 	}
-	return append(filter, allow)
+	return append(filter, allow), nil
 }
+
+// tests are those that unless knows.
+var tests = []bpf.JumpTest{bpf.JumpEqual, bpf.JumpNotEqual, bpf.JumpGreaterThan, bpf.JumpLessThan, bpf.JumpBitsSet}
 
 // refused is what follows a call's number: refuse if all conditions hold, else go on
 // with the number behind it.

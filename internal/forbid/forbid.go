@@ -33,10 +33,11 @@ type Call struct {
 	Conditions []Condition
 }
 
-// Condition compares an argument, counted from 0, with a value, in all 64 bits.
+// Condition compares an argument, counted from 0, with a value, in all 64 bits: by
+// JumpEqual, JumpNotEqual, JumpGreaterThan, JumpLessThan, or JumpBitsSet, where one is.
 type Condition struct {
 	Argument uint32
-	Test     bpf.JumpTest // bits are set where one of them is
+	Test     bpf.JumpTest
 	Value    uint64
 }
 
@@ -55,10 +56,16 @@ func (c Calls) Apply() error {
 	if err != nil {
 		return err
 	}
-	raw, err := bpf.Assemble(c.program(own))
+	program, err := c.program(own)
 	if err != nil {
 		return fmt.Errorf("assemble a seccomp filter: %w", err)
 	}
+	raw, err := bpf.Assemble(program)
+	if err != nil {
+		return fmt.Errorf("assemble a seccomp filter: %w", err)
+	}
+	runtime.LockOSThread() // the filter's thread gives the others what it has renounced, no other does
+	defer runtime.UnlockOSThread()
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 		return fmt.Errorf("renounce new privileges: %w", err)
 	}
@@ -79,12 +86,14 @@ func (c Calls) Apply() error {
 	return nil
 }
 
-// thisProcessor is the AUDIT_ARCH_* whose numbers the program calls by. All that are
-// known have the lower half of a number first.
+// processors are those whose calls are known, by Go's name and the kernel's. All have the
+// lower half of a number first, and none a call for whatever has to do with sockets
+// (386: socketcall), whose arguments a filter does not see.
+var processors = map[string]string{"amd64": "x86_64", "arm64": "aarch64", "arm": "arm", "riscv64": "riscv64", "loong64": "loongarch64"}
+
+// thisProcessor is the AUDIT_ARCH_* whose numbers the program calls by.
 func thisProcessor() (uint32, error) {
-	name := map[string]string{"amd64": "x86_64", "386": "i386", "arm64": "aarch64", "arm": "arm",
-		"riscv64": "riscv64", "ppc64le": "ppc64le", "loong64": "loongarch64"}[runtime.GOARCH]
-	value, ok := interpret.ArchNamed(name)
+	value, ok := interpret.ArchNamed(processors[runtime.GOARCH])
 	if !ok {
 		return 0, fmt.Errorf("%w: the system calls of %s are not known", ErrUnsupported, runtime.GOARCH)
 	}

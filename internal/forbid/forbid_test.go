@@ -2,6 +2,7 @@ package forbid
 
 import (
 	"encoding/binary"
+	"slices"
 	"testing"
 
 	"auditbridge/auditbridge/interpret"
@@ -28,7 +29,11 @@ func TestWhatTheFilterAnswers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	vm, err := bpf.NewVM(calls.program(own))
+	program, err := calls.program(own)
+	if err != nil {
+		t.Fatal(err)
+	}
+	vm, err := bpf.NewVM(program)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +96,6 @@ func TestAFilterDecidesAsItsConditionsSay(t *testing.T) {
 	half := rapid.Uint64Range(0, 3) // halves are often equal so
 	number := rapid.Custom(func(t *rapid.T) uint64 { return half.Draw(t, "upper")<<32 | half.Draw(t, "lower") })
 	condition := rapid.Custom(func(t *rapid.T) Condition {
-		tests := []bpf.JumpTest{bpf.JumpEqual, bpf.JumpNotEqual, bpf.JumpGreaterThan, bpf.JumpLessThan, bpf.JumpBitsSet}
 		return Is(rapid.Uint32Range(0, 5).Draw(t, "argument"), rapid.SampledFrom(tests).Draw(t, "test"), number.Draw(t, "value"))
 	})
 	rapid.Check(t, func(t *rapid.T) {
@@ -109,7 +113,11 @@ func TestAFilterDecidesAsItsConditionsSay(t *testing.T) {
 				want = refuse
 			}
 		}
-		vm, err := bpf.NewVM(calls.program(own))
+		program, err := calls.program(own)
+		if err != nil {
+			t.Fatal(err)
+		}
+		vm, err := bpf.NewVM(program)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -117,6 +125,22 @@ func TestAFilterDecidesAsItsConditionsSay(t *testing.T) {
 			t.Errorf("%#x, %v, want %#x", got, err, want.Val)
 		}
 	})
+}
+
+// A jump spans 255 instructions, and of the comparisons some are not known.
+func TestWhatNoFilterCanSayIsAnError(t *testing.T) {
+	many := Calls{When: []Call{If("reboot", slices.Repeat([]Condition{Is(0, bpf.JumpEqual, 1)}, 51)...)}}
+	if _, err := many.program(unix.AUDIT_ARCH_X86_64); err == nil {
+		t.Error("a filter that cannot be is no error")
+	}
+	unknown := Calls{When: []Call{If("reboot", Is(0, bpf.JumpLessOrEqual, 1))}}
+	if _, err := unknown.program(unix.AUDIT_ARCH_X86_64); err == nil {
+		t.Error("a comparison that is not known is no error")
+	}
+	many.When[0].Conditions = many.When[0].Conditions[1:]
+	if _, err := many.program(unix.AUDIT_ARCH_X86_64); err != nil {
+		t.Error(err)
+	}
 }
 
 // seccompData is the kernel's struct of that name. The machine of package bpf
