@@ -8,6 +8,7 @@
 # Kernel audit is left disabled and without rules.
 set -eu
 cd "$(dirname "$0")/.."
+. bench/auditd.sh
 exec 9>>/run/lock/auditbridge-audit.lock
 flock 9
 events=${1:-200000} rounds=${2:-3}
@@ -29,30 +30,7 @@ status() { auditctl -s | awk -v key="$1" '$1 == key { print $2 }'; }
 ticks() { awk '{ print $14 + $15 }' "/proc/$1/stat"; }
 children() { cat /proc/"$1"/task/*/children 2>/dev/null; }
 
-start_auditd() {
-	mkdir -p "$dir/plugins.d"
-	cat >"$dir/auditd.conf" <<-CONF
-		local_events = yes
-		write_logs = yes
-		log_file = $dir/auditd.log
-		log_group = root
-		log_format = RAW
-		flush = INCREMENTAL_ASYNC
-		freq = 50
-		max_log_file = 4000
-		num_logs = 2
-		max_log_file_action = ignore
-		space_left = 75
-		space_left_action = syslog
-		admin_space_left = 50
-		admin_space_left_action = suspend
-		disk_full_action = suspend
-		disk_error_action = syslog
-		plugin_dir = $dir/plugins.d
-		q_depth = 20000
-	CONF
-	auditd -n -c "$dir" 9>&- &
-}
+start_auditd() { auditd_in "$dir"; }
 start_plugin() { # the configuration has a folder of its own: it is watched, and auditd writes its log into $dir
 	mkdir -p -m 700 "$dir/etc"
 	cat >"$dir/etc/auditbridge.toml" <<-CONF

@@ -5,6 +5,7 @@
 # auditd.
 set -eu
 cd "$(dirname "$0")/.."
+. bench/auditd.sh
 rounds=${1:-5}
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
@@ -39,25 +40,8 @@ trap finish EXIT
 auditctl --backlog_wait_time 100 >/dev/null # whatever hangs must not hold the machine
 
 hear() { # what a host does
-	mkdir -p "$dir/auditd/plugins.d"
-	cat >"$dir/auditd/auditd.conf" <<-CONF
-		local_events = yes
-		log_file = $dir/auditd/audit.log
-		log_group = root
-		log_format = RAW
-		flush = INCREMENTAL_ASYNC
-		freq = 50
-		max_log_file = 4000
-		max_log_file_action = ignore
-		space_left = 75
-		space_left_action = syslog
-		admin_space_left = 50
-		admin_space_left_action = suspend
-		disk_full_action = suspend
-		disk_error_action = syslog
-		plugin_dir = $dir/auditd/plugins.d
-	CONF
-	auditd -n -c "$dir/auditd" 9>&- &
+	mkdir "$dir/auditd"
+	auditd_in "$dir/auditd"
 	hearing=$!
 	until [ "$(auditctl -s | awk '$1 == "pid" { print $2 }')" = "$hearing" ]; do
 		kill -0 "$hearing"

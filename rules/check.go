@@ -1,12 +1,10 @@
 package rules
 
 import (
-	"bufio"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 
 	"auditbridge/auditbridge/interpret"
@@ -23,7 +21,7 @@ type Surroundings struct {
 func TheseSurroundings(ownDirs ...string) *Surroundings {
 	return &Surroundings{
 		Exists:  func(path string) bool { _, err := os.Lstat(path); return err == nil },
-		Mounts:  mounts,
+		Mounts:  mountPoints,
 		OwnDirs: ownDirs,
 	}
 }
@@ -314,27 +312,4 @@ func sameBut(a, b *Rule, id FieldID) bool {
 		return s.identity()
 	}
 	return without(a) == without(b)
-}
-
-// mounts lists the mount points of fstab, and those there are.
-func mounts() (wanted, mounted []string) {
-	return column("/etc/fstab", 1), column("/proc/self/mountinfo", 4)
-}
-
-func column(file string, n int) (found []string) {
-	f, err := os.Open(file)
-	if err != nil {
-		return nil
-	}
-	defer f.Close()
-	for s := bufio.NewScanner(f); s.Scan(); {
-		if words := strings.Fields(s.Text()); len(words) > n && words[0][0] != '#' && words[n] != "/" && strings.HasPrefix(words[n], "/") {
-			name, err := strconv.Unquote(`"` + strings.ReplaceAll(words[n], `"`, `\"`) + `"`) // \040 is a space
-			if err != nil {
-				name = words[n]
-			}
-			found = append(found, name)
-		}
-	}
-	return found
 }

@@ -14,8 +14,8 @@ const (
 	// files say: until what was loaded is written down, the kernel differs from it.
 	rulesLockFile = "rules.lock"
 	// remoteLockFile is locked, beside the configuration, by whoever changes a drop-in by
-	// command: what another writes meanwhile would be lost. Who may not change the
-	// configuration fails at it, and a rule that watches that folder says so.
+	// command. Who may not change the configuration fails at it, and a rule that watches
+	// that folder says so.
 	remoteLockFile = ".remote.lock"
 )
 

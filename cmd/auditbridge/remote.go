@@ -45,6 +45,17 @@ type edition struct {
 	old    []byte // nil: it was not there
 }
 
+// alone makes a change while nobody else makes one by command: what he writes meanwhile
+// would be lost.
+func alone(cmd *cobra.Command, change func() (*remoteChange, error)) (*remoteChange, error) {
+	held, err := lockRemote(cmd)
+	if err != nil {
+		return nil, err
+	}
+	defer held.Close()
+	return change()
+}
+
 // takeUp reads what is there now.
 func takeUp(cmd *cobra.Command, d *config.DropIn) (*edition, error) {
 	old, err := os.ReadFile(d.Path)
@@ -137,19 +148,21 @@ func (c *remoteChange) say(cmd *cobra.Command, what string, asJSON bool) error {
 	return nil
 }
 
-// byHand is an error where a server of that name stands in another file than the
-// drop-in, or something else in that, which is not ours to change.
-func byHand(c *config.Config, d *config.DropIn, name string) error {
-	if d.Server() != nil {
-		return nil
+// serverDropIn is a server's drop-in as it is, unless the server stands in another file,
+// or something else in that, which is not ours to change.
+func serverDropIn(cmd *cobra.Command, name string) (*config.DropIn, error) {
+	d, err := config.ServerDropIn(configFile(cmd), name)
+	if err != nil || d.Server() != nil {
+		return d, err
 	}
 	if d.Tables != nil {
-		return withHint(fmt.Errorf("%s holds what a person wrote", d.Path), "move that to another file of conf.d")
+		return nil, withHint(fmt.Errorf("%s holds what a person wrote", d.Path), "move that to another file of conf.d")
 	}
+	c, _ := config.Load(configFile(cmd))
 	for i := range c.Servers {
 		if c.Servers[i].Name == name {
-			return withHint(fmt.Errorf("%q stands in a file that a person wrote", name), "change it there, then `auditbridge reload`; `auditbridge check -v` says where")
+			return nil, withHint(fmt.Errorf("%q stands in a file that a person wrote", name), "change it there, then `auditbridge reload`; `auditbridge check -v` says where")
 		}
 	}
-	return nil
+	return d, nil
 }

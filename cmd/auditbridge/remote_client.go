@@ -53,7 +53,7 @@ the certificate has to be of today and from a root that the servers' are from. T
 				defer piped.Close()
 				given.PasswordFile = fmt.Sprintf("/proc/self/fd/%d", piped.Fd())
 			}
-			change, err := setClientCertificate(cmd, given)
+			change, err := alone(cmd, func() (*remoteChange, error) { return setClientCertificate(cmd, given) })
 			if err != nil {
 				return err
 			}
@@ -98,11 +98,6 @@ func pipedPassword(in io.Reader) (*os.File, error) {
 const maxPassword = 4 << 10
 
 func setClientCertificate(cmd *cobra.Command, given tlslink.Config) (*remoteChange, error) {
-	held, err := lockRemote(cmd)
-	if err != nil {
-		return nil, err
-	}
-	defer held.Close()
 	c, _ := config.Load(configFile(cmd))
 	dropIn, err := clientDropIn(cmd)
 	if err != nil {
@@ -217,7 +212,7 @@ func newClientRemoveCommand() *cobra.Command {
 A certificate that stands in a file that people write is theirs to remove.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			change, err := removeClientCertificate(cmd)
+			change, err := alone(cmd, func() (*remoteChange, error) { return removeClientCertificate(cmd) })
 			if err != nil {
 				return err
 			}
@@ -229,11 +224,6 @@ A certificate that stands in a file that people write is theirs to remove.`,
 }
 
 func removeClientCertificate(cmd *cobra.Command) (*remoteChange, error) {
-	held, err := lockRemote(cmd)
-	if err != nil {
-		return nil, err
-	}
-	defer held.Close()
 	dropIn, err := clientDropIn(cmd)
 	if err != nil {
 		return nil, err

@@ -104,24 +104,7 @@ func newRemoteRemoveCommand() *cobra.Command {
 A server that stands in a file that people write is theirs to remove.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			held, err := lockRemote(cmd)
-			if err != nil {
-				return err
-			}
-			defer held.Close()
-			dropIn, err := config.ServerDropIn(configFile(cmd), args[0])
-			if err != nil {
-				return err
-			}
-			c, _ := config.Load(configFile(cmd))
-			if err := byHand(c, dropIn, args[0]); err != nil {
-				return err
-			}
-			e, err := takeUp(cmd, dropIn)
-			if err != nil {
-				return err
-			}
-			change, err := e.put(nil)
+			change, err := alone(cmd, func() (*remoteChange, error) { return removeRemote(cmd, args[0]) })
 			if err != nil {
 				return err
 			}
@@ -130,4 +113,16 @@ A server that stands in a file that people write is theirs to remove.`,
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print what has changed as one JSON object")
 	return cmd
+}
+
+func removeRemote(cmd *cobra.Command, name string) (*remoteChange, error) {
+	dropIn, err := serverDropIn(cmd, name)
+	if err != nil {
+		return nil, err
+	}
+	e, err := takeUp(cmd, dropIn)
+	if err != nil {
+		return nil, err
+	}
+	return e.put(nil)
 }

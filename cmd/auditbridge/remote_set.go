@@ -50,17 +50,12 @@ func setRemote(cmd *cobra.Command, name string, pairs []string, given givenKeys)
 	if err := given.add(cmd.Flags(), pairs); err != nil {
 		return nil, &usageError{err, cmd.CommandPath()}
 	}
-	held, err := lockRemote(cmd)
+	return alone(cmd, func() (*remoteChange, error) { return changeRemote(cmd, name, given) })
+}
+
+func changeRemote(cmd *cobra.Command, name string, given givenKeys) (*remoteChange, error) {
+	dropIn, err := serverDropIn(cmd, name)
 	if err != nil {
-		return nil, err
-	}
-	defer held.Close()
-	dropIn, err := config.ServerDropIn(configFile(cmd), name)
-	if err != nil {
-		return nil, err
-	}
-	c, _ := config.Load(configFile(cmd))
-	if err := byHand(c, dropIn, name); err != nil {
 		return nil, err
 	}
 	table := maps.Clone(dropIn.Server())

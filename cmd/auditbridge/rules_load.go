@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -79,16 +78,17 @@ type loader struct {
 	before   *rules.Before
 }
 
-func newLoader(cmd *cobra.Command, host *rules.Host, places func() *config.Config, locking bool) (*loader, error) {
+func newLoader(cmd *cobra.Command, host *rules.Host, places func() *config.Config, changing bool) (*loader, error) {
 	k, err := rules.OpenNetlink()
 	if err != nil {
 		return nil, refusedRules(err)
 	}
 	c := places()
 	l := &loader{cmd: cmd, host: host, stateDir: c.StateDir, kernel: k, exempt: exemptedRun(cmd.Context(), c)}
-	if locking {
-		l.held, l.unlocked = lockRules(c.StateDir)
+	if !changing {
+		return l, nil
 	}
+	l.held, l.unlocked = lockRules(c.StateDir)
 	if l.before, err = rules.Survey(k); err != nil {
 		l.close()
 		return nil, refusedRules(err)
@@ -210,7 +210,7 @@ func reportLoad(cmd *cobra.Command, done *rules.Loaded, desired *rules.Desired) 
 // only makes things read-only hides none. What cannot be told is warned of.
 func seesWhatTheHostSees(desired *rules.Desired, warn func(what string, err error)) error {
 	paths := desired.Paths()
-	path, err := seenOtherwise("/proc/1", paths)
+	path, err := rules.SeenOtherwise("/proc/1", paths)
 	switch {
 	case err != nil && len(paths) > 0:
 		warn("whether the host has the same files where the rules have theirs cannot be told", err)
@@ -219,25 +219,6 @@ func seesWhatTheHostSees(desired *rules.Desired, warn func(what string, err erro
 			"run it outside of the container or sandbox: `nsenter -t 1 -m auditbridge rules load`")
 	}
 	return nil
-}
-
-// seenOtherwise returns the first path that leads elsewhere for the process whose
-// directory in /proc that is than for us, "" when there is none.
-func seenOtherwise(process string, paths []string) (string, error) {
-	ours, err := readMounts("/proc/self")
-	if err != nil {
-		return "", err
-	}
-	theirs, err := readMounts(process)
-	if err != nil || slices.Equal(ours, theirs) {
-		return "", err
-	}
-	elsewhere := func(path string) bool { return ours.place(path) != theirs.place(path) }
-	i := slices.IndexFunc(paths, func(path string) bool { return elsewhere(path) || elsewhere(withoutLinks(path)) })
-	if i < 0 {
-		return "", nil
-	}
-	return paths[i], nil
 }
 
 // refusedRules explains why the kernel does not answer.

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"auditbridge/internal/peertest"
+	"auditbridge/rules"
 )
 
 // The kernel looks up a rule's path as who loads it sees it: what another process, on a
@@ -50,11 +51,11 @@ func TestWhatIsHiddenFromUsIsFound(t *testing.T) {
 		{"nothing of ours is hidden", standing(t, inNamespace, true), []string{file, gone, file + "/nothing"}, ""},
 		{"a chroot", standing(t, inChroot, false), []string{file, gone}, file},
 	} {
-		if got, err := seenOtherwise(row.other, row.paths); got != row.want || err != nil {
+		if got, err := rules.SeenOtherwise(row.other, row.paths); got != row.want || err != nil {
 			t.Errorf("%s: %q, %v, want %q", row.name, got, err, row.want)
 		}
 	}
-	if _, err := seenOtherwise("/proc/0", []string{file}); err == nil {
+	if _, err := rules.SeenOtherwise("/proc/0", []string{file}); err == nil {
 		t.Error("nothing is said of a process that cannot be looked at")
 	}
 }
@@ -93,29 +94,4 @@ func standing(t *testing.T, like *exec.Cmd, speaks bool) string {
 		}
 	}
 	return filepath.Join("/proc", strconv.Itoa(cmd.Process.Pid))
-}
-
-// Mounts hide each other: by their order, not by how deep they are.
-func TestMountsAsTheWayMeetsThem(t *testing.T) {
-	all := mounts{
-		{"1", "0", "8:1", "/", "/"},
-		{"2", "1", "8:2", "/", "/a/b"},
-		{"3", "1", "8:3", "/part", "/a"}, // over both
-		{"4", "3", "8:4", "/", "/a/c"},
-		{"5", "4", "8:5", "/", "/a/c"}, // over that one
-		{"6", "1", "8:1", "/e/file", "/f"},
-	}
-	for path, want := range map[string]string{
-		"/": "8:1 /", "/x/y": "8:1 /x/y", "/ab": "8:1 /ab", "/a": "8:3 /part", "/a/b/x": "8:3 /part/b/x", "/a/c/x": "8:5 /x", "/f": "8:1 /e/file",
-	} {
-		if got := all.place(path); got != want {
-			t.Errorf("%s: %q, want %q", path, got, want)
-		}
-	}
-	if got := all[1:2].place("/x"); got != "" {
-		t.Errorf("out of reach: %q", got)
-	}
-	if got := unescapeMount(`/a\040b\134c\`); got != `/a b\c\` {
-		t.Errorf("%q", got)
-	}
 }

@@ -29,14 +29,7 @@ func TestWhatTheFilterAnswers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	program, err := calls.program(own)
-	if err != nil {
-		t.Fatal(err)
-	}
-	vm, err := bpf.NewVM(program)
-	if err != nil {
-		t.Fatal(err)
-	}
+	vm := machine(t, calls, own)
 	other := uint32(unix.AUDIT_ARCH_I386)
 	if own == other {
 		other = unix.AUDIT_ARCH_X86_64
@@ -113,14 +106,7 @@ func TestAFilterDecidesAsItsConditionsSay(t *testing.T) {
 				want = refuse
 			}
 		}
-		program, err := calls.program(own)
-		if err != nil {
-			t.Fatal(err)
-		}
-		vm, err := bpf.NewVM(program)
-		if err != nil {
-			t.Fatal(err)
-		}
+		vm := machine(t, calls, own)
 		if got, err := vm.Run(seccompData(own, uint32(reboot), args)); err != nil || uint32(got) != want.Val {
 			t.Errorf("%#x, %v, want %#x", got, err, want.Val)
 		}
@@ -141,6 +127,19 @@ func TestWhatNoFilterCanSayIsAnError(t *testing.T) {
 	if _, err := many.program(unix.AUDIT_ARCH_X86_64); err != nil {
 		t.Error(err)
 	}
+}
+
+// machine runs the filter.
+func machine(t rapid.TB, calls Calls, own uint32) *bpf.VM {
+	program, err := calls.program(own)
+	if err != nil {
+		t.Fatal(err)
+	}
+	vm, err := bpf.NewVM(program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return vm
 }
 
 // seccompData is the kernel's struct of that name. The machine of package bpf

@@ -1,13 +1,31 @@
-package main
+package rules
 
 import (
-	"bufio"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 )
+
+// SeenOtherwise returns the first path that leads elsewhere for the process whose
+// directory in /proc that is than for us, "" when there is none.
+func SeenOtherwise(process string, paths []string) (string, error) {
+	ours, err := readMounts("/proc/self")
+	if err != nil {
+		return "", err
+	}
+	theirs, err := readMounts(process)
+	if err != nil || slices.Equal(ours, theirs) {
+		return "", err
+	}
+	elsewhere := func(path string) bool { return ours.place(path) != theirs.place(path) }
+	i := slices.IndexFunc(paths, func(path string) bool { return elsewhere(path) || elsewhere(withoutLinks(path)) })
+	if i < 0 {
+		return "", nil
+	}
+	return paths[i], nil
+}
 
 // mounts are what a process has mounted, as far as it can reach it
 // (/proc/PID/mountinfo, which every process may read of every other).
@@ -21,30 +39,38 @@ type mount struct {
 }
 
 func readMounts(process string) (all mounts, err error) {
-	f, err := os.Open(process + "/mountinfo")
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	lines := bufio.NewScanner(f)
-	for lines.Scan() {
-		if w := strings.Fields(lines.Text()); len(w) > 4 {
+	text, err := os.ReadFile(process + "/mountinfo")
+	for line := range strings.Lines(string(text)) {
+		if w := strings.Fields(line); len(w) > 4 {
 			all = append(all, mount{w[0], w[1], w[2], unescapeMount(w[3]), unescapeMount(w[4])})
 		}
 	}
-	return all, lines.Err()
+	return all, err
 }
 
-// unescapeMount reads the octal numbers that stand for spaces and the like.
-func unescapeMount(text string) string {
-	before, after, found := strings.Cut(text, `\`)
-	if !found {
-		return text
+// mountPoints lists those of fstab, but the root's, and those there are.
+func mountPoints() (wanted, mounted []string) {
+	all, _ := readMounts("/proc/self")
+	for _, m := range all {
+		mounted = append(mounted, m.point)
 	}
-	if n, err := strconv.ParseUint(after[:min(3, len(after))], 8, 8); err == nil {
-		return before + string([]byte{byte(n)}) + unescapeMount(after[3:])
+	text, _ := os.ReadFile("/etc/fstab")
+	for line := range strings.Lines(string(text)) {
+		if w := strings.Fields(line); len(w) > 1 && w[0][0] != '#' && w[1] != "/" && strings.HasPrefix(w[1], "/") {
+			wanted = append(wanted, unescapeMount(w[1]))
+		}
 	}
-	return before + `\` + unescapeMount(after)
+	return wanted, mounted
+}
+
+// unescapeMount reads the octal numbers that stand for spaces and the like, here and in
+// fstab.
+func unescapeMount(word string) string {
+	text, err := strconv.Unquote(`"` + strings.ReplaceAll(word, `"`, `\"`) + `"`)
+	if err != nil {
+		return word
+	}
+	return text
 }
 
 // place is where a path without symbolic links leads: a device and a path on it; "" is
@@ -68,15 +94,11 @@ func (m mounts) over(parent, path string) (first *mount) {
 		if parent == "" {
 			on = !slices.ContainsFunc(m, func(other mount) bool { return other.id == m[i].parent && other.id != m[i].id })
 		}
-		if on && m[i].covers(path) && (first == nil || len(m[i].point) < len(first.point)) {
+		if on && under(path, m[i].point) && (first == nil || len(m[i].point) < len(first.point)) {
 			first = &m[i]
 		}
 	}
 	return first
-}
-
-func (m *mount) covers(path string) bool {
-	return path == m.point || strings.HasPrefix(path, strings.TrimSuffix(m.point, "/")+"/")
 }
 
 // withoutLinks is path with the symbolic links resolved of as much of it as exists.
