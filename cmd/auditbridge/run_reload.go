@@ -46,6 +46,9 @@ func (r *reloader) Run(ctx context.Context) error {
 	}
 	quiet := time.NewTimer(time.Hour)
 	quiet.Stop()
+	if r.behind() {
+		quiet.Reset(settle)
+	}
 	defer quiet.Stop()
 	for {
 		select {
@@ -59,6 +62,13 @@ func (r *reloader) Run(ctx context.Context) error {
 			r.reload(ctx, "SIGHUP", r.d.signaller())
 		}
 	}
+}
+
+// behind tells whether the files are others than those in force: nobody tells of what
+// changed after they were read and before they were watched.
+func (r *reloader) behind() bool {
+	next, err := config.Load(r.file)
+	return err != nil || len(config.Changes(r.d.now.Load().Effective(), next.Effective())) > 0
 }
 
 // watch tells of every change of the file, of conf.d/*.toml beside it, and of the
